@@ -1,0 +1,1 @@
+//! One step of a run: a provider request or a local tool.

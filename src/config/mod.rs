@@ -1,0 +1,1 @@
+//! The configuration: a JSON5 file that people edit.

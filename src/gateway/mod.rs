@@ -1,0 +1,1 @@
+//! The core: takes inputs, changes state, leaves effects and bytes in outboxes.

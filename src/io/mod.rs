@@ -1,0 +1,1 @@
+//! What touches the world: sockets, disk, threads, signals, clock, entropy.

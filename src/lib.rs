@@ -1,0 +1,15 @@
+//! Clawdia, a gateway for a personal AI agent.
+
+pub mod agent;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod conn;
+pub mod gateway;
+pub mod ids;
+pub mod io;
+pub mod limits;
+pub mod outbox;
+pub mod state;
+pub mod ui;
+pub mod wire;

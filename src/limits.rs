@@ -1,0 +1,128 @@
+//! Every bound and timeout of the program, with its unit in the name.
+//!
+//! Values that an operator may change are defaults here; the configuration overrides them
+//! within the asserted relations at the foot of this file.
+
+// ---- HTTP head and plain requests -------------------------------------------------------
+
+/// Longest HTTP request head, request line and headers together.
+pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Most header fields of one request.
+pub const HTTP_HEADERS_MAX: usize = 100;
+/// Longest single line of a request head.
+pub const HTTP_LINE_BYTES_MAX: usize = 8 * 1024;
+/// Longest body of a plain HTTP request.
+pub const HTTP_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// From the end of the head to the end of the body.
+pub const HTTP_BODY_DEADLINE_MS: u64 = 10_000;
+
+// ---- WebSocket frames and messages ------------------------------------------------------
+
+/// Longest message before the handshake is done.
+pub const MESSAGE_BYTES_MAX_BEFORE_HELLO: usize = 64 * 1024;
+/// Longest message after the handshake, as advertised in `policy.maxPayload`.
+pub const MESSAGE_BYTES_MAX: usize = 512 * 1024;
+/// The highest value that the configuration may give the former.
+pub const MESSAGE_BYTES_MAX_CONFIGURABLE: usize = 25 * 1024 * 1024;
+/// Most fragments of one message.
+pub const FRAGMENTS_MAX: u32 = 100_000;
+/// RFC 6455 5.5: control frames fit in 125 bytes.
+pub const CONTROL_BYTES_MAX: usize = 125;
+/// RFC 6455 5.5.1: a close reason shares the control frame with its two-byte code.
+pub const CLOSE_REASON_BYTES_MAX: usize = CONTROL_BYTES_MAX - 2;
+
+// ---- Connections ------------------------------------------------------------------------
+
+/// From accept to hello-ok, not extended by bytes.
+pub const HANDSHAKE_DEADLINE_MS: u64 = 10_000;
+/// Connections of one address that have not finished the handshake (loopback is exempt).
+pub const HANDSHAKES_PER_IP_MAX: usize = 32;
+/// Connections of all addresses that have not finished the handshake.
+pub const HANDSHAKES_MAX: usize = 4_096;
+/// Time for the peer's close frame after ours.
+pub const CLOSE_GRACE_MS: u64 = 1_000;
+/// One ping each interval; a connection that answered none of the last is dead.
+pub const PING_INTERVAL_MS: u64 = 25_000;
+/// Interval of the `tick` event, as advertised in `policy.tickIntervalMs`.
+pub const TICK_INTERVAL_MS: u64 = 30_000;
+/// Requests of one connection that wait for their answer.
+pub const REQUESTS_IN_FLIGHT_MAX: usize = 64;
+/// Unauthorized or invalid calls in a row that are answered; the next one closes.
+pub const UNAUTHORIZED_IN_ROW_MAX: u32 = 10;
+
+// ---- Outbound bytes ---------------------------------------------------------------------
+
+/// Above it, and with no byte taken for `SLOW_PEER_GRACE_MS`, a peer is a slow consumer;
+/// reading from it stops at once. Advertised in `policy.maxBufferedBytes`.
+pub const OUTBOX_SOFT_BYTES: usize = 1_572_864;
+/// A peer never has more than this queued.
+pub const OUTBOX_HARD_BYTES: usize = 50 * 1024 * 1024;
+/// All peers together; the start lowers it to a quarter of the machine's memory.
+pub const OUTBOX_TOTAL_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// How long a peer above the soft limit may take no byte.
+pub const SLOW_PEER_GRACE_MS: u64 = 10_000;
+
+// ---- The loop ---------------------------------------------------------------------------
+
+/// The loop's one receive buffer.
+pub const RECEIVE_BUFFER_BYTES: usize = 64 * 1024;
+/// Bytes that simd-json may read, not write, behind its input.
+pub const JSON_PADDING_BYTES: usize = 64;
+/// Connections accepted in one turn.
+pub const ACCEPTS_PER_TURN_MAX: usize = 64;
+/// Bytes read from one peer in one turn.
+pub const READ_BYTES_PER_TURN_MAX: usize = 256 * 1024;
+/// Answers of workers and the store taken in one turn.
+pub const ANSWERS_PER_TURN_MAX: usize = 256;
+/// Back-off after accept failed for want of descriptors: first and longest.
+pub const ACCEPT_BACKOFF_MS: (u64, u64) = (10, 1_000);
+/// Longest time to drain accepted work at shutdown.
+pub const SHUTDOWN_DRAIN_MS: u64 = 5_000;
+
+// ---- JSON -------------------------------------------------------------------------------
+
+/// Deepest nesting of arrays and objects.
+pub const JSON_DEPTH_MAX: usize = 64;
+/// Longest request id.
+pub const REQUEST_ID_BYTES_MAX: usize = 256;
+
+// ---- Authentication and pairing ---------------------------------------------------------
+
+/// Wrong guesses in `GUESS_WINDOW_MS` that lock an address.
+pub const GUESSES_MAX: u32 = 10;
+/// Sliding window of the guess counter.
+pub const GUESS_WINDOW_MS: u64 = 60_000;
+/// How long a locked address stays locked.
+pub const GUESS_LOCK_MS: u64 = 300_000;
+/// Addresses that the guess counter remembers.
+pub const GUESS_ENTRIES_MAX: usize = 10_000;
+/// How far a proof's `signedAt` may be off.
+pub const PROOF_SKEW_MS: u64 = 600_000;
+/// How long a pending pairing request lives.
+pub const PAIRING_TTL_MS: u64 = 300_000;
+/// Pending pairing requests of all devices.
+pub const PAIRINGS_PENDING_MAX: usize = 32;
+
+// ---- Idempotency ------------------------------------------------------------------------
+
+/// How long a durable idempotency key is remembered.
+pub const IDEMPOTENCY_TTL_MS: u64 = 24 * 3_600_000;
+/// Durable idempotency keys remembered.
+pub const IDEMPOTENCY_ENTRIES_MAX: usize = 10_000;
+
+// ---- Presence and health ----------------------------------------------------------------
+
+/// Entries of the presence list.
+pub const PRESENCE_ENTRIES_MAX: usize = 200;
+/// Presence and health events are sent at most once in this time.
+pub const COALESCE_MS: u64 = 1_000;
+/// Chat deltas are sent at most once in this time.
+pub const CHAT_DELTA_MS: u64 = 150;
+
+const _: () = assert!(HTTP_LINE_BYTES_MAX <= HTTP_HEAD_BYTES_MAX);
+const _: () = assert!(MESSAGE_BYTES_MAX_BEFORE_HELLO <= MESSAGE_BYTES_MAX);
+const _: () = assert!(MESSAGE_BYTES_MAX <= MESSAGE_BYTES_MAX_CONFIGURABLE);
+const _: () = assert!(HTTP_HEAD_BYTES_MAX <= RECEIVE_BUFFER_BYTES);
+const _: () = assert!(OUTBOX_SOFT_BYTES < OUTBOX_HARD_BYTES);
+const _: () = assert!(OUTBOX_HARD_BYTES <= OUTBOX_TOTAL_BYTES_MAX);
+const _: () = assert!(PING_INTERVAL_MS < TICK_INTERVAL_MS);

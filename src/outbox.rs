@@ -1,0 +1,1 @@
+//! A queue of outgoing bytes of one peer, written once a turn.

@@ -1,0 +1,1 @@
+//! What must survive: tables in memory, changed only by `apply`.

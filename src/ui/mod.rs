@@ -1,0 +1,1 @@
+//! The static page, embedded in the binary.

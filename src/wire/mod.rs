@@ -1,0 +1,1 @@
+//! The wire: HTTP heads, WebSocket frames, JSON envelopes. Pure functions over bytes.
