@@ -1,1 +1,390 @@
 //! A queue of outgoing bytes of one peer, written once a turn.
+//!
+//! An event that goes to many peers is encoded once, in the turn's buffer; each receiver's
+//! outbox only refers to it and carries its own `seq`. The turn's buffer outlives no turn:
+//! what a peer's socket does not take at once is copied into bytes of the peer's own.
+
+use crate::wire::emit;
+use crate::wire::json::{PLACE_DIGITS, Writer, fill_place};
+
+/// RFC 6455 5.2: a text frame.
+const OPCODE_TEXT: u8 = 1;
+/// Spare queues kept for the next peers that send.
+const SPARE_QUEUES_MAX: usize = 1_024;
+/// A spare queue's buffer larger than this is given back to the allocator.
+const SPARE_BYTES_MAX: usize = 16 * 1024;
+
+/// What all outboxes of one loop share: the turn's events and spare memory.
+#[derive(Default)]
+pub struct Turn {
+    events: Vec<u8>,
+    scratch: Vec<u8>,
+    spare: Vec<Box<Queue>>,
+    queued_total: usize,
+}
+
+/// A whole text frame in the turn's buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct SharedFrame {
+    start: u32,
+    len: u32,
+    /// Where the receiver's number goes, from the frame's start.
+    seq_at: Option<u32>,
+}
+
+impl SharedFrame {
+    /// Bytes of the frame, head included.
+    pub fn wire_len(&self) -> usize {
+        self.len as usize
+    }
+}
+
+impl Turn {
+    /// Encodes one text frame for many receivers.
+    ///
+    /// `f` writes the body and returns the offset of the place for the receiver's number, as
+    /// [`crate::wire::envelope::write_event`] does.
+    pub fn frame(&mut self, f: impl FnOnce(&mut Writer<'_>) -> Option<usize>) -> SharedFrame {
+        let start = emit::open(&mut self.events);
+        let place = f(&mut Writer::new(&mut self.events));
+        let moved = emit::seal(&mut self.events, start, OPCODE_TEXT);
+        SharedFrame {
+            start: start as u32,
+            len: (self.events.len() - start) as u32,
+            seq_at: place.map(|at| (at.wrapping_add_signed(moved) - start) as u32),
+        }
+    }
+
+    /// Bytes queued in all outboxes together.
+    pub fn queued_total(&self) -> usize {
+        self.queued_total
+    }
+
+    /// Forgets the turn's events; every outbox that refers to them has been flushed.
+    pub fn end(&mut self) {
+        self.events.clear();
+        self.events.shrink_to(SPARE_BYTES_MAX);
+        self.scratch.clear();
+        self.scratch.shrink_to(SPARE_BYTES_MAX);
+    }
+
+    fn take_queue(&mut self) -> Box<Queue> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    fn give_back(&mut self, mut queue: Box<Queue>) {
+        queue.own.clear();
+        queue.shared.clear();
+        queue.sent = 0;
+        if self.spare.len() < SPARE_QUEUES_MAX && queue.own.capacity() <= SPARE_BYTES_MAX {
+            self.spare.push(queue);
+        }
+    }
+}
+
+/// What became of a flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// Everything was taken.
+    Done,
+    /// The peer takes no more now.
+    Blocked,
+    /// The socket is broken.
+    Broken,
+}
+
+/// The outgoing bytes of one peer. Owns no memory while it is empty.
+#[derive(Default)]
+pub struct Outbox {
+    queue: Option<Box<Queue>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    own: Vec<u8>,
+    /// How much of `own` the peer has taken.
+    sent: usize,
+    /// Shared frames, each to be sent before the own byte at its offset.
+    shared: Vec<Reference>,
+    shared_len: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Reference {
+    own_at: usize,
+    frame: SharedFrame,
+    seq: u64,
+}
+
+impl Outbox {
+    /// Bytes that the peer has not taken yet.
+    pub fn queued_len(&self) -> usize {
+        self.queue
+            .as_ref()
+            .map_or(0, |q| q.own.len() - q.sent + q.shared_len)
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_none()
+    }
+
+    /// Queues one text message whose body `f` writes: head and body in one piece.
+    pub fn text(&mut self, turn: &mut Turn, f: impl FnOnce(&mut Writer<'_>)) {
+        self.own(turn, |out| {
+            let start = emit::open(out);
+            f(&mut Writer::new(out));
+            emit::seal(out, start, OPCODE_TEXT);
+        });
+    }
+
+    /// Queues one final frame of any kind.
+    pub fn frame(&mut self, turn: &mut Turn, opcode: u8, payload: &[u8]) {
+        self.own(turn, |out| {
+            let start = emit::open(out);
+            out.extend_from_slice(payload);
+            emit::seal(out, start, opcode);
+        });
+    }
+
+    /// Queues bytes as they are, such as an HTTP response.
+    pub fn bytes(&mut self, turn: &mut Turn, bytes: &[u8]) {
+        self.own(turn, |out| out.extend_from_slice(bytes));
+    }
+
+    /// Queues a frame of the turn's buffer with this receiver's number.
+    pub fn shared(&mut self, turn: &mut Turn, frame: SharedFrame, seq: u64) {
+        turn.queued_total += frame.wire_len();
+        let queue = self.queue.get_or_insert_with(|| turn.take_queue());
+        queue.shared_len += frame.wire_len();
+        queue.shared.push(Reference {
+            own_at: queue.own.len(),
+            frame,
+            seq,
+        });
+    }
+
+    fn own(&mut self, turn: &mut Turn, f: impl FnOnce(&mut Vec<u8>)) {
+        let queue = self.queue.get_or_insert_with(|| turn.take_queue());
+        let before = queue.own.len();
+        f(&mut queue.own);
+        turn.queued_total += queue.own.len() - before;
+    }
+
+    /// Drops what waits, as when the connection went.
+    pub fn clear(&mut self, turn: &mut Turn) {
+        turn.queued_total -= self.queued_len();
+        if let Some(queue) = self.queue.take() {
+            turn.give_back(queue);
+        }
+    }
+
+    /// Offers everything to `write` in one piece; keeps what it did not take.
+    ///
+    /// `write` answers how many bytes it took, 0 for none now, or None for a broken socket.
+    pub fn flush(
+        &mut self,
+        turn: &mut Turn,
+        mut write: impl FnMut(&[u8]) -> Option<usize>,
+    ) -> Flush {
+        let Some(queue) = self.queue.as_mut() else {
+            return Flush::Done;
+        };
+        let before = queue.own.len() - queue.sent + queue.shared_len;
+        let Some(taken) = queue.offer(&mut turn.events, &mut turn.scratch, &mut write) else {
+            self.clear(turn);
+            return Flush::Broken;
+        };
+        turn.queued_total -= taken;
+        if taken < before {
+            return Flush::Blocked;
+        }
+        if let Some(queue) = self.queue.take() {
+            turn.give_back(queue);
+        }
+        Flush::Done
+    }
+}
+
+impl Queue {
+    fn offer(
+        &mut self,
+        events: &mut [u8],
+        scratch: &mut Vec<u8>,
+        write: &mut impl FnMut(&[u8]) -> Option<usize>,
+    ) -> Option<usize> {
+        if self.shared.is_empty() {
+            let taken = write(&self.own[self.sent..])?;
+            self.sent += taken;
+            self.compact();
+            return Some(taken);
+        }
+        let taken;
+        if let (true, Some((start, end))) = (self.sent == self.own.len(), self.one_range()) {
+            for reference in &self.shared {
+                reference.patch(&mut events[reference.range()]);
+            }
+            let bytes = &events[start..end];
+            taken = write(bytes)?;
+            self.own.clear();
+            self.own.extend_from_slice(&bytes[taken..]);
+        } else {
+            self.gather(events, scratch);
+            taken = write(scratch)?;
+            self.own.clear();
+            self.own.extend_from_slice(&scratch[taken..]);
+        }
+        self.sent = 0;
+        self.shared.clear();
+        self.shared_len = 0;
+        Some(taken)
+    }
+
+    /// The one range of the turn's buffer that all references make up, if they do.
+    fn one_range(&self) -> Option<(usize, usize)> {
+        let start = self.shared.first()?.range().start;
+        let mut end = start;
+        for reference in &self.shared {
+            let range = reference.range();
+            if range.start != end {
+                return None;
+            }
+            end = range.end;
+        }
+        Some((start, end))
+    }
+
+    fn gather(&self, events: &[u8], scratch: &mut Vec<u8>) {
+        scratch.clear();
+        let mut own_at = self.sent;
+        for reference in &self.shared {
+            let until = reference.own_at.max(own_at);
+            scratch.extend_from_slice(&self.own[own_at..until]);
+            own_at = until;
+            let from = scratch.len();
+            scratch.extend_from_slice(&events[reference.range()]);
+            reference.patch(&mut scratch[from..]);
+        }
+        scratch.extend_from_slice(&self.own[own_at..]);
+    }
+
+    /// A long queue that drains slowly must not keep what was sent already.
+    fn compact(&mut self) {
+        if self.sent >= SPARE_BYTES_MAX && self.sent * 2 >= self.own.len() {
+            self.own.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+}
+
+impl Reference {
+    fn range(&self) -> std::ops::Range<usize> {
+        let start = self.frame.start as usize;
+        start..start + self.frame.len as usize
+    }
+
+    fn patch(&self, frame: &mut [u8]) {
+        if let Some(at) = self.frame.seq_at {
+            let at = at as usize;
+            fill_place(&mut frame[at..at + PLACE_DIGITS], self.seq);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::envelope::write_event;
+
+    fn event(turn: &mut Turn, name: &str) -> SharedFrame {
+        turn.frame(|w| write_event(w, name, true, None, |w| w.object(|_| {})))
+    }
+
+    fn bodies(mut bytes: &[u8]) -> Vec<String> {
+        let mut out = Vec::new();
+        while !bytes.is_empty() {
+            let (head, len) = match bytes[1] {
+                126 => (4, usize::from(u16::from_be_bytes([bytes[2], bytes[3]]))),
+                len => (2, usize::from(len)),
+            };
+            out.push(String::from_utf8(bytes[head..head + len].to_vec()).unwrap());
+            bytes = &bytes[head + len..];
+        }
+        out
+    }
+
+    /// Order on the wire is order of enqueueing, whatever the peer takes at a time.
+    #[test]
+    fn replies_and_events_keep_their_order_through_short_writes() {
+        for take in 1..200 {
+            let mut turn = Turn::default();
+            let mut outbox = Outbox::default();
+            let mut wire = Vec::new();
+            let mut expected = Vec::new();
+            for round in 0..4u64 {
+                outbox.text(&mut turn, |w| w.u64(round));
+                expected.push(round.to_string());
+                for seq in [round * 2, round * 2 + 1] {
+                    let frame = event(&mut turn, "e");
+                    outbox.shared(&mut turn, frame, seq);
+                    expected.push(format!("{seq:>16}"));
+                }
+                if round % 2 == 0 {
+                    outbox.text(&mut turn, |w| w.str("last"));
+                    expected.push("last".into());
+                }
+                outbox.flush(&mut turn, |bytes| {
+                    let n = take.min(bytes.len());
+                    wire.extend_from_slice(&bytes[..n]);
+                    Some(n)
+                });
+                turn.end();
+                assert_eq!(turn.queued_total(), outbox.queued_len());
+            }
+            while !outbox.is_empty() {
+                outbox.flush(&mut turn, |bytes| {
+                    let n = take.min(bytes.len());
+                    wire.extend_from_slice(&bytes[..n]);
+                    Some(n)
+                });
+            }
+            assert_eq!(turn.queued_total(), 0);
+            let got = bodies(&wire);
+            assert_eq!(got.len(), expected.len());
+            for (got, expected) in got.iter().zip(&expected) {
+                assert!(
+                    got.contains(expected.as_str()),
+                    "{take}: {got} / {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn two_receivers_of_one_event_get_their_own_numbers() {
+        let mut turn = Turn::default();
+        let frame = event(&mut turn, "tick");
+        for seq in [1, 70_000] {
+            let mut outbox = Outbox::default();
+            outbox.shared(&mut turn, frame, seq);
+            let mut wire = Vec::new();
+            let done = outbox.flush(&mut turn, |bytes| {
+                wire.extend_from_slice(bytes);
+                Some(bytes.len())
+            });
+            assert_eq!(done, Flush::Done);
+            let value: serde_json::Value = serde_json::from_str(&bodies(&wire)[0]).unwrap();
+            assert_eq!(value["seq"], seq);
+        }
+    }
+
+    #[test]
+    fn an_empty_outbox_owns_nothing() {
+        assert_eq!(std::mem::size_of::<Outbox>(), 8);
+        let mut turn = Turn::default();
+        let mut outbox = Outbox::default();
+        outbox.frame(&mut turn, 2, &[0; 16 * 1024]);
+        assert_eq!(outbox.flush(&mut turn, |b| Some(b.len())), Flush::Done);
+        assert!(outbox.queue.is_none());
+    }
+}

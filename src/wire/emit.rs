@@ -1,0 +1,61 @@
+//! A server's frame around a body whose length is known only after it was written.
+
+/// Room for the usual frame head: bodies of 126 to 65,535 bytes need exactly this.
+const HEAD_ROOM: usize = 4;
+const FIN: u8 = 0x80;
+
+/// Makes room for a frame's head at the end of `out`; the body is to be appended behind it.
+///
+/// Returns where the frame starts, for [`seal`].
+pub fn open(out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEAD_ROOM]);
+    start
+}
+
+/// Writes the head of the frame that [`open`] began at `start`, final and unmasked.
+///
+/// RFC 6455 5.2: the length has to be in its shortest form, so a short body moves two bytes
+/// down and one over 64 KiB six bytes up. Returns by how many bytes the body moved.
+pub fn seal(out: &mut Vec<u8>, start: usize, opcode: u8) -> isize {
+    let body = start + HEAD_ROOM;
+    let len = out.len() - body;
+    if len < 126 {
+        out.copy_within(body.., start + 2);
+        out.truncate(out.len() - 2);
+        out[start] = FIN | opcode;
+        out[start + 1] = len as u8;
+        -2
+    } else if let Ok(len) = u16::try_from(len) {
+        out[start] = FIN | opcode;
+        out[start + 1] = 126;
+        out[start + 2..body].copy_from_slice(&len.to_be_bytes());
+        0
+    } else {
+        out.extend_from_slice(&[0; 6]);
+        out.copy_within(body..body + len, body + 6);
+        out[start] = FIN | opcode;
+        out[start + 1] = 127;
+        out[start + 2..start + 10].copy_from_slice(&(len as u64).to_be_bytes());
+        6
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_form_is_the_shortest() {
+        for (len, head) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
+            let mut out = b"before".to_vec();
+            let start = open(&mut out);
+            out.extend(std::iter::repeat_n(b'x', len));
+            let moved = seal(&mut out, start, 1);
+            assert_eq!(out.len(), 6 + head + len, "{len}");
+            assert_eq!(moved, head as isize - 4);
+            assert_eq!(out[6], 0x81);
+            assert!(out[6 + head..].iter().all(|&byte| byte == b'x'));
+        }
+    }
+}
