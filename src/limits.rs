@@ -110,6 +110,23 @@ pub const IDEMPOTENCY_TTL_MS: u64 = 24 * 3_600_000;
 /// Durable idempotency keys remembered.
 pub const IDEMPOTENCY_ENTRIES_MAX: usize = 10_000;
 
+// ---- Agent runs -------------------------------------------------------------------------
+
+/// Worker threads for steps of runs (`agents.maxConcurrent`); each starts when it is needed.
+pub const WORKERS_MAX: usize = 4;
+/// Steps that wait for a worker.
+pub const STEPS_QUEUED_MAX: usize = 256;
+/// Stack of a worker thread.
+pub const WORKER_STACK_BYTES: usize = 256 * 1024;
+/// Longest answer of one step.
+pub const STEP_TEXT_BYTES_MAX: usize = 1024 * 1024;
+/// Longest time of one step, if its request names none.
+pub const STEP_DEADLINE_MS: u64 = 600_000;
+/// How long the shutdown waits for workers.
+pub const WORKERS_JOIN_MS: u64 = 1_000;
+/// Entries of each list that the built-in agent is told of.
+pub const FACTS_LIST_MAX: usize = 50;
+
 // ---- Presence and health ----------------------------------------------------------------
 
 /// Entries of the presence list.
@@ -126,3 +143,4 @@ const _: () = assert!(HTTP_HEAD_BYTES_MAX <= RECEIVE_BUFFER_BYTES);
 const _: () = assert!(OUTBOX_SOFT_BYTES < OUTBOX_HARD_BYTES);
 const _: () = assert!(OUTBOX_HARD_BYTES <= OUTBOX_TOTAL_BYTES_MAX);
 const _: () = assert!(PING_INTERVAL_MS < TICK_INTERVAL_MS);
+const _: () = assert!(WORKERS_JOIN_MS < SHUTDOWN_DRAIN_MS);
