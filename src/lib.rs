@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod ids;
 pub mod io;
 pub mod limits;
+pub mod log;
 pub mod now;
 pub mod outbox;
 pub mod state;

@@ -1,0 +1,35 @@
+//! The configuration as the program uses it: typed, with defaults, references resolved.
+
+mod agents;
+mod channels;
+mod gateway;
+mod logging;
+mod models;
+mod session;
+
+pub use agents::*;
+pub use channels::*;
+pub use gateway::*;
+pub use logging::*;
+pub use models::*;
+pub use session::*;
+
+use serde::Deserialize;
+
+/// All settings. `Config::default()` is what an absent file means.
+///
+/// Cheap to share as `Arc<Config>`; a reload makes a new one.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Config {
+    pub gateway: GatewayConfig,
+    pub agents: AgentsConfig,
+    pub models: ModelsConfig,
+    pub channels: ChannelsConfig,
+    pub session: SessionConfig,
+    pub logging: LoggingConfig,
+    pub retention: RetentionConfig,
+    pub cron: CronConfig,
+    pub hooks: HooksConfig,
+    pub ui: UiConfig,
+}

@@ -1,0 +1,56 @@
+//! The `models` section: providers and what they offer.
+
+use crate::config::Secret;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Providers by the name that model references use before the slash.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ModelsConfig {
+    pub providers: BTreeMap<String, ProviderConfig>,
+}
+
+/// One provider.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ProviderConfig {
+    pub base_url: Option<String>,
+    pub api_key: Option<Secret>,
+    /// Which protocol it speaks, e.g. `openai-completions` or `anthropic-messages`.
+    pub api: Option<String>,
+    pub auth: Option<String>,
+    /// Sent with every request; values may be keys.
+    pub headers: BTreeMap<String, Secret>,
+    /// Sends the key as `Authorization: Bearer` where the protocol would use another header.
+    pub auth_header: Option<bool>,
+    pub models: Vec<ModelConfig>,
+}
+
+/// One model of a provider.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ModelConfig {
+    pub id: String,
+    pub name: Option<String>,
+    pub api: Option<String>,
+    pub reasoning: Option<bool>,
+    /// `text`, `image`.
+    pub input: Vec<String>,
+    pub cost: ModelCost,
+    /// Tokens.
+    pub context_window: Option<u64>,
+    /// Tokens of one answer.
+    pub max_tokens: Option<u64>,
+    pub headers: BTreeMap<String, Secret>,
+}
+
+/// Dollars for a million tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ModelCost {
+    pub input: f64,
+    pub output: f64,
+    pub cache_read: f64,
+    pub cache_write: f64,
+}
