@@ -109,6 +109,13 @@ pub const PAIRINGS_PENDING_MAX: usize = 32;
 pub const IDEMPOTENCY_TTL_MS: u64 = 24 * 3_600_000;
 /// Durable idempotency keys remembered.
 pub const IDEMPOTENCY_ENTRIES_MAX: usize = 10_000;
+/// Bytes of all responses that are remembered for durable idempotency keys.
+pub const IDEMPOTENCY_RESPONSES_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+// ---- Runs -------------------------------------------------------------------------------
+
+/// Ended runs that are remembered, for those who ask for their outcome.
+pub const RUNS_ENDED_MAX: usize = 1_000;
 
 // ---- Agent runs -------------------------------------------------------------------------
 

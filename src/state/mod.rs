@@ -1,1 +1,31 @@
-//! What must survive: tables in memory, changed only by `apply`.
+//! What must survive: tables in memory, changed only by [`State::apply`].
+//!
+//! The core decides on these tables and says what shall change as [`Record`]s. The store writes
+//! a batch of records as one transaction; when it has committed, the core applies the same
+//! records here. So memory never shows what the disk could still refuse, and loading the
+//! database gives the tables that applying every committed record gave.
+//!
+//! Rows are shared (`Arc`): a record, the table and the store's queue hold the same row. To
+//! change one, clone it, change the clone and put it back.
+
+mod device;
+mod idempotency;
+mod pairing;
+mod record;
+mod run;
+mod session;
+mod tables;
+
+pub use device::{ClientFacts, Device, DeviceToken, Grant, Role, Texts, no_texts};
+pub use idempotency::{Idempotency, IdempotencyState, IdempotencyTable};
+pub use pairing::PendingPairing;
+pub use record::Record;
+pub use run::{Delivery, Run, RunState, RunTable};
+pub use session::{Message, Session, SessionKind, Transcript};
+pub use tables::State;
+
+/// A text that rows, indexes and records share instead of copying.
+pub type Text = std::sync::Arc<str>;
+
+/// Milliseconds since 1970-01-01T00:00Z.
+pub type UnixMs = u64;

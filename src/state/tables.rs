@@ -1,0 +1,332 @@
+//! The tables themselves and how a record changes them.
+
+use super::{
+    Device, IdempotencyTable, PendingPairing, Record, RunTable, Session, Text, Transcript,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Everything that survives and that the core looks at. Messages are not here: they are paged
+/// from the database.
+#[derive(Debug, Default, PartialEq)]
+pub struct State {
+    devices: BTreeMap<Text, Arc<Device>>,
+    pairings: BTreeMap<Text, Arc<PendingPairing>>,
+    sessions: BTreeMap<Text, Arc<Session>>,
+    transcripts: BTreeMap<Text, Transcript>,
+    runs: RunTable,
+    idempotency: IdempotencyTable,
+    settings: BTreeMap<Text, Text>,
+}
+
+impl State {
+    /// Paired devices by device id.
+    pub fn devices(&self) -> &BTreeMap<Text, Arc<Device>> {
+        &self.devices
+    }
+
+    /// Pending pairing requests by request id; few, so look through them for a device.
+    pub fn pairings(&self) -> &BTreeMap<Text, Arc<PendingPairing>> {
+        &self.pairings
+    }
+
+    /// Sessions by key.
+    pub fn sessions(&self) -> &BTreeMap<Text, Arc<Session>> {
+        &self.sessions
+    }
+
+    /// Which messages the transcript has; an unknown one has none.
+    pub fn transcript(&self, session_id: &str) -> Transcript {
+        self.transcripts
+            .get(session_id)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    pub fn runs(&self) -> &RunTable {
+        &self.runs
+    }
+
+    pub fn idempotency(&self) -> &IdempotencyTable {
+        &self.idempotency
+    }
+
+    /// A setting's JSON text.
+    pub fn setting(&self, key: &str) -> Option<&Text> {
+        self.settings.get(key)
+    }
+
+    /// Settings by key, each as JSON text.
+    pub fn settings(&self) -> &BTreeMap<Text, Text> {
+        &self.settings
+    }
+
+    /// Makes one change that the store has committed. The only way to change the tables.
+    pub fn apply(&mut self, record: &Record) {
+        match record {
+            Record::DevicePut(device) => {
+                self.devices
+                    .insert(device.device_id.clone(), device.clone());
+            }
+            Record::DeviceRemove { device_id } => {
+                self.devices.remove(device_id);
+            }
+            Record::PairingPut(pairing) => {
+                self.pairings
+                    .insert(pairing.request_id.clone(), pairing.clone());
+            }
+            Record::PairingRemove { request_id } => {
+                self.pairings.remove(request_id);
+            }
+            Record::SessionPut(session) => {
+                self.sessions.insert(session.key.clone(), session.clone());
+            }
+            Record::SessionRemove { key } => {
+                self.sessions.remove(key);
+            }
+            Record::MessageAppend { session_id, .. } => {
+                self.transcripts
+                    .entry(session_id.clone())
+                    .or_default()
+                    .append();
+            }
+            Record::MessagesArchive {
+                session_id,
+                up_to_seq,
+                summary,
+                ..
+            } => {
+                if let Some(transcript) = self.transcripts.get_mut(session_id) {
+                    transcript.archive(*up_to_seq, summary.is_some());
+                }
+            }
+            Record::TranscriptPut {
+                session_id,
+                transcript,
+            } => {
+                self.transcripts.insert(session_id.clone(), *transcript);
+            }
+            Record::TranscriptRemove { session_id } => {
+                self.transcripts.remove(session_id);
+            }
+            Record::RunPut(run) => self.runs.put(run),
+            Record::RunRemove { run_id } => self.runs.remove(run_id),
+            Record::IdempotencyPut(entry) => self.idempotency.put(entry),
+            Record::IdempotencyRemove { method, key } => self.idempotency.remove(method, key),
+            Record::SettingPut { key, value } => {
+                self.settings.insert(key.clone(), value.clone());
+            }
+            Record::SettingRemove { key } => {
+                self.settings.remove(key);
+            }
+        }
+    }
+
+    /// Asserts what must hold between the tables' parts; walks everything, so for debug builds
+    /// and tests.
+    pub fn check_invariants(&self) {
+        for (id, device) in &self.devices {
+            assert_eq!(*id, device.device_id);
+            assert!(device.grants.is_sorted_by(|a, b| a.role < b.role));
+        }
+        assert!(
+            self.pairings
+                .iter()
+                .all(|(id, pairing)| *id == pairing.request_id)
+        );
+        assert!(
+            self.sessions
+                .iter()
+                .all(|(key, session)| *key == session.key)
+        );
+        assert!(self.transcripts.values().all(|it| it.first_seq >= 1));
+        assert!(
+            self.transcripts
+                .values()
+                .all(|it| it.first_seq <= it.last_seq + 1)
+        );
+        self.runs.check_invariants();
+        self.idempotency.check_invariants();
+    }
+}
+
+/// Made-up rows for tests; different numbers give different rows.
+#[cfg(test)]
+pub(crate) mod fixture {
+    use super::super::*;
+    use std::sync::Arc;
+
+    pub fn device(n: u64) -> Device {
+        let client = ClientFacts {
+            display_name: Some(format!("node {n}").into()),
+            platform: Some("linux".into()),
+            client_id: Some("node-host".into()),
+            client_mode: Some("node".into()),
+            remote_ip: Some("127.0.0.1".into()),
+            ..ClientFacts::default()
+        };
+        let token = DeviceToken {
+            token: format!("{n:043}").into(),
+            scopes: no_texts(),
+            created_at_ms: n,
+            rotated_at_ms: None,
+            revoked_at_ms: None,
+            last_used_at_ms: Some(n),
+        };
+        let grant = Grant {
+            role: Role::Node,
+            scopes: no_texts(),
+            token: Some(Box::new(token)),
+        };
+        Device {
+            device_id: format!("{n:064x}").into(),
+            public_key: format!("{n:043}").into(),
+            client,
+            grants: vec![grant],
+            caps: texts(&["browser", "system"]),
+            commands: texts(&["system.run", "system.which", "browser.proxy"]),
+            created_at_ms: n,
+            approved_at_ms: n + 1,
+            last_seen_ms: n + 2,
+        }
+    }
+
+    pub fn pairing(n: u64) -> PendingPairing {
+        let device = device(n);
+        PendingPairing {
+            request_id: format!("request-{n}").into(),
+            device_id: device.device_id,
+            public_key: device.public_key,
+            client: device.client,
+            roles: vec![Role::Operator],
+            scopes: texts(&["operator.read"]),
+            caps: no_texts(),
+            commands: no_texts(),
+            silent: false,
+            is_repair: true,
+            ts: n,
+        }
+    }
+
+    pub fn session(n: u64) -> Session {
+        Session {
+            key: format!("agent:main:s{n}").into(),
+            session_id: format!("id-{n}").into(),
+            agent_id: "main".into(),
+            kind: SessionKind::Direct,
+            label: Some(format!("label {n}").into()),
+            settings: [(Text::from("sendPolicy"), Text::from("allow"))].into(),
+            updated_at_ms: n,
+            total_tokens: n,
+            ..Session::default()
+        }
+    }
+
+    pub fn append(session: u64, n: u64) -> Record {
+        let message = Message {
+            ts: n,
+            role: "user".into(),
+            body: format!(r#"{{"role":"user","content":"message {n}"}}"#).into(),
+        };
+        let session_id = format!("id-{session}").into();
+        Record::MessageAppend {
+            session_id,
+            message: Arc::new(message),
+        }
+    }
+
+    pub fn run(n: u64) -> Run {
+        Run {
+            run_id: format!("run-{n}").into(),
+            session_key: format!("agent:main:s{n}").into(),
+            session_id: format!("id-{n}").into(),
+            state: RunState::Queued,
+            accepted_at_ms: n,
+            started_at_ms: None,
+            ended_at_ms: None,
+            open_step_has_side_effect: false,
+            delivery: Delivery::default(),
+            options: None,
+            summary: None,
+            error: None,
+        }
+    }
+
+    pub fn idempotency(n: u64) -> Idempotency {
+        Idempotency {
+            method: if n % 2 == 0 {
+                "chat.send".into()
+            } else {
+                "agent".into()
+            },
+            key: format!("key-{n}").into(),
+            fingerprint: [n as u8; 32],
+            run_id: Some(format!("run-{n}").into()),
+            state: IdempotencyState::Done,
+            response: format!(r#"{{"runId":"run-{n}"}}"#).into(),
+            expires_at_ms: n,
+        }
+    }
+
+    fn texts(words: &[&str]) -> Texts {
+        words.iter().map(|word| Text::from(*word)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn putting_again_replaces_and_removing_leaves_nothing_behind() {
+        let put = |n| {
+            [
+                Record::DevicePut(Arc::new(fixture::device(n))),
+                Record::PairingPut(Arc::new(fixture::pairing(n))),
+                Record::SessionPut(Arc::new(fixture::session(n))),
+                fixture::append(n, 1),
+                Record::RunPut(Arc::new(fixture::run(n))),
+                Record::IdempotencyPut(Arc::new(fixture::idempotency(n))),
+                Record::SettingPut {
+                    key: "k".into(),
+                    value: "1".into(),
+                },
+            ]
+        };
+        let mut state = State::default();
+        for record in put(1).iter().chain(&put(1)) {
+            state.apply(record);
+            state.check_invariants();
+        }
+        assert_eq!(state.devices().len(), 1);
+        assert_eq!(state.idempotency().len(), 1);
+        assert_eq!(state.transcript("id-1").message_count(), 2);
+        for record in [
+            Record::DeviceRemove {
+                device_id: fixture::device(1).device_id,
+            },
+            Record::PairingRemove {
+                request_id: "request-1".into(),
+            },
+            Record::SessionRemove {
+                key: "agent:main:s1".into(),
+            },
+            Record::TranscriptRemove {
+                session_id: "id-1".into(),
+            },
+            Record::RunRemove {
+                run_id: "run-1".into(),
+            },
+            Record::IdempotencyRemove {
+                method: "agent".into(),
+                key: "key-1".into(),
+            },
+            Record::SettingRemove { key: "k".into() },
+        ] {
+            state.apply(&record);
+            state.apply(&record);
+            state.check_invariants();
+        }
+        assert_eq!(state, State::default());
+    }
+}
