@@ -98,6 +98,8 @@ pub const GUESS_LOCK_MS: u64 = 300_000;
 pub const GUESS_ENTRIES_MAX: usize = 10_000;
 /// How far a proof's `signedAt` may be off.
 pub const PROOF_SKEW_MS: u64 = 600_000;
+/// Proofs without nonce that are remembered against replay.
+pub const PROOF_REPLAYS_MAX: usize = 10_000;
 /// How long a pending pairing request lives.
 pub const PAIRING_TTL_MS: u64 = 300_000;
 /// Pending pairing requests of all devices.

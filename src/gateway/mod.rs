@@ -1,1 +1,3 @@
 //! The core: takes inputs, changes state, leaves effects and bytes in outboxes.
+
+pub mod auth;

@@ -1,0 +1,10 @@
+//! Who may come in and what they may do: pure rules over what the handshake said.
+//!
+//! Time comes as milliseconds and connections as ids; nothing here reads a clock, a socket
+//! or a file, so each rule is a function that a test can call.
+
+pub mod ed25519;
+pub mod proof;
+pub mod replay;
+pub mod scope;
+pub mod secret;
