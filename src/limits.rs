@@ -114,6 +114,24 @@ pub const IDEMPOTENCY_ENTRIES_MAX: usize = 10_000;
 /// Bytes of all responses that are remembered for durable idempotency keys.
 pub const IDEMPOTENCY_RESPONSES_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+// ---- Store ------------------------------------------------------------------------------
+
+/// Requests that wait for the store's writing or its reading thread, and answers that wait
+/// for the loop.
+pub const STORE_QUEUE_LEN_MAX: usize = 64;
+/// Page cache of each of the store's two connections.
+pub const STORE_CACHE_KIB: i64 = 256;
+/// The write-ahead log is cut back to this after a checkpoint.
+pub const STORE_WAL_BYTES: i64 = 4 * 1024 * 1024;
+/// How long the store waits for another process that holds the database, such as a backup.
+pub const STORE_BUSY_MS: u64 = 2_000;
+/// A larger database is not checked as a whole at start, only what is loaded.
+pub const STORE_CHECK_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Rows that one pruning forgets of each kind.
+pub const PRUNE_ROWS_MAX: usize = 1_000;
+/// Most messages of one page.
+pub const PAGE_MESSAGES_MAX: usize = 1_000;
+
 // ---- Runs -------------------------------------------------------------------------------
 
 /// Ended runs that are remembered, for those who ask for their outcome.

@@ -9,6 +9,7 @@
 //! change one, clone it, change the clone and put it back.
 
 mod device;
+mod exchange;
 mod idempotency;
 mod pairing;
 mod record;
@@ -17,6 +18,9 @@ mod session;
 mod tables;
 
 pub use device::{ClientFacts, Device, DeviceToken, Grant, Role, Texts, no_texts};
+pub use exchange::{
+    Page, Pruned, Retention, StoreAnswer, StoreFault, StoreFaultKind, StoreRequest, StoredMessage,
+};
 pub use idempotency::{Idempotency, IdempotencyState, IdempotencyTable};
 pub use pairing::PendingPairing;
 pub use record::Record;

@@ -38,10 +38,6 @@ pub enum Record {
         session_id: Text,
         transcript: Transcript,
     },
-    /// Retention left nothing of a transcript that no session names. Made by the store only.
-    TranscriptRemove {
-        session_id: Text,
-    },
     RunPut(Arc<Run>),
     RunRemove {
         run_id: Text,

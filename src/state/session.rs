@@ -73,12 +73,13 @@ pub struct Session {
 
 /// Which messages a transcript has: all numbers from `first_seq` to `last_seq`.
 ///
-/// The tables and the store both count with it, so they cannot come to differ.
+/// The tables and the store both count with it, so they cannot come to differ. One that was
+/// emptied begins again with 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transcript {
     /// Number of the oldest message that is not archived; `last_seq + 1` where there is none.
     pub first_seq: u64,
-    /// Number of the newest message that ever was; 0 before the first.
+    /// Number of the newest message; `first_seq - 1` where there is none.
     pub last_seq: u64,
 }
 

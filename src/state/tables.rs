@@ -96,18 +96,15 @@ impl State {
                 summary,
                 ..
             } => {
-                if let Some(transcript) = self.transcripts.get_mut(session_id) {
-                    transcript.archive(*up_to_seq, summary.is_some());
-                }
+                let mut transcript = self.transcript(session_id);
+                transcript.archive(*up_to_seq, summary.is_some());
+                self.put_transcript(session_id, transcript);
             }
             Record::TranscriptPut {
                 session_id,
                 transcript,
             } => {
-                self.transcripts.insert(session_id.clone(), *transcript);
-            }
-            Record::TranscriptRemove { session_id } => {
-                self.transcripts.remove(session_id);
+                self.put_transcript(session_id, *transcript);
             }
             Record::RunPut(run) => self.runs.put(run),
             Record::RunRemove { run_id } => self.runs.remove(run_id),
@@ -119,6 +116,15 @@ impl State {
             Record::SettingRemove { key } => {
                 self.settings.remove(key);
             }
+        }
+    }
+
+    /// An empty transcript is as one that never was, here and in the database.
+    fn put_transcript(&mut self, session_id: &Text, transcript: Transcript) {
+        if transcript.message_count() == 0 {
+            self.transcripts.remove(session_id);
+        } else {
+            self.transcripts.insert(session_id.clone(), transcript);
         }
     }
 
@@ -235,6 +241,16 @@ pub(crate) mod fixture {
         }
     }
 
+    pub fn archive(session: u64, up_to_seq: u64) -> Record {
+        let session_id = format!("id-{session}").into();
+        Record::MessagesArchive {
+            session_id,
+            up_to_seq,
+            summary: None,
+            archived_at_ms: 5,
+        }
+    }
+
     pub fn run(n: u64) -> Run {
         Run {
             run_id: format!("run-{n}").into(),
@@ -311,9 +327,7 @@ mod tests {
             Record::SessionRemove {
                 key: "agent:main:s1".into(),
             },
-            Record::TranscriptRemove {
-                session_id: "id-1".into(),
-            },
+            fixture::archive(1, u64::MAX),
             Record::RunRemove {
                 run_id: "run-1".into(),
             },

@@ -1,0 +1,131 @@
+//! What the core asks of the store, and what it is told.
+
+use super::{Message, Record, Text, UnixMs};
+use std::sync::Arc;
+
+/// A request to the store. Commits and prunings are done in the order in which they were asked
+/// for; reads see everything that was reported committed before they were asked for.
+#[derive(Debug, PartialEq)]
+pub enum StoreRequest {
+    /// All records in one transaction, or none of them.
+    Commit {
+        /// Comes back with the answer.
+        batch: u64,
+        records: Vec<Record>,
+        /// Survives a power cut once answered; without it, the death of the process only.
+        durable: bool,
+    },
+    /// The newest messages of a transcript, or those before a number.
+    ReadMessages {
+        /// Comes back with the answer.
+        ticket: u64,
+        session_id: Text,
+        /// Only messages with a lower number.
+        before_seq: Option<u64>,
+        /// Most messages, `PAGE_MESSAGES_MAX` at most.
+        limit: usize,
+        /// Most bytes of all bodies; at least one message comes, however long it is.
+        bytes_max: usize,
+    },
+    /// The newest messages of several transcripts.
+    ReadPreviews {
+        /// Comes back with the answer.
+        ticket: u64,
+        session_ids: Vec<Text>,
+        /// Most messages and bytes of each.
+        limit: usize,
+        bytes_max: usize,
+    },
+    /// Forgets what retention allows, a bounded amount at a time.
+    Prune(Retention),
+}
+
+/// The store's answer to one request.
+#[derive(Debug, PartialEq)]
+pub enum StoreAnswer {
+    Committed {
+        batch: u64,
+        /// The records as they were sent: to be applied where `result` is Ok.
+        records: Vec<Record>,
+        result: Result<(), StoreFault>,
+    },
+    Messages {
+        ticket: u64,
+        result: Result<Page, StoreFault>,
+    },
+    /// One page for each session id, in the order asked for.
+    Previews {
+        ticket: u64,
+        result: Result<Vec<Page>, StoreFault>,
+    },
+    Pruned(Result<Pruned, StoreFault>),
+}
+
+/// Part of a transcript.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// Oldest first.
+    pub messages: Vec<StoredMessage>,
+    /// There are older messages than these.
+    pub has_older: bool,
+}
+
+/// A message and its number in the transcript.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredMessage {
+    pub seq: u64,
+    pub message: Arc<Message>,
+}
+
+/// What may be forgotten. Open runs and requests in flight never are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Finished requests that expired before this are forgotten.
+    pub now_ms: UnixMs,
+    /// Messages of transcripts older than this; None keeps them.
+    pub messages_before_ms: Option<UnixMs>,
+    /// Messages that were archived before this; None keeps them.
+    pub archive_before_ms: Option<UnixMs>,
+    /// Runs that ended before this; None keeps the newest `RUNS_ENDED_MAX`.
+    pub runs_before_ms: Option<UnixMs>,
+}
+
+/// What was forgotten.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pruned {
+    /// Committed already; to be applied to the tables.
+    pub records: Vec<Record>,
+    /// There is more to forget: ask again.
+    pub has_more: bool,
+}
+
+/// Why the store could not do what it was asked. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreFault {
+    pub kind: StoreFaultKind,
+    /// For the log.
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreFaultKind {
+    /// The disk or the quota is full; mends itself when there is room again.
+    Full,
+    /// The store's queue is full, or another process holds the database for long.
+    Busy,
+    /// The disk failed. What was committed before may not be as safe as was said, so
+    /// the process should end for its supervisor and read anew what is there.
+    Io,
+    /// The database is damaged.
+    Corrupt,
+    /// The store's thread is gone.
+    Gone,
+}
+
+impl std::fmt::Display for StoreFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}: {}", self.kind, self.message)
+    }
+}
+
+impl std::error::Error for StoreFault {}
