@@ -26,6 +26,8 @@ pub struct Facts {
     pub channels: Listed<ChannelFact>,
     /// The references of all models, `provider/model`.
     pub models: Listed<String>,
+    /// What `models.providers.*.api` may be in this build: [`super::MODEL_APIS`].
+    pub model_apis: &'static [&'static str],
     /// The model that a session gets when it names none.
     pub default_model: String,
     pub runs: RunFacts,

@@ -19,9 +19,10 @@
 //! out through [`StepSink::delta`] as it arrives and an error from it is returned at once; a
 //! socket gets a timeout from [`StepSink::remaining_ms`] and is given to
 //! [`CancelToken::on_cancel`] so that an abort shuts it; waiting is done with
-//! [`StepSink::pause`], which an abort ends. The built-in agent is one provider
+//! [`StepSink::pause`], which an abort ends. The built-in agent in [`builtin`] is one provider
 //! among others and needs no network.
 
+pub mod builtin;
 mod cancel;
 mod facts;
 mod provider;
@@ -32,7 +33,7 @@ pub use facts::{
     ChannelFact, DeviceFact, Facts, GatewayFacts, HealthFacts, Listed, PairingFact, PeerFact,
     RunFacts, SessionFact, SessionFacts, Zone,
 };
-pub use provider::{ModelInfo, Provider, Providers, Reply, StepError, StepSink, Stop};
+pub use provider::{MODEL_APIS, ModelInfo, Provider, Providers, Reply, StepError, StepSink, Stop};
 pub use step::{
     ChatMessage, FailureKind, ModelRef, Role, RunTag, Step, StepEvent, StepOutput, StopReason,
     Thinking, Usage, Verbosity,

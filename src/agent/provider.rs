@@ -64,14 +64,18 @@ impl From<Stop> for StepError {
     }
 }
 
+/// The values of `models.providers.*.api` that this build can speak, for the built-in agent's
+/// honest answer. Empty as long as it is the only provider.
+pub const MODEL_APIS: &[&str] = &[];
+
 /// One model of a provider, for lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelInfo {
     pub model: ModelRef,
     /// For people.
     pub name: String,
-    /// In tokens.
-    pub context_window: u64,
+    /// In tokens, where there is such a limit.
+    pub context_window: Option<u64>,
     pub reasoning: bool,
 }
 
@@ -137,7 +141,7 @@ mod tests {
             vec![ModelInfo {
                 name: model.to_string(),
                 model,
-                context_window: 1,
+                context_window: None,
                 reasoning: false,
             }]
         }
