@@ -191,6 +191,24 @@ pub const LOG_TAIL_BYTES: (u64, u64) = (250_000, 1_000_000);
 pub const CONFIG_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most faults reported at once.
 pub const CONFIG_FAULTS_MAX: usize = 100;
+// ---- The client -------------------------------------------------------------------------
+
+/// Longest message that our own client takes from a gateway.
+pub const CLIENT_MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Events that our own client keeps while it waits for an answer.
+pub const CLIENT_EVENTS_QUEUED_MAX: usize = 4_096;
+/// How long a command waits for the gateway, unless told otherwise.
+pub const CLIENT_TIMEOUT_MS: u64 = 10_000;
+/// How long a command waits for an agent's run.
+pub const CLIENT_RUN_TIMEOUT_MS: u64 = 600_000;
+/// The longest that `--timeout` may ask for.
+pub const CLIENT_TIMEOUT_MS_MAX: u64 = 24 * 3_600_000;
+/// Window of the jittered back-off between connections: first and longest.
+pub const RECONNECT_BACKOFF_MS: (u64, u64) = (1_000, 30_000);
+/// The longest `retryAfterMs` of a gateway that is honoured.
+pub const RECONNECT_RETRY_AFTER_MS_MAX: u64 = 600_000;
+/// How long a command waits for a state file that another one holds.
+pub const FILE_LOCK_WAIT_MS: u64 = 2_000;
 
 const _: () = assert!(HTTP_LINE_BYTES_MAX <= HTTP_HEAD_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX_BEFORE_HELLO <= MESSAGE_BYTES_MAX);
@@ -200,3 +218,6 @@ const _: () = assert!(OUTBOX_SOFT_BYTES < OUTBOX_HARD_BYTES);
 const _: () = assert!(OUTBOX_HARD_BYTES <= OUTBOX_TOTAL_BYTES_MAX);
 const _: () = assert!(PING_INTERVAL_MS < TICK_INTERVAL_MS);
 const _: () = assert!(WORKERS_JOIN_MS < SHUTDOWN_DRAIN_MS);
+const _: () = assert!(MESSAGE_BYTES_MAX_CONFIGURABLE < CLIENT_MESSAGE_BYTES_MAX);
+const _: () = assert!(CLIENT_RUN_TIMEOUT_MS <= CLIENT_TIMEOUT_MS_MAX);
+const _: () = assert!(RECONNECT_BACKOFF_MS.0 <= RECONNECT_BACKOFF_MS.1);

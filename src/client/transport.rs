@@ -1,0 +1,181 @@
+//! What carries the bytes: a TCP socket now, with room for TLS behind the same trait.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use super::error::{ClientError, ErrorKind};
+use super::url::GatewayUrl;
+
+/// A byte stream on which every operation has a deadline.
+pub trait Transport {
+    /// Reads at least one byte into `buf`; 0 is the end of the stream. A passed deadline is
+    /// an error of kind `TimedOut`.
+    fn read(&mut self, buf: &mut [u8], deadline: Instant) -> io::Result<usize>;
+
+    /// Writes all of `bytes`.
+    fn write_all(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<()>;
+}
+
+/// Opens the transport that `url` asks for.
+pub fn open(url: &GatewayUrl, deadline: Instant) -> Result<Box<dyn Transport>, ClientError> {
+    if url.secure {
+        return Err(ClientError::new(
+            ErrorKind::Unsupported,
+            format!(
+                "{url}: TLS is not part of this build yet; reach the gateway through an SSH \
+                 tunnel and ws://127.0.0.1:PORT"
+            ),
+        ));
+    }
+    let addresses = resolve(url, deadline)?;
+    let mut last = None;
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, remaining(deadline).map_err(expired)?) {
+            Ok(stream) => {
+                // A request is one small write that must not wait for the acknowledgement of
+                // the last; where the system refuses the option, it is only slower.
+                let _ = stream.set_nodelay(true);
+                return Ok(Box::new(Tcp(stream)));
+            }
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(unreachable_error(url, last))
+}
+
+struct Tcp(TcpStream);
+
+impl Transport for Tcp {
+    fn read(&mut self, buf: &mut [u8], deadline: Instant) -> io::Result<usize> {
+        loop {
+            self.0.set_read_timeout(Some(remaining(deadline)?))?;
+            match self.0.read(buf) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(as_timeout(error)),
+                Ok(count) => return Ok(count),
+            }
+        }
+    }
+
+    fn write_all(&mut self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+        while !bytes.is_empty() {
+            self.0.set_write_timeout(Some(remaining(deadline)?))?;
+            match self.0.write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(as_timeout(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Time left until `deadline`, never zero (which the system would read as "for ever").
+fn remaining(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        Err(io::ErrorKind::TimedOut.into())
+    } else {
+        Ok(left)
+    }
+}
+
+/// A blocking socket reports a passed timeout as `WouldBlock`.
+fn as_timeout(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+        _ => error,
+    }
+}
+
+/// The socket addresses of `url`. Only a real name costs a thread: the system's resolver has
+/// no deadline of its own.
+fn resolve(url: &GatewayUrl, deadline: Instant) -> Result<Vec<SocketAddr>, ClientError> {
+    let port = url.port;
+    let with_port = |ips: Vec<IpAddr>| {
+        ips.into_iter()
+            .map(|ip| SocketAddr::new(ip, port))
+            .collect()
+    };
+    if let Some(ips) = url.literal_addresses() {
+        return Ok(with_port(ips));
+    }
+    let (answer, answers) = mpsc::channel();
+    let host = url.host.clone();
+    std::thread::spawn(move || {
+        let found = (host.as_str(), port).to_socket_addrs();
+        // Nobody listens any more once the deadline passed.
+        let _ = answer.send(found.map(Iterator::collect::<Vec<_>>));
+    });
+    match answers.recv_timeout(remaining(deadline).map_err(expired)?) {
+        Ok(Ok(found)) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(ClientError::new(
+            ErrorKind::Unreachable,
+            format!("the host name {} is not known", url.host),
+        )),
+        Err(_) => Err(ClientError::timeout("the name service")),
+    }
+}
+
+fn expired(_: io::Error) -> ClientError {
+    ClientError::timeout("the connection")
+}
+
+fn unreachable_error(url: &GatewayUrl, last: Option<io::Error>) -> ClientError {
+    match last {
+        Some(error) if error.kind() == io::ErrorKind::TimedOut => {
+            ClientError::timeout(&format!("a connection to {}", url.authority()))
+        }
+        Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => ClientError::new(
+            ErrorKind::Unreachable,
+            format!("nothing listens on {}", url.authority()),
+        ),
+        Some(error) => ClientError::new(
+            ErrorKind::Unreachable,
+            format!("cannot reach {}: {error}", url.authority()),
+        ),
+        None => ClientError::new(
+            ErrorKind::Unreachable,
+            format!("{} has no address", url.host),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_millis(60)
+    }
+
+    #[test]
+    fn a_silent_peer_is_given_up_at_the_deadline() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = GatewayUrl::loopback(listener.local_addr().unwrap().port());
+        let mut transport = open(&url, soon()).unwrap();
+        let error = transport.read(&mut [0; 8], soon()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_closed_port_says_that_nothing_listens() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = GatewayUrl::loopback(listener.local_addr().unwrap().port());
+        drop(listener);
+        let error = open(&url, soon()).err().unwrap();
+        assert_eq!(error.kind, ErrorKind::Unreachable);
+        assert!(error.message.contains("nothing listens"), "{error}");
+    }
+
+    #[test]
+    fn tls_is_never_replaced_by_plain_text() {
+        let url = GatewayUrl::parse("wss://127.0.0.1:1").unwrap();
+        let error = open(&url, soon()).err().unwrap();
+        assert_eq!(error.kind, ErrorKind::Unsupported);
+    }
+}
