@@ -191,6 +191,7 @@ pub const LOG_TAIL_BYTES: (u64, u64) = (250_000, 1_000_000);
 pub const CONFIG_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most faults reported at once.
 pub const CONFIG_FAULTS_MAX: usize = 100;
+
 // ---- The client -------------------------------------------------------------------------
 
 /// Longest message that our own client takes from a gateway.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{ClientError, ErrorKind};
 use super::{files, random};
+use crate::io::atomic;
 
 /// The device key of this state directory.
 pub struct Identity {
@@ -60,14 +61,15 @@ impl Identity {
             seed: URL_SAFE_NO_PAD.encode(seed),
         };
         let text = serde_json::to_string_pretty(&stored).unwrap_or_default() + "\n";
-        let created = files::private_dir(dir)
-            .and_then(|()| files::create_private(&path, text.as_bytes()))
-            .map_err(|error| broken(&path, &error.to_string()))?;
-        if created {
-            return Ok(identity);
+        let created = files::private_dir(dir).and_then(|()| atomic::create(&path, text.as_bytes()));
+        match created {
+            Ok(()) => Ok(identity),
+            // Another process was first; its key is the device's.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Self::load(&path)?.ok_or_else(|| broken(&path, "it vanished while being read"))
+            }
+            Err(error) => Err(broken(&path, &error.to_string())),
         }
-        // Another process was first; its key is the device's.
-        Self::load(&path)?.ok_or_else(|| broken(&path, "it vanished while being read"))
     }
 
     fn load(path: &Path) -> Result<Option<Self>, ClientError> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{ClientError, ErrorKind};
 use super::files;
 use super::url::GatewayUrl;
+use crate::io::atomic;
 
 /// What a stored token is bound to.
 ///
@@ -95,7 +96,7 @@ impl TokenStore {
         stored.version = 1;
         edit(&mut stored.tokens);
         let text = serde_json::to_string_pretty(&stored).unwrap_or_default() + "\n";
-        files::replace_private(&self.path, text.as_bytes()).map_err(fault)
+        atomic::replace(&self.path, text.as_bytes()).map_err(fault)
     }
 
     fn read(&self) -> Result<Stored, ClientError> {
