@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Replaces the content of `path`, or makes it. A symbolic link is followed, so that a file kept
 /// elsewhere by a link stays there.
@@ -83,13 +84,18 @@ fn write_temp(
     file.sync_all()
 }
 
-/// A name that no other writer uses, in the same directory so that it can be renamed.
+/// A name that no other writer uses, in the same directory so that it can be renamed. The time is
+/// in it because in a container every process has the same id, also the one that crashed here.
 fn temp_path(path: &Path) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let (pid, nanos) = (std::process::id(), since_epoch.as_nanos());
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    name.push(format!(".{}-{count}.tmp", std::process::id()));
+    name.push(format!(".{pid}-{nanos}-{count}.tmp"));
     path.with_file_name(name)
 }
 
