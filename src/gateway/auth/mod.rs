@@ -3,7 +3,13 @@
 //! Time comes as milliseconds and connections as ids; nothing here reads a clock, a socket
 //! or a file, so each rule is a function that a test can call.
 
+pub mod address;
+pub mod approval;
+pub mod cidr;
 pub mod ed25519;
+pub mod locality;
+pub mod origin;
+pub mod pairing;
 pub mod proof;
 pub mod replay;
 pub mod scope;

@@ -100,12 +100,10 @@ impl Proof {
     /// Uses the proof up. To be called once the secret has matched, so that strangers
     /// cannot fill `replays`.
     pub fn spend(self, replays: &mut Replays, unix_ms: u64) -> Result<String, ProofError> {
-        if let Some(replay) = self.replay {
-            if !replays.accept(replay, unix_ms) {
-                return Err(ProofError::Expired);
-            }
+        match self.replay {
+            Some(replay) if !replays.accept(replay, unix_ms) => Err(ProofError::Expired),
+            _ => Ok(self.device_id),
         }
-        Ok(self.device_id)
     }
 }
 

@@ -1,0 +1,340 @@
+//! Who may approve, rotate and revoke what, and when a pending request becomes another.
+
+use std::fmt;
+
+use super::scope::{Denied, Role, Scope, ScopeSet};
+
+/// The operator connection that manages devices.
+#[derive(Clone, Copy, Debug)]
+pub struct Actor<'a> {
+    /// The connection's granted scopes.
+    pub scopes: ScopeSet,
+    /// Its device; None for the shared secret alone.
+    pub device: Option<&'a str>,
+}
+
+/// What a device holds or would hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Grant<'a> {
+    /// The device.
+    pub device: &'a str,
+    /// The role.
+    pub role: Role,
+    /// The scopes of an operator; a node has none.
+    pub scopes: ScopeSet,
+    /// The commands that a node declares.
+    pub commands: &'a [String],
+}
+
+/// Why an actor may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forbidden {
+    /// The actor lacks this scope.
+    Missing(Scope),
+    /// To this actor the device does not exist: answer as for an unknown id.
+    Invisible,
+    /// The device was never approved for this scope.
+    NotApproved(Scope),
+}
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(scope) => Denied::Scope(*scope).fmt(f),
+            Self::Invisible => f.write_str("unknown deviceId"),
+            Self::NotApproved(scope) => write!(f, "device not approved for scope: {scope}"),
+        }
+    }
+}
+
+impl Actor<'_> {
+    /// Whether lists show `device` to the actor. A device without admin sees only itself.
+    pub fn sees(&self, device: &str) -> bool {
+        let other = self.device.is_some_and(|own| own != device);
+        self.scopes.allows(Scope::Pairing) && (!other || self.scopes.allows(Scope::Admin))
+    }
+
+    /// Whether the actor may be told the token of `device`: only that device itself.
+    pub fn may_hold_token_of(&self, device: &str) -> bool {
+        self.device == Some(device)
+    }
+
+    /// Whether the actor may approve a pairing or revoke a token. It must itself hold all
+    /// that is given or taken, so nobody raises another above himself.
+    pub fn may_manage(&self, grant: &Grant) -> Result<(), Forbidden> {
+        let mut needed = grant.scopes.with(Scope::Pairing);
+        if grant.commands.iter().any(|command| runs_programs(command)) {
+            needed = needed.with(Scope::Admin);
+        }
+        if let Some(scope) = self.scopes.first_missing(needed) {
+            return Err(Forbidden::Missing(scope));
+        }
+        if self.sees(grant.device) {
+            Ok(())
+        } else {
+            Err(Forbidden::Invisible)
+        }
+    }
+
+    /// Whether the actor may give the token of `current` the scopes `wanted`: what it may
+    /// take and give, within what the device was approved for.
+    pub fn may_rotate(
+        &self,
+        current: &Grant,
+        wanted: ScopeSet,
+        approved: ScopeSet,
+    ) -> Result<(), Forbidden> {
+        self.may_manage(&Grant {
+            scopes: current.scopes.union(wanted),
+            ..*current
+        })?;
+        match approved.first_missing(wanted) {
+            Some(scope) => Err(Forbidden::NotApproved(scope)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Commands by which whoever calls the node runs programs on it, or may change which run.
+fn runs_programs(command: &str) -> bool {
+    let under = |prefix: &str| {
+        let rest = command.strip_prefix(prefix);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    under("system.run") || under("system.execApprovals")
+}
+
+/// What an operator reads before approving.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought<'a> {
+    /// The device's key.
+    pub public_key: &'a str,
+    /// The role asked for.
+    pub role: Role,
+    /// The scopes asked for.
+    pub scopes: ScopeSet,
+    /// The platform, which decides what a node may be asked to do.
+    pub platform: &'a str,
+    /// The commands that a node declares, in any order.
+    pub commands: &'a [String],
+}
+
+impl Sought<'_> {
+    /// Whether an approval of `pending` would also be one of `self`. If not, the request
+    /// gets a new id, so that no approval covers what nobody saw.
+    pub fn is_covered_by(&self, pending: &Sought) -> bool {
+        self.public_key == pending.public_key
+            && self.role == pending.role
+            && self.scopes == pending.scopes
+            && self.platform == pending.platform
+            && is_subset(self.commands, pending.commands)
+            && is_subset(pending.commands, self.commands)
+    }
+}
+
+fn is_subset(some: &[String], all: &[String]) -> bool {
+    some.iter().all(|command| all.contains(command))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAIRING: ScopeSet = ScopeSet::EMPTY.with(Scope::Pairing);
+    const ADMIN: ScopeSet = ScopeSet::EMPTY.with(Scope::Admin);
+
+    fn subsets() -> impl Iterator<Item = ScopeSet> {
+        (0..1u8 << 5).map(|bits| {
+            let chosen = Scope::ALL.into_iter().enumerate();
+            chosen
+                .filter(|(at, _)| bits & (1 << at) != 0)
+                .map(|(_, scope)| scope)
+                .collect()
+        })
+    }
+
+    fn actor(scopes: ScopeSet, device: Option<&str>) -> Actor<'_> {
+        Actor { scopes, device }
+    }
+
+    fn grant(role: Role, scopes: ScopeSet, commands: &[String]) -> Grant<'_> {
+        Grant {
+            device: "phone",
+            role,
+            scopes,
+            commands,
+        }
+    }
+
+    fn named(commands: &[&str]) -> Vec<String> {
+        commands
+            .iter()
+            .map(|command| (*command).to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn nobody_approves_more_than_he_holds() {
+        for held in subsets() {
+            for scopes in subsets() {
+                let decided = actor(held, None).may_manage(&grant(Role::Operator, scopes, &[]));
+                let holds = |scope| held.has(scope) || held.has(Scope::Admin);
+                let good = holds(Scope::Pairing)
+                    && scopes.iter().all(|scope| {
+                        holds(scope) || scope == Scope::Read && held.has(Scope::Write)
+                    });
+                assert_eq!(decided.is_ok(), good, "{held:?} approves {scopes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn holding_nothing_is_no_wildcard() {
+        for scopes in subsets() {
+            for role in [Role::Operator, Role::Node] {
+                let nobody = actor(ScopeSet::EMPTY, None);
+                assert!(nobody.may_manage(&grant(role, scopes, &[])).is_err());
+            }
+        }
+        let refused = actor(PAIRING, None).may_manage(&grant(Role::Operator, ADMIN, &[]));
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "missing scope: operator.admin"
+        );
+    }
+
+    #[test]
+    fn a_node_that_runs_programs_needs_an_admin() {
+        let harmless = named(&[
+            "camera.snap",
+            "system.which",
+            "system.runner",
+            "system.notify",
+        ]);
+        let node = grant(Role::Node, ScopeSet::EMPTY, &harmless);
+        assert_eq!(actor(PAIRING, None).may_manage(&node), Ok(()));
+        for command in [
+            "system.run",
+            "system.run.prepare",
+            "system.execApprovals.set",
+        ] {
+            let commands = named(&["camera.snap", command]);
+            let node = grant(Role::Node, ScopeSet::EMPTY, &commands);
+            for held in subsets() {
+                let decided = actor(held, None).may_manage(&node);
+                assert_eq!(
+                    decided.is_ok(),
+                    held.has(Scope::Admin),
+                    "{command} {held:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_device_without_admin_sees_and_manages_itself_alone() {
+        let all_but_admin: ScopeSet = ScopeSet::ALL
+            .iter()
+            .filter(|scope| *scope != Scope::Admin)
+            .collect();
+        let foreign = actor(all_but_admin, Some("laptop"));
+        assert!(!foreign.sees("phone"));
+        let read = ScopeSet::EMPTY.with(Scope::Read);
+        let request = grant(Role::Operator, read, &[]);
+        assert_eq!(foreign.may_manage(&request), Err(Forbidden::Invisible));
+        assert_eq!(
+            foreign.may_rotate(&request, read, read),
+            Err(Forbidden::Invisible)
+        );
+        let itself = actor(all_but_admin, Some("phone"));
+        assert!(itself.sees("phone"));
+        assert_eq!(itself.may_manage(&request), Ok(()));
+        assert_eq!(actor(ADMIN, Some("laptop")).may_manage(&request), Ok(()));
+        assert!(actor(ADMIN, Some("laptop")).sees("phone"));
+        assert!(!actor(read, Some("phone")).sees("phone"));
+    }
+
+    #[test]
+    fn a_token_is_told_to_its_own_device_alone() {
+        assert!(actor(PAIRING, Some("phone")).may_hold_token_of("phone"));
+        assert!(!actor(ScopeSet::ALL, Some("laptop")).may_hold_token_of("phone"));
+        assert!(!actor(ScopeSet::ALL, None).may_hold_token_of("phone"));
+    }
+
+    #[test]
+    fn rotation_stays_within_actor_and_approval() {
+        for held in subsets() {
+            for wanted in subsets() {
+                for approved in [ScopeSet::EMPTY, PAIRING, ADMIN, ScopeSet::ALL] {
+                    let current = grant(Role::Operator, PAIRING, &[]);
+                    let decided = actor(held, None).may_rotate(&current, wanted, approved);
+                    let good =
+                        held.contains_all(wanted.union(PAIRING)) && approved.contains_all(wanted);
+                    assert_eq!(decided.is_ok(), good);
+                }
+            }
+        }
+        // Nor may a token that holds more than the actor be taken away.
+        let current = grant(Role::Operator, ADMIN, &[]);
+        let narrowed = actor(PAIRING, None).may_rotate(&current, PAIRING, ADMIN);
+        assert_eq!(narrowed, Err(Forbidden::Missing(Scope::Admin)));
+    }
+
+    #[test]
+    fn another_content_is_another_request() {
+        let commands = named(&["camera.snap", "canvas.show"]);
+        let swapped = named(&["canvas.show", "camera.snap"]);
+        let (more, fewer) = (
+            named(&["camera.snap", "canvas.show", "x"]),
+            named(&["camera.snap"]),
+        );
+        let seen = Sought {
+            public_key: "key",
+            role: Role::Node,
+            scopes: PAIRING,
+            platform: "ios",
+            commands: &commands,
+        };
+        assert!(seen.is_covered_by(&seen));
+        assert!(
+            Sought {
+                commands: &swapped,
+                ..seen
+            }
+            .is_covered_by(&seen)
+        );
+        for other in [
+            Sought {
+                public_key: "other",
+                ..seen
+            },
+            Sought {
+                role: Role::Operator,
+                ..seen
+            },
+            Sought {
+                scopes: ScopeSet::EMPTY,
+                ..seen
+            },
+            Sought {
+                scopes: ADMIN,
+                ..seen
+            },
+            Sought {
+                platform: "linux",
+                ..seen
+            },
+            Sought {
+                commands: &more,
+                ..seen
+            },
+            Sought {
+                commands: &fewer,
+                ..seen
+            },
+        ] {
+            assert!(!other.is_covered_by(&seen), "{other:?}");
+            assert!(!seen.is_covered_by(&other), "{other:?}");
+        }
+    }
+}

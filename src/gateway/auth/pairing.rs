@@ -1,0 +1,450 @@
+//! The last step of a `connect`: may this party in, as what, and does it need pairing first.
+//!
+//! To be asked once the proof has verified and the secret has matched: there is no way to
+//! say "unproven" here.
+
+use super::origin::Provenance;
+use super::scope::{Role, ScopeSet};
+
+/// What matched when the secret was checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proven {
+    /// The gateway's shared token or password.
+    Shared,
+    /// A device token of this device for this role, with its scopes.
+    DeviceToken(ScopeSet),
+    /// An identity that somebody else vouched for, such as a tailnet login.
+    Identity,
+}
+
+/// How the device that proved itself stands with the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Never paired, or removed.
+    Unknown,
+    /// Paired, but not for the role asked for.
+    OtherRole,
+    /// Paired for the role asked for, with these scopes approved.
+    Paired(ScopeSet),
+}
+
+/// A `connect` that proved who it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The role asked for.
+    pub role: Role,
+    /// The known scopes among those asked for.
+    pub scopes: ScopeSet,
+    /// What matched.
+    pub proven: Proven,
+    /// The device of the verified proof; None where no proof was sent.
+    pub device: Option<Standing>,
+    /// Whether the connection is local.
+    pub local: bool,
+    /// Where the upgrade came from.
+    pub origin: &'a Provenance,
+    /// `gateway.controlUi.allowInsecureAuth`.
+    pub allow_insecure_auth: bool,
+}
+
+/// What becomes of a `connect`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Let it in.
+    Admit {
+        /// The connection's scopes.
+        granted: ScopeSet,
+    },
+    /// Pair the device without asking, then let it in.
+    AdmitAndPair {
+        /// The connection's scopes.
+        granted: ScopeSet,
+        /// The scopes that the device is approved for from now on.
+        approved: ScopeSet,
+    },
+    /// Make a pairing request and refuse with `pairing required`.
+    NeedPairing(Standing),
+    /// Refuse for good.
+    Refuse(Refusal),
+}
+
+/// Why a party cannot come in even by pairing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Only a device can have what was asked for. The error code is `NOT_PAIRED`.
+    DeviceRequired,
+    /// A page that cannot keep a device key. The error code is `INVALID_REQUEST`.
+    InsecureContext,
+}
+
+/// The message that goes with `NeedPairing`.
+pub const PAIRING_REQUIRED: &str = "pairing required";
+
+impl Refusal {
+    /// What the peer is told.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::DeviceRequired => "device identity required",
+            Self::InsecureContext => "control ui requires HTTPS or localhost (secure context)",
+        }
+    }
+}
+
+/// Decides about a `connect`.
+pub fn decide(ask: &Ask) -> Decision {
+    // Scopes are an operator's; a node's calls are bound by its role.
+    let requested = match ask.role {
+        Role::Operator => ask.scopes,
+        Role::Node => ScopeSet::EMPTY,
+    };
+    match ask.device {
+        None => without_device(ask, requested),
+        Some(standing) => with_device(ask, standing, requested),
+    }
+}
+
+fn without_device(ask: &Ask, requested: ScopeSet) -> Decision {
+    if ask.role == Role::Node || ask.proven != Proven::Shared {
+        return Decision::Refuse(Refusal::DeviceRequired);
+    }
+    if ask.origin.origin().is_some() && !ask.allow_insecure_auth {
+        return Decision::Refuse(Refusal::InsecureContext);
+    }
+    Decision::Admit {
+        granted: ScopeSet::ALL.cut(requested),
+    }
+}
+
+fn with_device(ask: &Ask, standing: Standing, requested: ScopeSet) -> Decision {
+    match standing {
+        Standing::Paired(approved) if approved.contains_all(requested) => {
+            let held = match ask.proven {
+                Proven::DeviceToken(scopes) => scopes,
+                Proven::Shared | Proven::Identity => approved,
+            };
+            Decision::Admit {
+                granted: held.cut(approved.cut(requested)),
+            }
+        }
+        _ if may_pair_silently(ask) => Decision::AdmitAndPair {
+            granted: requested,
+            approved: match (ask.role, standing) {
+                (Role::Node, _) => ScopeSet::EMPTY,
+                (Role::Operator, Standing::Paired(approved)) => approved.union(requested),
+                // All at once, or a first connection that only reads could approve nobody.
+                (Role::Operator, _) => ScopeSet::ALL,
+            },
+        },
+        _ => Decision::NeedPairing(standing),
+    }
+}
+
+/// The shared secret on this very machine gives all that silent pairing gives, unless it
+/// was another site's page that spoke.
+fn may_pair_silently(ask: &Ask) -> bool {
+    ask.local && ask.proven == Proven::Shared && ask.origin.may_pair_silently()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::auth::origin::Origin;
+    use crate::gateway::auth::scope::Scope;
+
+    const READ: ScopeSet = ScopeSet::EMPTY.with(Scope::Read);
+    const ADMIN: ScopeSet = ScopeSet::EMPTY.with(Scope::Admin);
+    const PROVEN: [Proven; 3] = [
+        Proven::Shared,
+        Proven::DeviceToken(ScopeSet::ALL),
+        Proven::Identity,
+    ];
+
+    fn own() -> Provenance {
+        Provenance::Own(Origin::parse("http://127.0.0.1:18789").unwrap())
+    }
+
+    fn listed() -> Provenance {
+        Provenance::Listed(Origin::parse("https://ui.example").unwrap())
+    }
+
+    /// A local command line that asks to read with the shared secret.
+    fn ask(device: Option<Standing>) -> Ask<'static> {
+        Ask {
+            role: Role::Operator,
+            scopes: READ,
+            proven: Proven::Shared,
+            device,
+            local: true,
+            origin: &Provenance::Absent,
+            allow_insecure_auth: false,
+        }
+    }
+
+    fn subsets() -> impl Iterator<Item = ScopeSet> + Clone {
+        (0..1u8 << 5).map(|bits| {
+            let chosen = Scope::ALL.into_iter().enumerate();
+            chosen
+                .filter(|(at, _)| bits & (1 << at) != 0)
+                .map(|(_, scope)| scope)
+                .collect()
+        })
+    }
+
+    fn granted(decision: Decision) -> Option<ScopeSet> {
+        match decision {
+            Decision::Admit { granted } | Decision::AdmitAndPair { granted, .. } => Some(granted),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn without_a_device_only_the_shared_secret_lets_in() {
+        for proven in PROVEN {
+            let decision = decide(&Ask {
+                proven,
+                ..ask(None)
+            });
+            if proven == Proven::Shared {
+                assert_eq!(decision, Decision::Admit { granted: READ });
+            } else {
+                assert_eq!(decision, Decision::Refuse(Refusal::DeviceRequired));
+            }
+        }
+        let remote = decide(&Ask {
+            local: false,
+            ..ask(None)
+        });
+        assert_eq!(remote, Decision::Admit { granted: READ });
+    }
+
+    #[test]
+    fn a_node_always_needs_a_device() {
+        for proven in PROVEN {
+            let decision = decide(&Ask {
+                role: Role::Node,
+                proven,
+                ..ask(None)
+            });
+            assert_eq!(decision, Decision::Refuse(Refusal::DeviceRequired));
+        }
+        assert_eq!(Refusal::DeviceRequired.text(), "device identity required");
+    }
+
+    #[test]
+    fn a_page_without_device_is_refused_unless_the_configuration_allows_it() {
+        for origin in [&own(), &listed()] {
+            let page = Ask {
+                origin,
+                ..ask(None)
+            };
+            assert_eq!(decide(&page), Decision::Refuse(Refusal::InsecureContext));
+            let allowed = Ask {
+                allow_insecure_auth: true,
+                ..page
+            };
+            assert_eq!(decide(&allowed), Decision::Admit { granted: READ });
+            let unproven = Ask {
+                proven: Proven::Identity,
+                ..allowed
+            };
+            assert_eq!(decide(&unproven), Decision::Refuse(Refusal::DeviceRequired));
+        }
+    }
+
+    #[test]
+    fn asking_for_nothing_gives_nothing() {
+        let standings = [
+            Standing::Unknown,
+            Standing::OtherRole,
+            Standing::Paired(ScopeSet::ALL),
+        ];
+        for device in standings.map(Some).into_iter().chain([None]) {
+            for proven in PROVEN {
+                let decision = decide(&Ask {
+                    scopes: ScopeSet::EMPTY,
+                    proven,
+                    ..ask(device)
+                });
+                assert!(
+                    granted(decision).is_none_or(ScopeSet::is_empty),
+                    "{decision:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_or_upgraded_device_needs_pairing() {
+        for device in [
+            Standing::Unknown,
+            Standing::OtherRole,
+            Standing::Paired(READ),
+        ] {
+            for proven in PROVEN {
+                let remote = Ask {
+                    local: false,
+                    scopes: ADMIN,
+                    proven,
+                    ..ask(Some(device))
+                };
+                assert_eq!(decide(&remote), Decision::NeedPairing(device));
+            }
+        }
+    }
+
+    #[test]
+    fn more_than_the_device_token_was_paired_for_is_a_pairing_matter() {
+        let device = Standing::Paired(READ);
+        let proven = Proven::DeviceToken(READ);
+        let more = Ask {
+            scopes: ADMIN,
+            proven,
+            ..ask(Some(device))
+        };
+        assert_eq!(decide(&more), Decision::NeedPairing(device));
+    }
+
+    #[test]
+    fn a_narrower_token_cuts_what_is_granted() {
+        let proven = Proven::DeviceToken(READ);
+        let device = Some(Standing::Paired(ScopeSet::ALL));
+        let wide = Ask {
+            scopes: READ.with(Scope::Write),
+            proven,
+            ..ask(device)
+        };
+        assert_eq!(decide(&wide), Decision::Admit { granted: READ });
+    }
+
+    #[test]
+    fn a_local_device_with_the_shared_secret_is_paired_silently() {
+        for origin in [&Provenance::Absent, &own()] {
+            for device in [Standing::Unknown, Standing::OtherRole] {
+                let first = decide(&Ask {
+                    origin,
+                    ..ask(Some(device))
+                });
+                let approved = ScopeSet::ALL;
+                assert_eq!(
+                    first,
+                    Decision::AdmitAndPair {
+                        granted: READ,
+                        approved
+                    }
+                );
+            }
+            let more = Ask {
+                scopes: ADMIN,
+                origin,
+                ..ask(Some(Standing::Paired(READ)))
+            };
+            let approved = READ.union(ADMIN);
+            assert_eq!(
+                decide(&more),
+                Decision::AdmitAndPair {
+                    granted: ADMIN,
+                    approved
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn each_condition_of_silent_pairing_is_needed() {
+        for device in [
+            Standing::Unknown,
+            Standing::OtherRole,
+            Standing::Paired(ScopeSet::EMPTY),
+        ] {
+            let good = ask(Some(device));
+            assert!(matches!(decide(&good), Decision::AdmitAndPair { .. }));
+            let refused = Decision::NeedPairing(device);
+            assert_eq!(
+                decide(&Ask {
+                    local: false,
+                    ..good
+                }),
+                refused
+            );
+            assert_eq!(
+                decide(&Ask {
+                    origin: &listed(),
+                    ..good
+                }),
+                refused
+            );
+            assert_eq!(
+                decide(&Ask {
+                    proven: Proven::Identity,
+                    ..good
+                }),
+                refused
+            );
+            let token = Proven::DeviceToken(ScopeSet::ALL);
+            assert_eq!(
+                decide(&Ask {
+                    proven: token,
+                    ..good
+                }),
+                refused
+            );
+        }
+    }
+
+    #[test]
+    fn a_node_gets_no_scopes_whatever_it_asks() {
+        let node = Ask {
+            role: Role::Node,
+            scopes: ScopeSet::ALL,
+            ..ask(Some(Standing::Unknown))
+        };
+        let nothing = ScopeSet::EMPTY;
+        let paired = Decision::AdmitAndPair {
+            granted: nothing,
+            approved: nothing,
+        };
+        assert_eq!(decide(&node), paired);
+        let again = Ask {
+            device: Some(Standing::Paired(nothing)),
+            local: false,
+            ..node
+        };
+        assert_eq!(decide(&again), Decision::Admit { granted: nothing });
+    }
+
+    #[test]
+    fn no_connection_gets_more_than_asked_for_or_approved() {
+        for approved in subsets() {
+            for scopes in subsets() {
+                for proven in PROVEN {
+                    let standing = Standing::Paired(approved);
+                    let remote = Ask {
+                        local: false,
+                        scopes,
+                        proven,
+                        ..ask(Some(standing))
+                    };
+                    let expected = if approved.contains_all(scopes) {
+                        Decision::Admit { granted: scopes }
+                    } else {
+                        Decision::NeedPairing(standing)
+                    };
+                    assert_eq!(decide(&remote), expected);
+                }
+                let token = Proven::DeviceToken(approved);
+                let device = Some(Standing::Paired(ScopeSet::ALL));
+                let narrow = Ask {
+                    scopes,
+                    proven: token,
+                    ..ask(device)
+                };
+                assert_eq!(
+                    decide(&narrow),
+                    Decision::Admit {
+                        granted: approved.cut(scopes)
+                    }
+                );
+            }
+        }
+    }
+}
