@@ -3,10 +3,25 @@
 //! Everything here is pure: text, values and answers, no files, clock or environment but
 //! through arguments. `io::config_file` reads and writes the file.
 
+pub mod checks;
 pub mod cidr;
+pub mod document;
+mod env;
+pub mod fault;
+mod kinds;
+pub mod paths;
+pub mod redact;
 pub mod secret;
+mod suggest;
+pub mod syntax;
+pub mod table;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod types;
+mod validate;
 
 pub use cidr::Cidr;
+pub use document::{Document, Loaded};
+pub use fault::{Fault, Place};
 pub use secret::Secret;
 pub use types::*;

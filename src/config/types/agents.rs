@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 /// The agent that exists without any setting.
 pub const AGENT_ID_DEFAULT: &str = "main";
+const AGENT_ID_BYTES_MAX: usize = 64;
 
 /// Agents and what they have in common.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -198,6 +199,15 @@ impl Default for HeartbeatConfig {
     }
 }
 
+/// An agent's id in its one form, lower case; none where it cannot be one.
+pub fn normalize_agent_id(text: &str) -> Option<String> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    let ok = (1..=AGENT_ID_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(fits)
+        && text.as_bytes()[0].is_ascii_alphanumeric();
+    ok.then(|| text.to_ascii_lowercase())
+}
+
 /// Reads `500ms`, `30s`, `5m`, `2h`, `1d`; a bare number is minutes. None for anything else.
 pub fn parse_duration_ms(text: &str) -> Option<u64> {
     let text = text.trim();
@@ -226,6 +236,14 @@ mod tests {
         assert_eq!(parse_duration_ms("500ms"), Some(500));
         for text in ["", "m", "-1m", "1 m", "1.5h", "1w", "99999999999999999999d"] {
             assert_eq!(parse_duration_ms(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_have_one_form() {
+        assert_eq!(normalize_agent_id("Ops-1_b").as_deref(), Some("ops-1_b"));
+        for text in ["", "-a", "a:b", "a b", "ä", &"x".repeat(65)] {
+            assert_eq!(normalize_agent_id(text), None, "{text}");
         }
     }
 

@@ -1,0 +1,159 @@
+//! What belongs together: faults that no key shows by itself.
+
+use super::fault::Fault;
+use super::types::{AuthMode, BindMode, Config, GatewayConfig, GatewayMode, TailscaleMode};
+use std::collections::HashSet;
+
+/// All such faults of a configuration.
+pub fn check(config: &Config) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    gateway(&config.gateway, &mut faults);
+    agents(config, &mut faults);
+    if config.hooks.enabled && config.hooks.token.is_none() {
+        faults.push(Fault::new(
+            "hooks.token",
+            "is missing while webhooks are enabled",
+            "set it, or set hooks.enabled to false",
+        ));
+    }
+    let main_key = config.session.main_key.trim();
+    if main_key.is_empty() || main_key.contains(':') {
+        faults.push(Fault::new(
+            "session.mainKey",
+            format!("is {main_key:?}"),
+            "use a name without a colon, such as \"main\"",
+        ));
+    }
+    faults
+}
+
+/// Whether the gateway would stand open: no secret at all, or no shared secret where others than
+/// this machine can reach it. `secret_present` says whether a token or password is configured,
+/// given on the command line, or was made in the state directory.
+pub fn exposure(gateway: &GatewayConfig, bind: BindMode, secret_present: bool) -> Option<Fault> {
+    if secret_present {
+        return None;
+    }
+    match bind {
+        BindMode::Loopback | BindMode::Auto if gateway.allow_tailscale() => None,
+        BindMode::Loopback | BindMode::Auto => Some(Fault::new(
+            "gateway.auth",
+            "has neither token nor password",
+            "set gateway.auth.token",
+        )),
+        BindMode::Lan | BindMode::Tailnet | BindMode::Custom => Some(Fault::new(
+            "gateway.bind",
+            "lets other machines in while there is neither token nor password",
+            "set gateway.auth.token, or bind to \"loopback\"",
+        )),
+    }
+}
+
+fn gateway(gateway: &GatewayConfig, faults: &mut Vec<Fault>) {
+    let mut fault = |path: &str, what: &str, instead: &str| {
+        faults.push(Fault::new(format!("gateway.{path}"), what, instead));
+    };
+    let auth = &gateway.auth;
+    if auth.mode == Some(AuthMode::Password) && auth.password.is_none() {
+        fault(
+            "auth.password",
+            "is missing while the auth mode is \"password\"",
+            "set it, or set gateway.auth.mode to \"token\"",
+        );
+    }
+    if auth.mode == Some(AuthMode::Token) && auth.token.is_none() && auth.password.is_some() {
+        fault(
+            "auth.mode",
+            "is \"token\" while only a password is set",
+            "set it to \"password\", or set gateway.auth.token",
+        );
+    }
+    if gateway.bind == BindMode::Custom && gateway.custom_bind_host.is_none() {
+        fault(
+            "customBindHost",
+            "is missing while bind is \"custom\"",
+            "set it to the address to listen on",
+        );
+    }
+    let remote = &gateway.remote;
+    if gateway.mode == Some(GatewayMode::Remote)
+        && remote.url.is_none()
+        && remote.ssh_target.is_none()
+    {
+        fault(
+            "remote.url",
+            "is missing while the mode is \"remote\"",
+            "set it to the gateway's address, such as \"wss://host\"",
+        );
+    }
+    let tls = &gateway.tls;
+    if tls.cert_path.is_some() != tls.key_path.is_some() {
+        fault(
+            "tls",
+            "has only one of certPath and keyPath",
+            "set both or neither",
+        );
+    } else if tls.enabled && !tls.auto_generate && tls.cert_path.is_none() {
+        fault(
+            "tls.certPath",
+            "is missing while TLS is enabled",
+            "set certPath and keyPath, or set autoGenerate to true",
+        );
+    }
+    let tailscale = gateway.tailscale.mode;
+    if tailscale != TailscaleMode::Off
+        && !matches!(gateway.bind, BindMode::Loopback | BindMode::Auto)
+    {
+        fault(
+            "tailscale.mode",
+            "publishes a port that must be reached only through Tailscale",
+            "set gateway.bind to \"loopback\"",
+        );
+    }
+    if tailscale == TailscaleMode::Funnel && auth.effective_mode() != AuthMode::Password {
+        fault(
+            "tailscale.mode",
+            "is \"funnel\", which lets the whole internet in",
+            "set gateway.auth.mode to \"password\" and a password",
+        );
+    }
+    let limits = &gateway.limits;
+    if limits.handshakes_per_ip_max > limits.handshakes_max {
+        fault(
+            "limits.handshakesPerIp",
+            "is more than gateway.limits.handshakes",
+            "lower it",
+        );
+    }
+}
+
+fn agents(config: &Config, faults: &mut Vec<Fault>) {
+    let mut seen = HashSet::new();
+    let mut default: Option<&str> = None;
+    for (i, agent) in config.agents.list.iter().enumerate() {
+        let path = format!("agents.list[{i}]");
+        if agent.id.is_empty() {
+            faults.push(Fault::new(
+                format!("{path}.id"),
+                "is missing",
+                "give every agent an id",
+            ));
+        } else if !seen.insert(agent.id.as_str()) {
+            faults.push(Fault::new(
+                format!("{path}.id"),
+                format!("is {:?}, as another agent's", agent.id),
+                "give every agent its own id",
+            ));
+        }
+        if agent.default {
+            if let Some(other) = default {
+                faults.push(Fault::new(
+                    format!("{path}.default"),
+                    format!("is true while {other:?} is the default already"),
+                    "let one agent be the default",
+                ));
+            }
+            default = Some(&agent.id);
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! One state of the configuration file: its text, and what it means.
+
+use super::checks;
+use super::fault::{Fault, Place};
+use super::paths::Lookup;
+use super::syntax::{self, Tree};
+use super::types::Config;
+use super::validate::validate;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// The file as it was read, valid or not. An absent file is a document too.
+#[derive(Clone, Debug)]
+pub struct Document {
+    path: String,
+    /// None where there is no file.
+    text: Option<String>,
+    tree: Result<Tree, Fault>,
+    hash: String,
+}
+
+/// A valid configuration, ready for use.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Arc<Config>,
+    /// The document with references resolved; holds secrets.
+    pub values: Arc<Value>,
+    /// Keys that are kept and not used.
+    pub warnings: Vec<Fault>,
+}
+
+impl Document {
+    /// The document of a file that does not exist: all defaults.
+    pub fn absent(path: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            text: None,
+            tree: syntax::parse("{}"),
+            hash: hash_of(""),
+        }
+    }
+
+    /// The document of a file's text. An empty text is damaged, not empty settings.
+    pub fn new(path: impl Into<String>, text: String) -> Self {
+        Self {
+            path: path.into(),
+            tree: syntax::parse(&text),
+            hash: hash_of(&text),
+            text: Some(text),
+        }
+    }
+
+    /// Where the file is or would be.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The file's text; none where there is no file.
+    pub fn text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    /// The parsed text.
+    ///
+    /// # Errors
+    /// The first fault, where the text is not JSON5.
+    pub fn tree(&self) -> Result<&Tree, &Fault> {
+        self.tree.as_ref()
+    }
+
+    /// SHA-256 of the file's bytes in hex; of no bytes where there is no file.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The values as written, references unresolved; an empty object where the text is damaged.
+    pub fn value(&self) -> Value {
+        match &self.tree {
+            Ok(tree) => tree.root.to_value(),
+            Err(_) => Value::Object(Map::new()),
+        }
+    }
+
+    /// Checks everything and resolves references.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn load(&self, env: Lookup<'_>) -> Result<Loaded, Vec<Fault>> {
+        let tree = self.tree.as_ref().map_err(|fault| vec![fault.clone()])?;
+        let text = self.text.as_deref().unwrap_or("{}");
+        let checked = validate(text, &tree.root, env);
+        if !checked.faults.is_empty() {
+            return Err(checked.faults);
+        }
+        let config: Config = serde_json::from_value(checked.values.clone()).map_err(|error| {
+            // The table admits nothing that the types refuse; a test walks every row.
+            vec![Fault::new("", error.to_string(), "")]
+        })?;
+        let faults: Vec<Fault> = checks::check(&config)
+            .into_iter()
+            .map(|fault| {
+                let place = place_of(text, tree, &fault.path);
+                fault.at(place)
+            })
+            .collect();
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Loaded {
+            config: Arc::new(config),
+            values: Arc::new(checked.values),
+            warnings: checked.warnings,
+        })
+    }
+}
+
+/// The place of the longest part of a path that the document has.
+fn place_of(text: &str, tree: &Tree, path: &str) -> Option<Place> {
+    let mut node = &tree.root;
+    let mut place = None;
+    for step in path.split(['.', '[', ']']).filter(|step| !step.is_empty()) {
+        let Some(item) = node.child(step) else {
+            break;
+        };
+        place = Some(Place::of(text, item.value.span.start));
+        node = &item.value;
+    }
+    place
+}
+
+/// Lower-case hex SHA-256.
+fn hash_of(text: &str) -> String {
+    ring::digest::digest(&ring::digest::SHA256, text.as_bytes())
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::table::{Kind, ROWS};
+    use crate::config::types::*;
+    use serde_json::json;
+
+    fn load(text: &str) -> Result<Loaded, Vec<Fault>> {
+        let env = |name: &str| (name == "SECRET").then(|| "from-env".to_owned());
+        Document::new("c.json", text.to_owned()).load(&env)
+    }
+
+    fn faults(text: &str) -> Vec<String> {
+        load(text)
+            .unwrap_err()
+            .iter()
+            .map(Fault::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn an_absent_file_means_all_defaults() {
+        let loaded = Document::absent("c.json").load(&|_| None).unwrap();
+        assert_eq!(*loaded.config, Config::default());
+        assert_eq!(Document::absent("c.json").hash().len(), 64);
+    }
+
+    #[test]
+    fn a_damaged_file_is_never_taken_for_an_empty_one() {
+        for text in [
+            "",
+            " \n",
+            "{",
+            "{\"gateway\":{\"mode\":\"loc",
+            "\0\0\0\0",
+            "[]",
+            "null",
+        ] {
+            assert!(load(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn all_faults_are_reported_at_once_each_with_its_place() {
+        let text = "{\n  gateway: { port: 0, bnid: 'lan', auth: { mode: 'tokn', token: 'undefined' },\n    trustedProxies: ['0.0.0.0/0'], token: 'x' },\n  agents: { list: 7 }\n}";
+        assert_eq!(
+            faults(text),
+            [
+                "gateway.port (line 2, column 20): is 0; use a whole number from 1 to 65535",
+                "gateway.bnid (line 2, column 23): is not a known key; did you mean gateway.bind?",
+                "gateway.auth.mode (line 2, column 50): is \"tokn\"; use one of \"token\", \"password\"",
+                "gateway.auth.token (line 2, column 65): is the word \"undefined\", which a script left behind; write the secret, or remove the line",
+                "gateway.trustedProxies[0] (line 3, column 22): is \"0.0.0.0/0\", which covers every address, so anybody could claim to be anyone; name the proxies' own addresses",
+                "gateway.token (line 3, column 36): is not a known key; did you mean gateway.auth.token?",
+                "agents.list (line 4, column 19): is a number; use a list: [ … ]",
+            ]
+        );
+    }
+
+    #[test]
+    fn unknown_keys_outside_the_gateway_are_kept_and_reported_once() {
+        let loaded =
+            load("{bogus: {x: 1, y: 2}, agents: {defaults: {modle: 'x'}}, tools: {any: 1}}")
+                .unwrap();
+        let warnings: Vec<_> = loaded.warnings.iter().map(Fault::to_string).collect();
+        assert_eq!(
+            warnings,
+            [
+                "bogus (line 1, column 2): is not a known key; it is kept and not used",
+                "agents.defaults.modle (line 1, column 43): is not a known key; it is kept and not used; did you mean agents.defaults.model?",
+            ]
+        );
+        assert_eq!(loaded.values["bogus"], json!({"x": 1, "y": 2}));
+    }
+
+    #[test]
+    fn references_are_resolved_on_use_and_missing_ones_are_named() {
+        let loaded = load("{gateway: {auth: {token: '${SECRET}'}}, channels: {telegram: {botToken: 'x${SECRET}'}}}").unwrap();
+        assert_eq!(
+            loaded.config.gateway.auth.token,
+            Some(crate::config::Secret::new("from-env"))
+        );
+        assert_eq!(
+            loaded.config.channels.get("telegram").unwrap()["botToken"],
+            "xfrom-env"
+        );
+        assert_eq!(
+            faults("{gateway: {auth: {token: '${NOT_SET}'}}}"),
+            [
+                "gateway.auth.token (line 1, column 26): needs the environment variable NOT_SET, which is not set; set NOT_SET or write the value here"
+            ]
+        );
+        assert!(
+            load("{env: {vars: {NOT_SET: 'x'}}, gateway: {auth: {token: '${NOT_SET}'}}}").is_ok()
+        );
+        assert!(load("{tools: {kept: '${NOT_SET}'}}").is_ok());
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_a_fault() {
+        for (text, path) in [
+            (
+                "{gateway: {auth: {mode: 'password'}}}",
+                "gateway.auth.password",
+            ),
+            (
+                "{gateway: {auth: {mode: 'token', password: 'p'}}}",
+                "gateway.auth.mode",
+            ),
+            ("{gateway: {bind: 'custom'}}", "gateway.customBindHost"),
+            ("{gateway: {mode: 'remote'}}", "gateway.remote.url"),
+            ("{gateway: {tls: {certPath: 'x'}}}", "gateway.tls"),
+            (
+                "{gateway: {tls: {enabled: true, autoGenerate: false}}}",
+                "gateway.tls.certPath",
+            ),
+            (
+                "{gateway: {bind: 'lan', tailscale: {mode: 'serve'}}}",
+                "gateway.tailscale.mode",
+            ),
+            (
+                "{gateway: {tailscale: {mode: 'funnel'}}}",
+                "gateway.tailscale.mode",
+            ),
+            (
+                "{gateway: {limits: {handshakesPerIp: 9, handshakes: 8}}}",
+                "gateway.limits.handshakesPerIp",
+            ),
+            (
+                "{agents: {list: [{id: 'A'}, {id: 'a'}]}}",
+                "agents.list[1].id",
+            ),
+            ("{agents: {list: [{}]}}", "agents.list[0].id"),
+            (
+                "{agents: {list: [{id: 'a', default: true}, {id: 'b', default: true}]}}",
+                "agents.list[1].default",
+            ),
+            ("{hooks: {enabled: true}}", "hooks.token"),
+            ("{session: {mainKey: 'a:b'}}", "session.mainKey"),
+            ("{$include: './other.json'}", "$include"),
+        ] {
+            let faults = load(text).expect_err(text);
+            assert_eq!(faults[0].path, path, "{text}");
+            assert!(!faults[0].instead.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_gateway_without_a_secret_is_refused_whatever_it_binds_to() {
+        use checks::exposure;
+        let plain = GatewayConfig::default();
+        let mut tailnet = plain.clone();
+        tailnet.auth.allow_tailscale = Some(true);
+        for bind in [
+            BindMode::Loopback,
+            BindMode::Auto,
+            BindMode::Lan,
+            BindMode::Tailnet,
+            BindMode::Custom,
+        ] {
+            assert!(exposure(&plain, bind, false).is_some(), "{bind:?}");
+            assert!(exposure(&plain, bind, true).is_none(), "{bind:?}");
+            let local = matches!(bind, BindMode::Loopback | BindMode::Auto);
+            assert_eq!(exposure(&tailnet, bind, false).is_none(), local, "{bind:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_the_ecosystem_is_accepted_as_it_is() {
+        let loaded = load(include_str!("fixtures/clawdbot.json5")).unwrap();
+        assert_eq!(loaded.warnings, []);
+        let config = &loaded.config;
+        assert_eq!(config.gateway.mode, Some(GatewayMode::Local));
+        assert_eq!(config.gateway.port, Some(18_789));
+        assert_eq!(config.gateway.auth.effective_mode(), AuthMode::Token);
+        assert_eq!(
+            config.agents.model_of("main").unwrap().primary.as_deref(),
+            Some("fake/fake-1")
+        );
+        assert_eq!(config.agents.default_id(), "work");
+        assert_eq!(
+            config.models.providers["fake"].models[0].context_window,
+            Some(128_000)
+        );
+        assert_eq!(config.channels.enabled().collect::<Vec<_>>(), ["telegram"]);
+    }
+
+    /// Every row, alone in a document, passes table and types; so no document that the table
+    /// admits is refused by the types.
+    #[test]
+    fn table_and_types_agree_on_every_key() {
+        for row in ROWS {
+            for sample in samples(row.kind) {
+                let mut document = sample.clone();
+                for segment in row.path.split('.').rev() {
+                    let key = segment.trim_end_matches("[]");
+                    let key = if key == "*" { "any" } else { key };
+                    if segment.ends_with("[]") {
+                        document = json!([document]);
+                    }
+                    document = json!({ key: document });
+                }
+                let text = document.to_string();
+                let result = load(&text);
+                let only_together = result.as_ref().err().is_some_and(|faults| {
+                    faults.iter().all(|f| {
+                        !f.message().contains("expected") && !f.message().contains("invalid type")
+                    })
+                });
+                assert!(result.is_ok() || only_together, "{text}: {result:?}");
+                let shape_faults =
+                    validate(&text, &syntax::parse(&text).unwrap().root, &|_| None).faults;
+                assert_eq!(shape_faults, [], "{text}");
+            }
+        }
+    }
+
+    fn samples(kind: Kind) -> Vec<Value> {
+        match kind {
+            Kind::Flag => vec![json!(true), json!(false)],
+            Kind::Whole(least, most) => vec![json!(least), json!(most)],
+            Kind::Number => vec![json!(0), json!(1.5)],
+            Kind::Text | Kind::Secret => vec![json!("x")],
+            Kind::Choice(words) => words.iter().map(|w| json!(w)).collect(),
+            Kind::Url(schemes) => vec![json!(format!("{}://h", schemes[0]))],
+            Kind::Ip | Kind::Cidr => vec![json!("10.0.0.1"), json!("::1")],
+            Kind::Origin => vec![json!("https://h:1")],
+            Kind::Duration => vec![json!("30m")],
+            Kind::AgentId => vec![json!("a")],
+            Kind::UrlPath => vec![json!("/x")],
+            Kind::Fingerprint => vec![json!("ab".repeat(32))],
+            Kind::Model => vec![
+                json!("a/b"),
+                json!({"primary": "a/b", "fallbacks": ["c/d"]}),
+                json!({}),
+            ],
+            Kind::List(kind) => vec![json!([]), Value::Array(samples(*kind))],
+            Kind::Map(kind) => vec![json!({}), json!({"k": samples(*kind)[0]})],
+            Kind::Open | Kind::Kept => vec![json!({"k": [1, "x"]}), json!("x")],
+        }
+    }
+}
