@@ -44,6 +44,7 @@ impl Cidr {
         if prefix_bits > width {
             return Err(CidrError::BadPrefix);
         }
+        let (addr, prefix_bits) = folded(addr, prefix_bits);
         if prefix_bits == 0 {
             return Err(CidrError::Everything);
         }
@@ -56,14 +57,7 @@ impl Cidr {
     /// Whether `ip` lies in the range. An IPv4 address in IPv6 clothes counts as IPv4.
     pub fn contains(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        let range = self.addr.to_canonical();
-        let prefix_bits = if range.is_ipv4() && self.addr.is_ipv6() {
-            self.prefix_bits.saturating_sub(96)
-        } else {
-            self.prefix_bits
-        };
-        width_bits(ip) == width_bits(range)
-            && network(ip, prefix_bits) == network(range, prefix_bits)
+        width_bits(ip) == width_bits(self.addr) && network(ip, self.prefix_bits) == bits(self.addr)
     }
 }
 
@@ -88,6 +82,15 @@ impl std::fmt::Display for CidrError {
 impl std::fmt::Display for Cidr {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.addr, self.prefix_bits)
+    }
+}
+
+/// RFC 4291 2.5.5.2: ::ffff:0:0/96 holds the IPv4 addresses, so a range in it is theirs, and
+/// a wider one holds no address in the form in which addresses are compared.
+fn folded(addr: IpAddr, prefix_bits: u8) -> (IpAddr, u8) {
+    match addr.to_canonical() {
+        range @ IpAddr::V4(_) if addr.is_ipv6() && prefix_bits >= 96 => (range, prefix_bits - 96),
+        _ => (addr, prefix_bits),
     }
 }
 
@@ -135,6 +138,10 @@ mod tests {
     fn a_range_of_everything_is_refused() {
         assert_eq!(Cidr::parse("0.0.0.0/0"), Err(CidrError::Everything));
         assert_eq!(Cidr::parse("::/0"), Err(CidrError::Everything));
+        // The same in IPv6 clothes.
+        assert_eq!(Cidr::parse("::ffff:0.0.0.0/96"), Err(CidrError::Everything));
+        assert!(Cidr::parse("::ffff:0.0.0.0/90").is_err());
+        assert!(!contains("::/64", "192.0.2.7"));
     }
 
     #[test]

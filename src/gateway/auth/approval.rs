@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::scope::{Denied, Role, Scope, ScopeSet};
+use super::scope::{Denied, Scope, ScopeSet};
+use crate::state::{PendingPairing, Role, Text};
 
 /// The operator connection that manages devices.
 #[derive(Clone, Copy, Debug)]
@@ -18,12 +19,10 @@ pub struct Actor<'a> {
 pub struct Grant<'a> {
     /// The device.
     pub device: &'a str,
-    /// The role.
-    pub role: Role,
     /// The scopes of an operator; a node has none.
     pub scopes: ScopeSet,
     /// The commands that a node declares.
-    pub commands: &'a [String],
+    pub commands: &'a [Text],
 }
 
 /// Why an actor may not.
@@ -109,14 +108,26 @@ fn runs_programs(command: &str) -> bool {
 pub struct Sought<'a> {
     /// The device's key.
     pub public_key: &'a str,
-    /// The role asked for.
-    pub role: Role,
+    /// The roles asked for, in order.
+    pub roles: &'a [Role],
     /// The scopes asked for.
     pub scopes: ScopeSet,
     /// The platform, which decides what a node may be asked to do.
     pub platform: &'a str,
     /// The commands that a node declares, in any order.
-    pub commands: &'a [String],
+    pub commands: &'a [Text],
+}
+
+impl<'a> From<&'a PendingPairing> for Sought<'a> {
+    fn from(pending: &'a PendingPairing) -> Self {
+        Self {
+            public_key: &pending.public_key,
+            roles: &pending.roles,
+            scopes: ScopeSet::of_texts(&pending.scopes),
+            platform: pending.client.platform.as_deref().unwrap_or_default(),
+            commands: &pending.commands,
+        }
+    }
 }
 
 impl Sought<'_> {
@@ -124,7 +135,7 @@ impl Sought<'_> {
     /// gets a new id, so that no approval covers what nobody saw.
     pub fn is_covered_by(&self, pending: &Sought) -> bool {
         self.public_key == pending.public_key
-            && self.role == pending.role
+            && self.roles == pending.roles
             && self.scopes == pending.scopes
             && self.platform == pending.platform
             && is_subset(self.commands, pending.commands)
@@ -132,7 +143,7 @@ impl Sought<'_> {
     }
 }
 
-fn is_subset(some: &[String], all: &[String]) -> bool {
+fn is_subset(some: &[Text], all: &[Text]) -> bool {
     some.iter().all(|command| all.contains(command))
 }
 
@@ -157,19 +168,18 @@ mod tests {
         Actor { scopes, device }
     }
 
-    fn grant(role: Role, scopes: ScopeSet, commands: &[String]) -> Grant<'_> {
+    fn grant(scopes: ScopeSet, commands: &[Text]) -> Grant<'_> {
         Grant {
             device: "phone",
-            role,
             scopes,
             commands,
         }
     }
 
-    fn named(commands: &[&str]) -> Vec<String> {
+    fn named(commands: &[&str]) -> Vec<Text> {
         commands
             .iter()
-            .map(|command| (*command).to_owned())
+            .map(|command| Text::from(*command))
             .collect()
     }
 
@@ -177,7 +187,7 @@ mod tests {
     fn nobody_approves_more_than_he_holds() {
         for held in subsets() {
             for scopes in subsets() {
-                let decided = actor(held, None).may_manage(&grant(Role::Operator, scopes, &[]));
+                let decided = actor(held, None).may_manage(&grant(scopes, &[]));
                 let holds = |scope| held.has(scope) || held.has(Scope::Admin);
                 let good = holds(Scope::Pairing)
                     && scopes.iter().all(|scope| {
@@ -191,12 +201,10 @@ mod tests {
     #[test]
     fn holding_nothing_is_no_wildcard() {
         for scopes in subsets() {
-            for role in [Role::Operator, Role::Node] {
-                let nobody = actor(ScopeSet::EMPTY, None);
-                assert!(nobody.may_manage(&grant(role, scopes, &[])).is_err());
-            }
+            let nobody = actor(ScopeSet::EMPTY, None);
+            assert!(nobody.may_manage(&grant(scopes, &[])).is_err());
         }
-        let refused = actor(PAIRING, None).may_manage(&grant(Role::Operator, ADMIN, &[]));
+        let refused = actor(PAIRING, None).may_manage(&grant(ADMIN, &[]));
         assert_eq!(
             refused.unwrap_err().to_string(),
             "missing scope: operator.admin"
@@ -211,7 +219,7 @@ mod tests {
             "system.runner",
             "system.notify",
         ]);
-        let node = grant(Role::Node, ScopeSet::EMPTY, &harmless);
+        let node = grant(ScopeSet::EMPTY, &harmless);
         assert_eq!(actor(PAIRING, None).may_manage(&node), Ok(()));
         for command in [
             "system.run",
@@ -219,7 +227,7 @@ mod tests {
             "system.execApprovals.set",
         ] {
             let commands = named(&["camera.snap", command]);
-            let node = grant(Role::Node, ScopeSet::EMPTY, &commands);
+            let node = grant(ScopeSet::EMPTY, &commands);
             for held in subsets() {
                 let decided = actor(held, None).may_manage(&node);
                 assert_eq!(
@@ -240,7 +248,7 @@ mod tests {
         let foreign = actor(all_but_admin, Some("laptop"));
         assert!(!foreign.sees("phone"));
         let read = ScopeSet::EMPTY.with(Scope::Read);
-        let request = grant(Role::Operator, read, &[]);
+        let request = grant(read, &[]);
         assert_eq!(foreign.may_manage(&request), Err(Forbidden::Invisible));
         assert_eq!(
             foreign.may_rotate(&request, read, read),
@@ -266,7 +274,7 @@ mod tests {
         for held in subsets() {
             for wanted in subsets() {
                 for approved in [ScopeSet::EMPTY, PAIRING, ADMIN, ScopeSet::ALL] {
-                    let current = grant(Role::Operator, PAIRING, &[]);
+                    let current = grant(PAIRING, &[]);
                     let decided = actor(held, None).may_rotate(&current, wanted, approved);
                     let good =
                         held.contains_all(wanted.union(PAIRING)) && approved.contains_all(wanted);
@@ -275,7 +283,7 @@ mod tests {
             }
         }
         // Nor may a token that holds more than the actor be taken away.
-        let current = grant(Role::Operator, ADMIN, &[]);
+        let current = grant(ADMIN, &[]);
         let narrowed = actor(PAIRING, None).may_rotate(&current, PAIRING, ADMIN);
         assert_eq!(narrowed, Err(Forbidden::Missing(Scope::Admin)));
     }
@@ -290,7 +298,7 @@ mod tests {
         );
         let seen = Sought {
             public_key: "key",
-            role: Role::Node,
+            roles: &[Role::Node],
             scopes: PAIRING,
             platform: "ios",
             commands: &commands,
@@ -309,7 +317,7 @@ mod tests {
                 ..seen
             },
             Sought {
-                role: Role::Operator,
+                roles: &[Role::Operator, Role::Node],
                 ..seen
             },
             Sought {

@@ -6,7 +6,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use super::address::Authority;
-use super::cidr::Cidr;
+use crate::config::Cidr;
 
 /// The fields of a request head, names in any case.
 pub trait Headers<'a>: Iterator<Item = (&'a str, &'a [u8])> + Clone {}

@@ -5,8 +5,8 @@
 
 pub mod address;
 pub mod approval;
-pub mod cidr;
 pub mod ed25519;
+pub mod limiter;
 pub mod locality;
 pub mod origin;
 pub mod pairing;

@@ -5,6 +5,7 @@
 
 use super::origin::Provenance;
 use super::scope::{Role, ScopeSet};
+use crate::state::Device;
 
 /// What matched when the secret was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,19 @@ pub enum Standing {
     OtherRole,
     /// Paired for the role asked for, with these scopes approved.
     Paired(ScopeSet),
+}
+
+impl Standing {
+    /// How the device with this row stands when it asks for `role`.
+    pub fn of(device: Option<&Device>, role: Role) -> Self {
+        let Some(device) = device else {
+            return Self::Unknown;
+        };
+        match device.grant(role) {
+            Some(grant) => Self::Paired(ScopeSet::of_texts(&grant.scopes)),
+            None => Self::OtherRole,
+        }
+    }
 }
 
 /// A `connect` that proved who it is.
@@ -150,6 +164,7 @@ mod tests {
     use super::*;
     use crate::gateway::auth::origin::Origin;
     use crate::gateway::auth::scope::Scope;
+    use crate::state::{ClientFacts, no_texts};
 
     const READ: ScopeSet = ScopeSet::EMPTY.with(Scope::Read);
     const ADMIN: ScopeSet = ScopeSet::EMPTY.with(Scope::Admin);
@@ -178,6 +193,28 @@ mod tests {
             origin: &Provenance::Absent,
             allow_insecure_auth: false,
         }
+    }
+
+    #[test]
+    fn a_row_tells_how_its_device_stands() {
+        let mut device = Device {
+            device_id: "id".into(),
+            public_key: "key".into(),
+            client: ClientFacts::default(),
+            grants: Vec::new(),
+            caps: no_texts(),
+            commands: no_texts(),
+            created_at_ms: 0,
+            approved_at_ms: 0,
+            last_seen_ms: 0,
+        };
+        assert_eq!(Standing::of(None, Role::Operator), Standing::Unknown);
+        device.grant_mut(Role::Operator).scopes = READ.to_texts();
+        assert_eq!(
+            Standing::of(Some(&device), Role::Operator),
+            Standing::Paired(READ)
+        );
+        assert_eq!(Standing::of(Some(&device), Role::Node), Standing::OtherRole);
     }
 
     fn subsets() -> impl Iterator<Item = ScopeSet> + Clone {

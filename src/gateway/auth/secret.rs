@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hint::black_box;
 
+use crate::config::secret::is_placeholder;
 use crate::limits::CLOSE_REASON_BYTES_MAX;
 
 /// SHA-256 of `bytes`.
@@ -54,9 +55,7 @@ impl fmt::Debug for SecretHash {
 /// Why a configured secret cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretError {
-    /// Nothing but blanks.
-    Empty,
-    /// The text of a missing value, as a script writes it by mistake.
+    /// Nothing, or what a script leaves behind when its variable was not set.
     Placeholder,
     /// A token with `|` or a control character, which no device could sign.
     Unsignable,
@@ -65,8 +64,7 @@ pub enum SecretError {
 impl fmt::Display for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Empty => "is empty",
-            Self::Placeholder => "is the word for a missing value, not a secret",
+            Self::Placeholder => "is empty or the word for a missing value",
             Self::Unsignable => "must not contain '|' or control characters",
         })
     }
@@ -86,7 +84,9 @@ pub enum GatewaySecret {
 impl GatewaySecret {
     /// Takes a configured token as it stands.
     pub fn token(text: &str) -> Result<Self, SecretError> {
-        let text = usable(text)?;
+        if is_placeholder(text) {
+            return Err(SecretError::Placeholder);
+        }
         if text.contains('|') || text.contains(char::is_control) {
             return Err(SecretError::Unsignable);
         }
@@ -95,7 +95,10 @@ impl GatewaySecret {
 
     /// Takes a configured password as it stands.
     pub fn password(text: &str) -> Result<Self, SecretError> {
-        Ok(Self::Password(SecretHash::of(usable(text)?.as_bytes())))
+        if is_placeholder(text) {
+            return Err(SecretError::Placeholder);
+        }
+        Ok(Self::Password(SecretHash::of(text.as_bytes())))
     }
 
     /// Compares what a `connect` or an `Authorization` header presented.
@@ -111,18 +114,6 @@ impl GatewaySecret {
             Some(_) => Err(SecretFault::Mismatch(name)),
         }
     }
-}
-
-fn usable(text: &str) -> Result<&str, SecretError> {
-    let word = text.trim();
-    let is = |placeholder: &str| word.eq_ignore_ascii_case(placeholder);
-    if word.is_empty() {
-        return Err(SecretError::Empty);
-    }
-    if is("undefined") || is("null") {
-        return Err(SecretError::Placeholder);
-    }
-    Ok(text)
 }
 
 /// Which secret the gateway asks for.
@@ -222,11 +213,7 @@ mod tests {
 
     #[test]
     fn words_for_a_missing_value_are_no_secrets() {
-        for text in ["", " ", "\t\n"] {
-            assert_eq!(GatewaySecret::token(text), Err(SecretError::Empty));
-            assert_eq!(GatewaySecret::password(text), Err(SecretError::Empty));
-        }
-        for text in ["undefined", "null", "NULL", " undefined\n"] {
+        for text in ["", " ", "\t\n", "undefined", "null", "NULL", " undefined\n"] {
             assert_eq!(GatewaySecret::token(text), Err(SecretError::Placeholder));
             assert_eq!(GatewaySecret::password(text), Err(SecretError::Placeholder));
         }
