@@ -4,6 +4,7 @@
 //! or a file, so each rule is a function that a test can call.
 
 pub mod address;
+pub mod admission;
 pub mod approval;
 pub mod ed25519;
 pub mod limiter;
