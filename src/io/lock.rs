@@ -57,6 +57,7 @@ impl LockHolder {
 /// The lock, held until this is dropped.
 #[derive(Debug)]
 pub struct StateLock {
+    dir: PathBuf,
     file: File,
     holder: LockHolder,
 }
@@ -74,7 +75,11 @@ impl StateLock {
                 Err(fault) => return Err(StartFault::io("lock", &path, fault)),
             }
         }
-        let lock = Self { file, holder };
+        let lock = Self {
+            dir: dir.to_path_buf(),
+            file,
+            holder,
+        };
         lock.write()
             .map_err(|fault| StartFault::io("write", &path, fault))?;
         Ok(lock)
@@ -84,6 +89,11 @@ impl StateLock {
     pub fn set_port(&mut self, port: u16) -> io::Result<()> {
         self.holder.port = Some(port);
         self.write()
+    }
+
+    /// The directory that is locked.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// What others are told.

@@ -4,3 +4,4 @@ pub mod atomic;
 pub mod lock;
 pub mod secret;
 pub mod state_dir;
+pub mod store;

@@ -71,7 +71,6 @@ pub struct Device {
     pub device_id: Text,
     /// The raw Ed25519 key, base64url without padding.
     pub public_key: Text,
-    #[serde(flatten)]
     pub client: ClientFacts,
     /// One entry a role, in the order of [`Role`].
     pub grants: Vec<Grant>,

@@ -113,9 +113,11 @@ pub enum StoreFaultKind {
     Full,
     /// The store's queue is full, or another process holds the database for long.
     Busy,
-    /// The disk failed. What was committed before may not be as safe as was said, so
-    /// the process should end for its supervisor and read anew what is there.
+    /// The disk failed, but nothing that was answered is in doubt.
     Io,
+    /// The disk did not confirm a write. What was answered before may not be as safe as was said,
+    /// so the process should end for its supervisor and read anew what is there.
+    SyncFailed,
     /// The database is damaged.
     Corrupt,
     /// The store's thread is gone.

@@ -15,6 +15,8 @@ mod pairing;
 mod record;
 mod run;
 mod session;
+#[cfg(test)]
+pub(crate) use tables::fixture;
 mod tables;
 
 pub use device::{ClientFacts, Device, DeviceToken, Grant, Role, Texts, no_texts};

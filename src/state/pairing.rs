@@ -13,7 +13,6 @@ pub struct PendingPairing {
     pub device_id: Text,
     /// The raw Ed25519 key, base64url without padding.
     pub public_key: Text,
-    #[serde(flatten)]
     pub client: ClientFacts,
     /// The roles asked for, in the order of [`Role`], without repeats.
     pub roles: Vec<Role>,

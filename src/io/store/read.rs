@@ -1,0 +1,107 @@
+//! Reading pages of transcripts.
+
+use super::fault::store_fault;
+use super::load::text;
+use super::write::int;
+use crate::limits::PAGE_MESSAGES_MAX;
+use crate::state::{Message, Page, StoreAnswer, StoreFault, StoreRequest, StoredMessage, Text};
+use rusqlite::{Connection, Result, Row, Statement};
+use std::sync::Arc;
+
+/// The connection that reads while batches are written.
+pub(super) struct Reader<'c> {
+    page: Statement<'c>,
+}
+
+impl<'c> Reader<'c> {
+    pub fn new(conn: &'c Connection) -> Result<Self> {
+        let page = conn.prepare(
+            "SELECT seq, ts, role, body FROM message WHERE session_id = ?1 AND seq < ?2 \
+             ORDER BY seq DESC LIMIT ?3",
+        )?;
+        Ok(Self { page })
+    }
+
+    /// Answers a request to read; None for any other.
+    pub fn answer(&mut self, request: StoreRequest) -> Option<StoreAnswer> {
+        match request {
+            StoreRequest::ReadMessages {
+                ticket,
+                session_id,
+                before_seq,
+                limit,
+                bytes_max,
+            } => {
+                let before_seq = before_seq.unwrap_or(u64::MAX);
+                let result = self.page(&session_id, before_seq, limit, bytes_max);
+                Some(StoreAnswer::Messages { ticket, result })
+            }
+            StoreRequest::ReadPreviews {
+                ticket,
+                session_ids,
+                limit,
+                bytes_max,
+            } => {
+                let pages = session_ids.iter();
+                let result = pages
+                    .map(|id| self.page(id, u64::MAX, limit, bytes_max))
+                    .collect();
+                Some(StoreAnswer::Previews { ticket, result })
+            }
+            StoreRequest::Commit { .. } | StoreRequest::Prune(_) => None,
+        }
+    }
+
+    fn page(
+        &mut self,
+        session_id: &Text,
+        before_seq: u64,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Page, StoreFault> {
+        self.read_page(
+            session_id,
+            before_seq,
+            limit.min(PAGE_MESSAGES_MAX),
+            bytes_max,
+        )
+        .map_err(|fault| store_fault(&fault))
+    }
+
+    fn read_page(
+        &mut self,
+        session_id: &Text,
+        before_seq: u64,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Page> {
+        // One more than asked for, to see whether there is an older one.
+        let asked = (&**session_id, int(before_seq), int(limit as u64 + 1));
+        let mut rows = self.page.query(asked)?;
+        let mut page = Page::default();
+        let mut bytes = 0;
+        while let Some(row) = rows.next()? {
+            bytes += row.get_ref(3)?.as_bytes().map_or(0, <[u8]>::len);
+            let is_over = bytes > bytes_max && !page.messages.is_empty();
+            if page.messages.len() == limit || is_over {
+                page.has_older = true;
+                break;
+            }
+            page.messages.push(message(row)?);
+        }
+        page.messages.reverse();
+        Ok(page)
+    }
+}
+
+fn message(row: &Row<'_>) -> Result<StoredMessage> {
+    let message = Message {
+        ts: row.get(1)?,
+        role: text(row, 2)?,
+        body: text(row, 3)?,
+    };
+    Ok(StoredMessage {
+        seq: row.get(0)?,
+        message: Arc::new(message),
+    })
+}
