@@ -30,6 +30,12 @@ pub const FRAGMENTS_MAX: u32 = 100_000;
 pub const CONTROL_BYTES_MAX: usize = 125;
 /// RFC 6455 5.5.1: a close reason shares the control frame with its two-byte code.
 pub const CLOSE_REASON_BYTES_MAX: usize = CONTROL_BYTES_MAX - 2;
+/// Pongs of one peer that wait to be sent; of further pings only the latest is answered.
+pub const PONGS_QUEUED_BYTES_MAX: usize = 512;
+/// Buffers for unfinished messages kept for the next peers that need one.
+pub const ASSEMBLIES_SPARE_MAX: usize = 64;
+/// A buffer that grew larger than this goes back to the allocator instead.
+pub const ASSEMBLY_SPARE_BYTES_MAX: usize = 64 * 1024;
 
 // ---- Connections ------------------------------------------------------------------------
 

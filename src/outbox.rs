@@ -55,6 +55,18 @@ impl Turn {
         }
     }
 
+    /// A frame for many receivers whose payload exists already and has no number in it.
+    pub fn raw_frame(&mut self, opcode: u8, payload: &[u8]) -> SharedFrame {
+        let start = emit::open(&mut self.events);
+        self.events.extend_from_slice(payload);
+        emit::seal(&mut self.events, start, opcode);
+        SharedFrame {
+            start: start as u32,
+            len: (self.events.len() - start) as u32,
+            seq_at: None,
+        }
+    }
+
     /// Bytes queued in all outboxes together.
     pub fn queued_total(&self) -> usize {
         self.queued_total

@@ -1,0 +1,261 @@
+//! What is done with the bytes of one read. Knows no socket.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::conn::{Conn, Fault, Input, Item};
+use crate::ids::ConnId;
+use crate::limits::{OUTBOX_SOFT_BYTES, PONGS_QUEUED_BYTES_MAX};
+use crate::now::Now;
+use crate::wire::close;
+use crate::wire::frame::Opcode;
+use crate::wire::http::{self, HeaderSpace, Refusal};
+use crate::wire::message::{MessageLimits, Pool};
+use crate::wire::upgrade::Upgrade;
+
+use super::app::{Answer, App, Closed, Message};
+use super::peers::{Linger, Pong};
+
+/// How a connection is taken leave of.
+#[derive(Debug)]
+pub(super) struct Leave {
+    pub(super) why: Closed,
+    pub(super) farewell: Farewell,
+    pub(super) linger: Linger,
+}
+
+/// The last thing that a peer is told.
+#[derive(Debug)]
+pub(super) enum Farewell {
+    Nothing,
+    Close(u16, String),
+    Refusal(Refusal),
+}
+
+impl Leave {
+    /// Without a word.
+    pub(super) fn silent(why: Closed, linger: Linger) -> Self {
+        Self { why, farewell: Farewell::Nothing, linger }
+    }
+
+    /// With a close frame, and without listening any more.
+    pub(super) fn fail(why: Closed, code: u16, reason: &str) -> Self {
+        Self { why, farewell: Farewell::Close(code, reason.to_owned()), linger: Linger::Discard }
+    }
+
+    /// With an HTTP response.
+    pub(super) fn refuse(why: Closed, refusal: Refusal) -> Self {
+        Self { why, farewell: Farewell::Refusal(refusal), linger: Linger::Discard }
+    }
+}
+
+impl From<Refusal> for Leave {
+    fn from(refusal: Refusal) -> Self {
+        Self::refuse(Closed::Fault(refusal.status), refusal)
+    }
+}
+
+impl From<Fault> for Leave {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Http(refusal) => refusal.into(),
+            Fault::WebSocket(fail) => Self::fail(Closed::Fault(fail.code()), fail.code(), fail.reason()),
+        }
+    }
+}
+
+/// Where a conversation stands after the bytes of one read.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// More bytes are needed.
+    Wait,
+    /// Nothing more may be read until the outbox is shorter.
+    Pause,
+    Leave(Leave),
+}
+
+/// What changed during a conversation that the loop's timers have to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Milestone {
+    None,
+    /// Frames are spoken from now on.
+    Opened,
+    /// A request's body is awaited.
+    BodyAwaited,
+    /// A request is being answered, for as long as the program needs.
+    Answering,
+    /// A request was answered; another one may come.
+    Answered,
+}
+
+/// One connection's conversation over the bytes of one read.
+pub(super) struct Conversation<'c, A> {
+    pub(super) app: &'c mut A,
+    pub(super) now: Now,
+    pub(super) id: ConnId,
+    pub(super) conn: &'c mut Conn,
+    pub(super) limits: &'c MessageLimits,
+    pub(super) pool: &'c mut Pool,
+    /// The socket takes nothing now.
+    pub(super) blocked: bool,
+    pub(super) milestone: Milestone,
+    pub(super) late_pong: Option<Box<Pong>>,
+    pub(super) pongs_len: usize,
+}
+
+impl<A: App> Conversation<'_, A> {
+    /// Handles every item of the input.
+    pub(super) fn run(&mut self, input: &mut Input<'_>) -> Next {
+        let next = loop {
+            match self.poll(input) {
+                Ok(Some(item)) => {
+                    if let Err(leave) = self.handle(item, input) {
+                        return Next::Leave(leave);
+                    }
+                }
+                Ok(None) => break Next::Wait,
+                Err(leave) => return Next::Leave(leave),
+            }
+            if self.app.queued_len(self.id) > OUTBOX_SOFT_BYTES {
+                break Next::Pause;
+            }
+        };
+        self.conn.keep_rest(input, self.pool);
+        next
+    }
+
+    /// A panic in the code that reads a peer's bytes ends that peer alone.
+    #[inline]
+    fn poll(&mut self, input: &mut Input<'_>) -> Result<Option<Item>, Leave> {
+        match isolated(|| self.conn.poll(input, self.limits, self.pool)) {
+            Ok(Ok(item)) => Ok(item),
+            Ok(Err(fault)) => Err(fault.into()),
+            Err(_) => Err(self.panicked()),
+        }
+    }
+
+    #[cold]
+    fn panicked(&self) -> Leave {
+        if self.conn.is_open() {
+            Leave::fail(Closed::Panic, close::INTERNAL_ERROR, "internal error")
+        } else {
+            Leave::refuse(Closed::Panic, Refusal::new(500, "internal error"))
+        }
+    }
+
+    #[inline]
+    fn handle(&mut self, item: Item, input: &mut Input<'_>) -> Result<(), Leave> {
+        match item {
+            Item::Message { binary, range } => {
+                self.app.on_message(self.now, self.id, Message::new(binary, input.padded(&range)));
+                Ok(())
+            }
+            item => self.handle_rare(item, input),
+        }
+    }
+
+    #[inline(never)]
+    fn handle_rare(&mut self, item: Item, input: &mut Input<'_>) -> Result<(), Leave> {
+        match item {
+            Item::Assembled { binary } => {
+                self.app.on_message(self.now, self.id, Message::new(binary, self.conn.assembled()));
+            }
+            Item::Ping(range) => self.pong(input.slice(&range)),
+            Item::Close { code } => {
+                // RFC 6455 5.5.1: the answer has the code that was received.
+                let farewell = Farewell::Close(code, String::new());
+                return Err(Leave { why: Closed::ByPeer(code), farewell, linger: Linger::Drop });
+            }
+            Item::Request { head_len } => return self.request(head_len, input),
+            Item::Body { head_len } => return self.request_with_body(head_len),
+            Item::Message { .. } | Item::Pong => {}
+        }
+        Ok(())
+    }
+
+    /// RFC 6455 5.5.3: of several pings that were not answered yet, only the latest has to be.
+    fn pong(&mut self, payload: &[u8]) {
+        if self.blocked || self.pongs_len + payload.len() > PONGS_QUEUED_BYTES_MAX {
+            self.late_pong = Some(Box::new(Pong::new(payload)));
+            return;
+        }
+        self.late_pong = None;
+        self.pongs_len += payload.len() + 2;
+        if let Some((outbox, turn)) = self.app.outbox(self.id) {
+            outbox.frame(turn, Opcode::Pong as u8, payload);
+        }
+    }
+
+    fn request(&mut self, head_len: usize, input: &mut Input<'_>) -> Result<(), Leave> {
+        let bytes = input.rest();
+        let (head_bytes, behind) = bytes.split_at(head_len);
+        let mut space = HeaderSpace::new();
+        let parsed = isolated(|| {
+            let head = http::parse(head_bytes, &mut space)?;
+            Ok((head, Upgrade::read(&head)?))
+        });
+        let (head, upgrade) = parsed.map_err(|_| self.panicked())?.map_err(|refusal: Refusal| Leave::from(refusal))?;
+        if let Some(upgrade) = upgrade {
+            self.app.on_upgrade(self.now, self.id, &head)?;
+            self.send(&upgrade.response());
+            self.conn.open();
+            self.milestone = Milestone::Opened;
+            self.app.on_open(self.now, self.id);
+            input.consume(head_len);
+            return Ok(());
+        }
+        let body_max = self.app.on_request_head(self.now, self.id, &head)?;
+        let body_len = head.content_len()?;
+        if body_len > body_max.min(u32::MAX as usize / 2) as u64 {
+            return Err(Refusal::new(413, "body too long").into());
+        }
+        let body_len = body_len as usize;
+        if let Some(body) = behind.get(..body_len) {
+            self.conn.answer();
+            let answer = self.app.on_request(self.now, self.id, &head, body);
+            input.consume(head_len + body_len);
+            return self.after(answer);
+        }
+        if behind.is_empty() && head.expects_continue() {
+            self.send(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        self.conn.expect_body(head_bytes, body_len as u32, self.pool);
+        self.milestone = Milestone::BodyAwaited;
+        input.consume(head_len);
+        Ok(())
+    }
+
+    fn request_with_body(&mut self, head_len: usize) -> Result<(), Leave> {
+        let (head_bytes, body) = self.conn.assembled().split_at(head_len);
+        let mut space = HeaderSpace::new();
+        let head = http::parse(head_bytes, &mut space)?;
+        let answer = self.app.on_request(self.now, self.id, &head, body);
+        self.after(answer)
+    }
+
+    fn after(&mut self, answer: Answer) -> Result<(), Leave> {
+        match answer {
+            Answer::Whole { keep: true } => {
+                self.conn.expect_request();
+                self.milestone = Milestone::Answered;
+                Ok(())
+            }
+            Answer::Whole { keep: false } => Err(Leave::silent(Closed::Answered, Linger::Discard)),
+            Answer::Later => {
+                self.milestone = Milestone::Answering;
+                Ok(())
+            }
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        if let Some((outbox, turn)) = self.app.outbox(self.id) {
+            outbox.bytes(turn, bytes);
+        }
+    }
+}
+
+/// Runs code that reads a peer's bytes. What it leaves half done is never used again.
+#[inline]
+fn isolated<T>(f: impl FnOnce() -> T) -> std::thread::Result<T> {
+    catch_unwind(AssertUnwindSafe(f))
+}

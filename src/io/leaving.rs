@@ -1,0 +1,234 @@
+//! How connections begin, are timed and end: everything of the loop that is not its steady state.
+
+use crate::conn::{Input, Item};
+use crate::ids::ConnId;
+use crate::limits::{OUTBOX_SOFT_BYTES, SLOW_PEER_GRACE_MS};
+use crate::now::Now;
+use crate::outbox::Flush;
+use crate::wire::close;
+use crate::wire::frame::Opcode;
+use crate::wire::http::Refusal;
+use crate::wire::respond::write_refusal;
+
+use super::app::{App, Closed};
+use super::converse::{Farewell, Leave, Milestone};
+use super::peers::{Linger, Timer};
+use super::reactor::Reactor;
+
+impl Reactor {
+    /// Takes the connection from the program and sends the last bytes. The second time it does nothing.
+    pub(super) fn leave<A: App>(&mut self, app: &mut A, now: Now, id: ConnId, leave: Leave) {
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        if peer.leaving.is_some() {
+            // The peer went while its last bytes were being sent.
+            return self.forget(app, id);
+        }
+        peer.leaving = Some(leave.linger);
+        peer.paused = false;
+        peer.late_pong = None;
+        if leave.linger != Linger::AwaitClose {
+            peer.conn.deafen(&mut self.pool);
+        }
+        let mut outbox = app.on_closed(now, id, leave.why);
+        match leave.farewell {
+            Farewell::Nothing => {}
+            Farewell::Close(code, reason) => {
+                let payload = close::Payload::new(code, &reason);
+                outbox.frame(app.turn(), Opcode::Close as u8, payload.as_bytes());
+            }
+            Farewell::Refusal(refusal) => {
+                let mut response = Vec::new();
+                write_refusal(&mut response, refusal);
+                outbox.bytes(app.turn(), &response);
+            }
+        }
+        peer.farewell = outbox;
+        self.leaving.push(id);
+        self.set_timer(id, Timer::Grace, now.mono_ms + SLOW_PEER_GRACE_MS);
+    }
+
+    /// Sends a close frame behind what is queued, and waits for the peer's.
+    pub(super) fn close<A: App>(&mut self, app: &mut A, now: Now, id: ConnId, code: u16, reason: String) {
+        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.leaving.is_none()) else { return };
+        let leave = if peer.conn.is_open() {
+            Leave { why: Closed::ByCommand, farewell: Farewell::Close(code, reason), linger: Linger::AwaitClose }
+        } else {
+            Leave::silent(Closed::ByCommand, Linger::Discard)
+        };
+        self.leave(app, now, id, leave);
+    }
+
+    /// Makes room for another connection.
+    pub(super) fn evict<A: App>(&mut self, app: &mut A, now: Now, id: ConnId) {
+        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.leaving.is_none()) else { return };
+        let mut leave = if peer.conn.is_open() {
+            Leave::fail(Closed::Evicted, close::POLICY, "too many connections")
+        } else {
+            Leave::refuse(Closed::Evicted, Refusal::new(503, "too many connections"))
+        };
+        // Its descriptor is wanted now: what the kernel does not take at once is lost.
+        leave.linger = Linger::Drop;
+        self.leave(app, now, id, leave);
+        self.flush_leaving(app, now);
+        self.forget(app, id);
+    }
+
+    /// Sends the last bytes of those that are leaving, and forgets those that have nothing more.
+    ///
+    /// The grace for the peer begins when it has everything; until then it only has to go on taking bytes.
+    pub(super) fn flush_leaving<A: App>(&mut self, app: &mut A, now: Now) {
+        while let Some(id) = self.leaving.pop() {
+            let Some(peer) = self.peers.get_mut(id) else { continue };
+            let mut outbox = std::mem::take(&mut peer.farewell);
+            let before_len = outbox.queued_len();
+            let flushed = outbox.flush(app.turn(), |bytes| peer.write(bytes));
+            let progress = outbox.queued_len() < before_len;
+            peer.farewell = outbox;
+            match (flushed, peer.leaving) {
+                (Flush::Blocked, _) => {
+                    peer.blocked = true;
+                    if progress {
+                        self.set_timer(id, Timer::Grace, now.mono_ms + SLOW_PEER_GRACE_MS);
+                    }
+                }
+                (Flush::Done, Some(linger @ (Linger::AwaitClose | Linger::Discard))) => {
+                    if linger == Linger::Discard {
+                        peer.socket.shut_down_writing();
+                    }
+                    self.set_timer(id, Timer::Grace, now.mono_ms + self.settings.close_grace_ms);
+                }
+                (Flush::Broken, _) | (Flush::Done, _) => self.forget(app, id),
+            }
+        }
+    }
+
+    /// Looks through what a leaving peer still sends; whether to read on.
+    pub(super) fn listen_out<A: App>(&mut self, app: &mut A, id: ConnId, len: usize) -> bool {
+        let Some(peer) = self.peers.get_mut(id) else { return false };
+        if peer.leaving != Some(Linger::AwaitClose) {
+            return true;
+        }
+        let limits = if peer.promoted { &self.settings.after } else { &self.settings.before };
+        let mut input = Input::new(&mut self.receive, len);
+        loop {
+            match peer.conn.poll(&mut input, limits, &mut self.pool) {
+                Ok(Some(Item::Close { .. })) => break,
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    peer.conn.keep_rest(&input, &mut self.pool);
+                    return true;
+                }
+                Err(_) => {
+                    peer.leaving = Some(Linger::Discard);
+                    return true;
+                }
+            }
+        }
+        peer.leaving = Some(Linger::Drop);
+        if peer.farewell.is_empty() {
+            self.forget(app, id);
+        }
+        false
+    }
+
+    /// Drops the connection: socket, buffers, deadline, slot.
+    fn forget<A: App>(&mut self, app: &mut A, id: ConnId) {
+        if let Some(mut peer) = self.peers.remove(id) {
+            peer.farewell.clear(app.turn());
+            peer.conn.deafen(&mut self.pool);
+            self.wheel.unset(id.slot());
+        }
+    }
+
+    /// The handshake is done.
+    pub(super) fn promote(&mut self, now: Now, id: ConnId) {
+        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.leaving.is_none()) else { return };
+        peer.promoted = true;
+        self.set_ping_timer(now, id);
+    }
+
+    /// A response that came later is whole.
+    pub(super) fn answered<A: App>(&mut self, app: &mut A, now: Now, id: ConnId, keep: bool) {
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        if peer.leaving.is_some() || !peer.conn.is_answering() {
+            return;
+        }
+        if !keep {
+            return self.leave(app, now, id, Leave::silent(Closed::Answered, Linger::Discard));
+        }
+        peer.conn.expect_request();
+        peer.paused = app.queued_len(id) > OUTBOX_SOFT_BYTES;
+        self.make_ready(id);
+        self.reach(now, id, Milestone::Answered);
+    }
+
+    /// Sets the deadline that belongs to what a conversation came to.
+    pub(super) fn reach(&mut self, now: Now, id: ConnId, milestone: Milestone) {
+        match milestone {
+            Milestone::None => {}
+            Milestone::Opened if self.settings.handshake_deadline_ms.is_some() => {}
+            Milestone::Opened => self.set_ping_timer(now, id),
+            Milestone::BodyAwaited => {
+                self.set_timer(id, Timer::Body, now.mono_ms + self.settings.body_deadline_ms);
+            }
+            Milestone::Answering => self.unset_timer(id),
+            Milestone::Answered => match self.settings.handshake_deadline_ms {
+                Some(deadline_ms) => self.set_timer(id, Timer::Handshake, now.mono_ms + deadline_ms),
+                None => self.unset_timer(id),
+            },
+        }
+    }
+
+    /// The connection's deadline has passed.
+    pub(super) fn on_timer<A: App>(&mut self, app: &mut A, now: Now, id: ConnId) {
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        match peer.timer {
+            Timer::None => {}
+            Timer::Ping => self.ping(app, now, id),
+            Timer::Grace => self.forget(app, id),
+            Timer::Handshake if peer.conn.is_open() => {
+                self.leave(app, now, id, Leave::fail(Closed::Timeout, close::POLICY, "handshake timeout"));
+            }
+            Timer::Handshake | Timer::Body => {
+                let refusal = Refusal::new(408, "request took too long");
+                self.leave(app, now, id, Leave::refuse(Closed::Timeout, refusal));
+            }
+        }
+    }
+
+    fn ping<A: App>(&mut self, app: &mut A, now: Now, id: ConnId) {
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        // One whose bytes we do not read for now cannot answer; it has a limit of its own.
+        if peer.pinged && !peer.heard && !peer.paused {
+            return self.leave(app, now, id, Leave::fail(Closed::Timeout, close::GOING_AWAY, "no answer to a ping"));
+        }
+        peer.heard = false;
+        peer.pinged = true;
+        let has_to = !peer.blocked;
+        self.set_ping_timer(now, id);
+        if let Some((outbox, turn)) = app.outbox(id).filter(|_| has_to) {
+            outbox.frame(turn, Opcode::Ping as u8, &[]);
+        }
+    }
+
+    fn set_ping_timer(&mut self, now: Now, id: ConnId) {
+        match self.settings.ping_interval_ms {
+            Some(interval_ms) => self.set_timer(id, Timer::Ping, now.mono_ms + interval_ms),
+            None => self.unset_timer(id),
+        }
+    }
+
+    pub(super) fn set_timer(&mut self, id: ConnId, timer: Timer, deadline_ms: u64) {
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.timer = timer;
+            self.wheel.set(id.slot(), deadline_ms);
+        }
+    }
+
+    fn unset_timer(&mut self, id: ConnId) {
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.timer = Timer::None;
+            self.wheel.unset(id.slot());
+        }
+    }
+}

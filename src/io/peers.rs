@@ -1,0 +1,159 @@
+//! The connection table: slots that are used again, each time under a new generation.
+
+use crate::conn::Conn;
+use crate::ids::ConnId;
+use crate::limits::CONTROL_BYTES_MAX;
+use crate::outbox::Outbox;
+
+use super::socket::Socket;
+
+/// One accepted connection, as small as it can be: there may be tens of thousands.
+pub(super) struct Peer {
+    pub(super) socket: Socket,
+    pub(super) conn: Conn,
+    /// What is still to be sent after the program gave the connection up.
+    pub(super) farewell: Outbox,
+    /// Set once the program gave the connection up.
+    pub(super) leaving: Option<Linger>,
+    /// The latest ping of those that came while the socket took nothing.
+    pub(super) late_pong: Option<Box<Pong>>,
+    pub(super) timer: Timer,
+    /// The socket takes nothing until it becomes writable.
+    pub(super) blocked: bool,
+    /// Nothing is read until the outbox is shorter, or the request before is answered.
+    pub(super) paused: bool,
+    /// It is on the loop's list of those to read without waiting for readiness.
+    pub(super) ready: bool,
+    pub(super) promoted: bool,
+    /// Bytes came since the last ping.
+    pub(super) heard: bool,
+    /// A ping was sent.
+    pub(super) pinged: bool,
+}
+
+// A debug build's sockets carry checks of their own.
+const _: () = assert!(cfg!(debug_assertions) || std::mem::size_of::<Slot>() <= 64, "a peer fits in one cache line");
+
+/// What happens to a connection once its last bytes are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Linger {
+    /// Both sides said all they had to.
+    Drop,
+    /// Our close frame waits for the peer's.
+    AwaitClose,
+    /// The peer may still be sending. Closing now would make its system throw our last bytes away
+    /// unread, so what comes is read and thrown away until it stops or the grace is over.
+    Discard,
+}
+
+/// What a connection's one deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    None,
+    Handshake,
+    Body,
+    Ping,
+    Grace,
+}
+
+/// A pong that waits outside the outbox.
+pub(super) struct Pong {
+    bytes: [u8; CONTROL_BYTES_MAX],
+    len: u8,
+}
+
+impl Pong {
+    /// With the payload of its ping, at most 125 bytes.
+    pub(super) fn new(payload: &[u8]) -> Self {
+        let mut bytes = [0; CONTROL_BYTES_MAX];
+        bytes[..payload.len()].copy_from_slice(payload);
+        Self { bytes, len: payload.len() as u8 }
+    }
+
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl Peer {
+    pub(super) fn new(socket: Socket) -> Self {
+        Self {
+            socket,
+            conn: Conn::default(),
+            farewell: Outbox::default(),
+            leaving: None,
+            late_pong: None,
+            timer: Timer::None,
+            blocked: false,
+            paused: false,
+            ready: false,
+            promoted: false,
+            heard: false,
+            pinged: false,
+        }
+    }
+}
+
+struct Slot {
+    generation: u32,
+    peer: Option<Peer>,
+}
+
+/// All connections of a loop.
+#[derive(Default)]
+pub(super) struct Peers {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+impl Peers {
+    /// The id that the next inserted connection gets.
+    pub(super) fn next_id(&self) -> ConnId {
+        match self.free.last() {
+            Some(slot) => ConnId::new(*slot, self.slots[*slot as usize].generation),
+            None => ConnId::new(self.slots.len() as u32, 0),
+        }
+    }
+
+    /// Puts a connection into the slot of [`Peers::next_id`].
+    pub(super) fn insert(&mut self, peer: Peer) -> ConnId {
+        let id = self.next_id();
+        if self.free.pop().is_some() {
+            self.slots[id.slot()].peer = Some(peer);
+        } else {
+            self.slots.push(Slot { generation: 0, peer: Some(peer) });
+        }
+        id
+    }
+
+    /// Takes a connection out; its slot will be used again under another generation.
+    pub(super) fn remove(&mut self, id: ConnId) -> Option<Peer> {
+        let slot = self.slots.get_mut(id.slot()).filter(|slot| slot.generation == id.generation())?;
+        let peer = slot.peer.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(id.slot() as u32);
+        Some(peer)
+    }
+
+    /// The connection, if it still is the one that the id was given to.
+    #[inline]
+    pub(super) fn get_mut(&mut self, id: ConnId) -> Option<&mut Peer> {
+        let slot = self.slots.get_mut(id.slot())?;
+        if slot.generation != id.generation() {
+            return None;
+        }
+        slot.peer.as_mut()
+    }
+
+    /// The connection in a slot now.
+    #[inline]
+    pub(super) fn at(&mut self, slot: usize) -> Option<(ConnId, &mut Peer)> {
+        let Slot { generation, peer } = self.slots.get_mut(slot)?;
+        Some((ConnId::new(slot as u32, *generation), peer.as_mut()?))
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+}

@@ -1,0 +1,389 @@
+//! The loop: one thread, readiness in, bytes out.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::{Events, Poll, Token, Waker};
+
+use crate::conn::Input;
+use crate::ids::ConnId;
+use crate::limits::{
+    ACCEPTS_PER_TURN_MAX, JSON_PADDING_BYTES, OUTBOX_SOFT_BYTES, READ_BYTES_PER_TURN_MAX, RECEIVE_BUFFER_BYTES,
+};
+use crate::now::Now;
+use crate::outbox::Flush;
+use crate::wire::frame::Opcode;
+use crate::wire::message::Pool;
+
+use super::accept::Acceptor;
+use super::app::{Admit, App, Closed, Command, Settings};
+use super::clock;
+use super::converse::{Conversation, Leave, Milestone, Next};
+use super::peers::{Linger, Peer, Peers, Timer};
+use super::signals::{Signal, Signals};
+use super::socket::Listener;
+use super::timers::Wheel;
+
+const EVENTS_PER_TURN_MAX: usize = 1_024;
+const LISTENERS: Token = Token(usize::MAX - 1);
+const WAKER: Token = Token(usize::MAX - 2);
+/// The first of the tokens of [`Signal::ALL`].
+const SIGNALS: usize = usize::MAX - 16;
+
+/// The loop and all its connections.
+pub struct Reactor {
+    poll: Poll,
+    waker: Arc<Waker>,
+    pub(super) acceptor: Acceptor,
+    signals: Option<Signals>,
+    pub(super) settings: Settings,
+    pub(super) peers: Peers,
+    pub(super) wheel: Wheel,
+    pub(super) pool: Pool,
+    /// Received bytes, with padding behind them.
+    pub(super) receive: Box<[u8]>,
+    /// Those to read in the next turn without waiting for readiness.
+    pub(super) ready: Vec<ConnId>,
+    /// Those that the program gave up and that have bytes to send.
+    pub(super) leaving: Vec<ConnId>,
+    passed: Vec<usize>,
+    /// Workers have answered, and not all answers were taken.
+    answers: bool,
+    stopping: bool,
+}
+
+impl Reactor {
+    /// A loop on these listeners.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no poll.
+    pub fn new(listeners: Vec<Listener>, settings: Settings) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let acceptor = Acceptor::new(listeners, poll.registry(), LISTENERS)?;
+        Ok(Self {
+            poll,
+            waker,
+            acceptor,
+            signals: None,
+            settings,
+            peers: Peers::default(),
+            wheel: Wheel::new(clock::now().mono_ms),
+            pool: Pool::default(),
+            receive: vec![0; RECEIVE_BUFFER_BYTES + JSON_PADDING_BYTES].into(),
+            ready: Vec::new(),
+            leaving: Vec::new(),
+            passed: Vec::new(),
+            answers: false,
+            stopping: false,
+        })
+    }
+
+    /// What a worker calls after it sent an answer: [`App::collect`] follows.
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// Hands signals to the program from now on.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be watched.
+    pub fn watch(&mut self, mut signals: Signals) -> io::Result<()> {
+        for (index, end) in signals.ends.iter_mut().enumerate() {
+            self.poll.registry().register(end, Token(SIGNALS + index), mio::Interest::READABLE)?;
+        }
+        self.signals = Some(signals);
+        Ok(())
+    }
+
+    /// Replaces bounds and intervals; those of connections apply from their next bytes on.
+    pub fn configure(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// How many connections there are, those that are ending included.
+    pub fn connections(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Serves until the program says [`Command::Stop`].
+    ///
+    /// # Errors
+    ///
+    /// When readiness cannot be waited for any more.
+    pub fn run<A: App>(&mut self, app: &mut A) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);
+        while !self.stopping {
+            self.wait(app, &mut events)?;
+            let now = clock::now();
+            self.accept(app, now);
+            self.read_ready(app, now);
+            self.take(app, now, &events);
+            if self.answers {
+                self.answers = app.collect(now);
+            }
+            self.expire(app, now);
+            self.perform(app, now);
+            self.flush(app, now);
+        }
+        Ok(())
+    }
+
+    fn wait<A: App>(&mut self, app: &A, events: &mut Events) -> io::Result<()> {
+        let timeout = if !self.ready.is_empty() || self.answers {
+            Some(Duration::ZERO)
+        } else {
+            let deadlines = [self.wheel.next_deadline_ms(), app.next_deadline_ms(), self.acceptor.retry_at_ms()];
+            deadlines.into_iter().flatten().min().map(|deadline_ms| {
+                Duration::from_millis(deadline_ms.saturating_sub(clock::now().mono_ms))
+            })
+        };
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                events.clear();
+                Ok(())
+            }
+            polled => polled,
+        }
+    }
+
+    fn take<A: App>(&mut self, app: &mut A, now: Now, events: &Events) {
+        for event in events {
+            match event.token() {
+                LISTENERS => {
+                    self.acceptor.announce();
+                    self.accept(app, now);
+                }
+                WAKER => self.answers = true,
+                Token(token) if token >= SIGNALS => self.take_signal(app, now, token - SIGNALS),
+                Token(slot) => {
+                    let Some((id, peer)) = self.peers.at(slot) else { continue };
+                    if peer.blocked && event.is_writable() {
+                        self.unblock(app, id);
+                    }
+                    if event.is_readable() || event.is_read_closed() || event.is_error() {
+                        self.read(app, now, id);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_signal<A: App>(&mut self, app: &mut A, now: Now, index: usize) {
+        if let (Some(signals), Some(signal)) = (&self.signals, Signal::ALL.get(index)) {
+            signals.drain(index);
+            app.on_signal(now, *signal);
+        }
+    }
+
+    fn accept<A: App>(&mut self, app: &mut A, now: Now) {
+        for _ in 0..ACCEPTS_PER_TURN_MAX {
+            let Some((mut socket, addr)) = self.acceptor.next(now) else { return };
+            let id = self.peers.next_id();
+            let admit = app.on_accept(now, id, &addr);
+            if admit == Admit::Refuse {
+                continue;
+            }
+            let registered = socket.register(self.poll.registry(), Token(id.slot()));
+            self.peers.insert(Peer::new(socket));
+            if let Some(deadline_ms) = self.settings.handshake_deadline_ms {
+                self.set_timer(id, Timer::Handshake, now.mono_ms + deadline_ms);
+            }
+            if registered.is_err() {
+                self.leave(app, now, id, Leave::silent(Closed::Lost, Linger::Drop));
+            }
+            if let Admit::Evict(other) = admit {
+                self.evict(app, now, other);
+            }
+        }
+    }
+
+    fn read_ready<A: App>(&mut self, app: &mut A, now: Now) {
+        // Those that become ready meanwhile wait for the next turn.
+        let mut ready = std::mem::take(&mut self.ready);
+        for id in ready.drain(..) {
+            if let Some(peer) = self.peers.get_mut(id) {
+                peer.ready = false;
+                self.read(app, now, id);
+            }
+        }
+        if self.ready.is_empty() {
+            self.ready = ready;
+        }
+    }
+
+    /// Reads a peer until it has nothing more or has had its share of the turn.
+    pub(super) fn read<A: App>(&mut self, app: &mut A, now: Now, id: ConnId) {
+        let mut budget = READ_BYTES_PER_TURN_MAX;
+        loop {
+            let Some(peer) = self.peers.get_mut(id) else { return };
+            if peer.paused {
+                return;
+            }
+            let held = peer.conn.refill(&mut self.receive);
+            let room = RECEIVE_BUFFER_BYTES - held;
+            let read = if room == 0 {
+                None
+            } else {
+                match peer.socket.read(&mut self.receive[held..RECEIVE_BUFFER_BYTES]) {
+                    Ok(0) => return self.leave(app, now, id, Leave::silent(Closed::Lost, Linger::Drop)),
+                    Ok(len) => Some(len),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => Some(0),
+                    Err(_) => return self.leave(app, now, id, Leave::silent(Closed::Lost, Linger::Drop)),
+                }
+            };
+            let len = read.unwrap_or(0);
+            if held + len == 0 && read.is_none() {
+                return;
+            }
+            peer.heard = true;
+            let going_on = if peer.leaving.is_some() {
+                self.listen_out(app, id, held + len)
+            } else {
+                self.converse(app, now, id, held + len)
+            };
+            if !going_on || read.is_none_or(|len| len < room && len > 0) {
+                return;
+            }
+            budget = budget.saturating_sub(len.max(1));
+            if budget == 0 {
+                return self.make_ready(id);
+            }
+        }
+    }
+
+    /// Handles the first `len` bytes of the receive buffer; whether the peer may be read on.
+    fn converse<A: App>(&mut self, app: &mut A, now: Now, id: ConnId, len: usize) -> bool {
+        let Some(peer) = self.peers.get_mut(id) else { return false };
+        let mut conversation = Conversation {
+            app,
+            now,
+            id,
+            limits: if peer.promoted { &self.settings.after } else { &self.settings.before },
+            pool: &mut self.pool,
+            blocked: peer.blocked,
+            conn: &mut peer.conn,
+            milestone: Milestone::None,
+            late_pong: peer.late_pong.take(),
+            pongs_len: 0,
+        };
+        let next = conversation.run(&mut Input::new(&mut self.receive, len));
+        let Conversation { milestone, late_pong, .. } = conversation;
+        peer.late_pong = late_pong;
+        // A flood of bytes behind a request that is not answered yet waits in the kernel.
+        peer.paused = matches!(next, Next::Pause)
+            || peer.conn.is_answering() && peer.conn.held_len() >= RECEIVE_BUFFER_BYTES / 2;
+        let going_on = matches!(next, Next::Wait) && !peer.paused;
+        if peer.late_pong.is_some() && !peer.blocked {
+            self.send_late_pong(app, id);
+        }
+        self.reach(now, id, milestone);
+        if let Next::Leave(leave) = next {
+            self.leave(app, now, id, leave);
+        }
+        going_on
+    }
+
+    fn send_late_pong<A: App>(&mut self, app: &mut A, id: ConnId) {
+        let Some(pong) = self.peers.get_mut(id).and_then(|peer| peer.late_pong.take()) else { return };
+        if let Some((outbox, turn)) = app.outbox(id) {
+            outbox.frame(turn, Opcode::Pong as u8, pong.payload());
+        }
+    }
+
+    fn unblock<A: App>(&mut self, app: &mut A, id: ConnId) {
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        peer.blocked = false;
+        if peer.leaving.is_some() {
+            self.leaving.push(id);
+        } else {
+            // Asking for it puts it on the list of those to flush.
+            app.outbox(id);
+            self.send_late_pong(app, id);
+        }
+    }
+
+    pub(super) fn make_ready(&mut self, id: ConnId) {
+        if let Some(peer) = self.peers.get_mut(id).filter(|peer| !peer.ready) {
+            peer.ready = true;
+            self.ready.push(id);
+        }
+    }
+
+    fn expire<A: App>(&mut self, app: &mut A, now: Now) {
+        self.wheel.pass(now.mono_ms, &mut self.passed);
+        while let Some(slot) = self.passed.pop() {
+            if let Some((id, _)) = self.peers.at(slot) {
+                self.on_timer(app, now, id);
+            }
+        }
+        if app.next_deadline_ms().is_some_and(|deadline_ms| deadline_ms <= now.mono_ms) {
+            app.expire(now);
+        }
+    }
+
+    fn perform<A: App>(&mut self, app: &mut A, now: Now) {
+        while let Some(command) = app.poll_command() {
+            match command {
+                Command::Close { conn, code, reason } => self.close(app, now, conn, code, reason),
+                Command::Promote(conn) => self.promote(now, conn),
+                Command::Answered { conn, keep } => self.answered(app, now, conn, keep),
+                Command::StopAccepting => self.acceptor.stop(),
+                Command::Stop => self.stopping = true,
+            }
+        }
+    }
+
+    fn flush<A: App>(&mut self, app: &mut A, now: Now) {
+        let mut broken = Vec::new();
+        while let Some((id, outbox, turn)) = app.poll_dirty() {
+            let Some(peer) = self.peers.get_mut(id) else {
+                outbox.clear(turn);
+                continue;
+            };
+            match outbox.flush(turn, |bytes| peer.write(bytes)) {
+                Flush::Done => {
+                    if peer.paused && !peer.conn.is_answering() {
+                        peer.paused = false;
+                        self.make_ready(id);
+                    }
+                }
+                Flush::Blocked => {
+                    peer.blocked = true;
+                    let queued_len = outbox.queued_len();
+                    if queued_len > OUTBOX_SOFT_BYTES {
+                        peer.paused = true;
+                    } else if peer.paused && !peer.conn.is_answering() && queued_len < OUTBOX_SOFT_BYTES / 2 {
+                        peer.paused = false;
+                        self.make_ready(id);
+                    }
+                }
+                Flush::Broken => broken.push(id),
+            }
+        }
+        for id in broken {
+            self.leave(app, now, id, Leave::silent(Closed::Lost, Linger::Drop));
+        }
+        self.flush_leaving(app, now);
+        app.turn().end();
+    }
+}
+
+impl Peer {
+    /// As an outbox asks for it: how many bytes were taken, `None` for a broken socket.
+    #[inline]
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Option<usize> {
+        if self.blocked {
+            return Some(0);
+        }
+        match self.socket.write(bytes) {
+            Ok(len) => Some(len),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Some(0),
+            Err(_) => None,
+        }
+    }
+}

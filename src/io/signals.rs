@@ -1,0 +1,55 @@
+//! Signals as readiness: each kind writes a byte into a socket of its own that the loop watches.
+
+use std::io::{self, Read};
+
+use mio::net::UnixStream;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::low_level::pipe;
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM, SIGINT: stop in an orderly way.
+    Terminate,
+    /// SIGHUP: read the configuration again.
+    Reload,
+    /// SIGUSR1: stop in an orderly way, to be started again.
+    Restart,
+}
+
+impl Signal {
+    /// Every signal that is watched.
+    pub const ALL: [Self; 3] = [Self::Terminate, Self::Reload, Self::Restart];
+}
+
+/// The receiving ends, one for each of [`Signal::ALL`].
+pub struct Signals {
+    pub(super) ends: [UnixStream; Signal::ALL.len()],
+}
+
+impl Signals {
+    /// Takes the signals over from the process's defaults.
+    ///
+    /// # Errors
+    ///
+    /// When no sockets or handlers can be had.
+    pub fn watch() -> io::Result<Self> {
+        Ok(Self { ends: [watch(&[SIGTERM, SIGINT])?, watch(&[SIGHUP])?, watch(&[SIGUSR1])?] })
+    }
+
+    /// Takes what arrived at one end, so that the next signal is noticed.
+    pub(super) fn drain(&self, index: usize) {
+        let mut bytes = [0; 64];
+        while matches!((&self.ends[index]).read(&mut bytes), Ok(n) if n > 0) {}
+    }
+}
+
+fn watch(signals: &[i32]) -> io::Result<UnixStream> {
+    let (here, there) = std::os::unix::net::UnixStream::pair()?;
+    here.set_nonblocking(true)?;
+    there.set_nonblocking(true)?;
+    for signal in signals {
+        pipe::register(*signal, there.try_clone()?)?;
+    }
+    Ok(UnixStream::from_std(here))
+}

@@ -1,0 +1,118 @@
+//! What carries a connection's bytes.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr};
+
+use mio::event::Source;
+use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
+
+/// An accepted socket that never blocks.
+///
+/// A TLS socket becomes a third kind here: nothing above this file asks what carries the bytes.
+/// Its `read` returns plaintext and says so while it holds more that no readiness will announce;
+/// its `write` takes the outbox's bytes as one record.
+pub enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerAddr {
+    Tcp(SocketAddr),
+    /// A process of this machine that may open the socket's path.
+    Unix,
+}
+
+impl PeerAddr {
+    /// The address without its port, IPv4 in its own form.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(addr) => Some(addr.ip().to_canonical()),
+            Self::Unix => None,
+        }
+    }
+}
+
+impl Socket {
+    /// Reads what is there. `Ok(0)` is the end; `WouldBlock` that nothing is there now.
+    #[inline]
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
+        }
+    }
+
+    /// Writes what the kernel takes, at least one byte, or says `WouldBlock`.
+    #[inline]
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    /// Tells the peer that nothing more comes.
+    pub fn shut_down_writing(&mut self) {
+        // A peer that is gone already needs no telling.
+        let _ = match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+        };
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        match self {
+            Self::Tcp(stream) => stream.register(registry, token, both),
+            Self::Unix(stream) => stream.register(registry, token, both),
+        }
+    }
+}
+
+/// A bound socket that connections arrive at.
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// Binds a TCP address; port 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// When the address is not ours or taken: nothing else is tried.
+    pub fn bind_tcp(addr: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr)?;
+        // Accepted sockets inherit it. A turn's bytes leave in one write, so there is nothing
+        // that waiting for more could put together.
+        rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
+        Ok(Self::Tcp(listener))
+    }
+
+    /// The address that was bound, with its real port.
+    pub fn local_addr(&self) -> io::Result<PeerAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(PeerAddr::Tcp),
+            Self::Unix(_) => Ok(PeerAddr::Unix),
+        }
+    }
+
+    pub(super) fn accept(&self) -> io::Result<(Socket, PeerAddr)> {
+        match self {
+            Self::Tcp(listener) => {
+                listener.accept().map(|(stream, addr)| (Socket::Tcp(stream), PeerAddr::Tcp(addr)))
+            }
+            Self::Unix(listener) => listener.accept().map(|(stream, _)| (Socket::Unix(stream), PeerAddr::Unix)),
+        }
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
+            Self::Unix(listener) => listener.register(registry, token, Interest::READABLE),
+        }
+    }
+}
