@@ -26,7 +26,11 @@ impl<'b> Input<'b> {
     /// [`JSON_PADDING_BYTES`] more, of any content.
     pub fn new(padded: &'b mut [u8], len: usize) -> Self {
         assert!(len + JSON_PADDING_BYTES <= padded.len(), "no padding");
-        Self { bytes: padded, at: 0, end: len }
+        Self {
+            bytes: padded,
+            at: 0,
+            end: len,
+        }
     }
 
     /// What is not understood yet.
@@ -112,7 +116,12 @@ pub struct Conn {
 
 impl Default for Conn {
     fn default() -> Self {
-        Self { phase: Phase::Head, mark: 0, body_end: 0, assembly: None }
+        Self {
+            phase: Phase::Head,
+            mark: 0,
+            body_end: 0,
+            assembly: None,
+        }
     }
 }
 
@@ -120,7 +129,9 @@ impl Conn {
     /// Puts bytes that wait from before at the start of `buffer`; how many they are.
     #[inline]
     pub fn refill(&mut self, buffer: &mut [u8]) -> usize {
-        let Some(assembly) = &mut self.assembly else { return 0 };
+        let Some(assembly) = &mut self.assembly else {
+            return 0;
+        };
         let len = assembly.held.len();
         buffer[..len].copy_from_slice(&assembly.held);
         assembly.held.clear();
@@ -133,7 +144,12 @@ impl Conn {
     ///
     /// A [`Fault`] ends the conversation: the machine is deaf from then on.
     #[inline]
-    pub fn poll(&mut self, input: &mut Input<'_>, limits: &MessageLimits, pool: &mut Pool) -> Result<Option<Item>, Fault> {
+    pub fn poll(
+        &mut self,
+        input: &mut Input<'_>,
+        limits: &MessageLimits,
+        pool: &mut Pool,
+    ) -> Result<Option<Item>, Fault> {
         let polled = if self.phase == Phase::Frames {
             self.poll_frames(input, limits, pool).map_err(Fault::from)
         } else {
@@ -149,7 +165,10 @@ impl Conn {
     #[inline]
     pub fn keep_rest(&mut self, input: &Input<'_>, pool: &mut Pool) {
         if self.phase != Phase::Deaf && input.at < input.end {
-            self.assembly.get_or_insert_with(|| pool.take()).held.extend_from_slice(input.rest());
+            self.assembly
+                .get_or_insert_with(|| pool.take())
+                .held
+                .extend_from_slice(input.rest());
         }
         if self.assembly.is_some() {
             self.release_idle(pool);
@@ -158,12 +177,16 @@ impl Conn {
 
     /// The bytes of the last [`Item::Assembled`], with padding, or of [`Item::Body`].
     pub fn assembled(&mut self) -> &mut [u8] {
-        self.assembly.as_mut().map_or(&mut [], |assembly| assembly.delivered())
+        self.assembly
+            .as_mut()
+            .map_or(&mut [], |assembly| assembly.delivered())
     }
 
     /// How many received bytes wait to be understood.
     pub fn held_len(&self) -> usize {
-        self.assembly.as_ref().map_or(0, |assembly| assembly.held.len())
+        self.assembly
+            .as_ref()
+            .map_or(0, |assembly| assembly.held.len())
     }
 
     /// Whether frames are spoken.
@@ -187,7 +210,9 @@ impl Conn {
         self.phase = Phase::Body;
         self.mark = head.len() as u32;
         self.body_end = self.mark + len;
-        self.assembly.get_or_insert_with(|| pool.take()).append(head);
+        self.assembly
+            .get_or_insert_with(|| pool.take())
+            .append(head);
     }
 
     /// The request is being answered; another one behind it waits.
@@ -210,14 +235,21 @@ impl Conn {
     }
 
     #[inline]
-    fn poll_frames(&mut self, input: &mut Input<'_>, limits: &MessageLimits, pool: &mut Pool) -> Result<Option<Item>, Fail> {
+    fn poll_frames(
+        &mut self,
+        input: &mut Input<'_>,
+        limits: &MessageLimits,
+        pool: &mut Pool,
+    ) -> Result<Option<Item>, Fail> {
         if let Some(assembly) = &self.assembly {
             if !assembly.is_idle() {
                 return self.poll_pieces(input, limits, pool);
             }
             self.release_idle(pool);
         }
-        let Some(head) = frame::decode(input.rest())? else { return Ok(None) };
+        let Some(head) = frame::decode(input.rest())? else {
+            return Ok(None);
+        };
         let available = (input.end - input.at - head.head_len) as u64;
         let is_message = head.fin && matches!(head.opcode, Opcode::Text | Opcode::Binary);
         if is_message && head.payload_len <= available.min(limits.bytes_max) {
@@ -229,20 +261,33 @@ impl Conn {
     /// The way of everything but a message that lies whole in the input.
     #[cold]
     #[inline(never)]
-    fn poll_pieces(&mut self, input: &mut Input<'_>, limits: &MessageLimits, pool: &mut Pool) -> Result<Option<Item>, Fail> {
+    fn poll_pieces(
+        &mut self,
+        input: &mut Input<'_>,
+        limits: &MessageLimits,
+        pool: &mut Pool,
+    ) -> Result<Option<Item>, Fail> {
         loop {
-            if let Some(assembly) = self.assembly.as_mut().filter(|assembly| assembly.is_inside_frame()) {
+            if let Some(assembly) = self
+                .assembly
+                .as_mut()
+                .filter(|assembly| assembly.is_inside_frame())
+            {
                 if input.at == input.end {
                     return Ok(None);
                 }
                 let (taken, complete) = assembly.absorb(&mut input.bytes[input.at..input.end])?;
                 input.at += taken;
                 if complete {
-                    return Ok(Some(Item::Assembled { binary: assembly.is_binary() }));
+                    return Ok(Some(Item::Assembled {
+                        binary: assembly.is_binary(),
+                    }));
                 }
                 continue;
             }
-            let Some(head) = frame::decode(input.rest())? else { return Ok(None) };
+            let Some(head) = frame::decode(input.rest())? else {
+                return Ok(None);
+            };
             let available = (input.end - input.at - head.head_len) as u64;
             if head.opcode.is_control() {
                 if head.payload_len > available {
@@ -256,7 +301,9 @@ impl Conn {
             if head.payload_len == 0 {
                 // An empty frame has no bytes that could complete the message.
                 if let (_, true) = assembly.absorb(&mut [])? {
-                    return Ok(Some(Item::Assembled { binary: assembly.is_binary() }));
+                    return Ok(Some(Item::Assembled {
+                        binary: assembly.is_binary(),
+                    }));
                 }
             }
         }
@@ -273,7 +320,8 @@ impl Conn {
     fn poll_http(&mut self, input: &mut Input<'_>) -> Result<Option<Item>, Fault> {
         match self.phase {
             Phase::Head => {
-                let found = http::find_end(input.rest(), self.mark as usize).map_err(Fault::Http)?;
+                let found =
+                    http::find_end(input.rest(), self.mark as usize).map_err(Fault::Http)?;
                 self.mark = input.rest().len() as u32;
                 Ok(found.map(|head_len| Item::Request { head_len }))
             }
@@ -297,7 +345,9 @@ impl Conn {
         }
         assembly.deliver_raw();
         self.phase = Phase::Answering;
-        Some(Item::Body { head_len: self.mark as usize })
+        Some(Item::Body {
+            head_len: self.mark as usize,
+        })
     }
 }
 
@@ -316,7 +366,10 @@ fn whole_message(head: &Head, input: &mut Input<'_>, limits: &MessageLimits) -> 
         utf8::check(payload).map_err(|_| Fail::BadText)?;
     }
     input.at = end;
-    Ok(Item::Message { binary, range: start..end })
+    Ok(Item::Message {
+        binary,
+        range: start..end,
+    })
 }
 
 fn control(head: &Head, input: &mut Input<'_>) -> Result<Item, Fail> {

@@ -24,11 +24,21 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(mut listeners: Vec<Listener>, registry: &Registry, token: Token) -> io::Result<Self> {
+    pub(super) fn new(
+        mut listeners: Vec<Listener>,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Self> {
         for listener in &mut listeners {
             listener.register(registry, token)?;
         }
-        Ok(Self { listeners, reserve: open_reserve(), pending: true, retry_at_ms: 0, backoff_ms: 0 })
+        Ok(Self {
+            listeners,
+            reserve: open_reserve(),
+            pending: true,
+            retry_at_ms: 0,
+            backoff_ms: 0,
+        })
     }
 
     /// Readiness was announced.

@@ -32,7 +32,12 @@ pub trait App {
     /// # Errors
     ///
     /// What the peer is answered before it is disconnected.
-    fn on_request_head(&mut self, now: Now, conn: ConnId, head: &Head<'_>) -> Result<usize, Refusal>;
+    fn on_request_head(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        head: &Head<'_>,
+    ) -> Result<usize, Refusal>;
 
     /// A whole plain request. The response goes through the outbox.
     fn on_request(&mut self, now: Now, conn: ConnId, head: &Head<'_>, body: &[u8]) -> Answer;
@@ -151,7 +156,11 @@ pub enum Closed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Sends what is queued and a close frame, then disconnects.
-    Close { conn: ConnId, code: u16, reason: String },
+    Close {
+        conn: ConnId,
+        code: u16,
+        reason: String,
+    },
     /// The handshake is done: the deadline is lifted, the wider limits hold, pings begin.
     Promote(ConnId),
     /// A response that was to come later is in the outbox, whole.

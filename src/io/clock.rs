@@ -6,7 +6,10 @@ use crate::now::Now;
 
 /// The time now.
 pub fn now() -> Now {
-    Now { mono_ms: read_ms(ClockId::Monotonic), unix_ms: read_ms(ClockId::Realtime) }
+    Now {
+        mono_ms: read_ms(ClockId::Monotonic),
+        unix_ms: read_ms(ClockId::Realtime),
+    }
 }
 
 fn read_ms(id: ClockId) -> u64 {

@@ -34,17 +34,29 @@ pub(super) enum Farewell {
 impl Leave {
     /// Without a word.
     pub(super) fn silent(why: Closed, linger: Linger) -> Self {
-        Self { why, farewell: Farewell::Nothing, linger }
+        Self {
+            why,
+            farewell: Farewell::Nothing,
+            linger,
+        }
     }
 
     /// With a close frame, and without listening any more.
     pub(super) fn fail(why: Closed, code: u16, reason: &str) -> Self {
-        Self { why, farewell: Farewell::Close(code, reason.to_owned()), linger: Linger::Discard }
+        Self {
+            why,
+            farewell: Farewell::Close(code, reason.to_owned()),
+            linger: Linger::Discard,
+        }
     }
 
     /// With an HTTP response.
     pub(super) fn refuse(why: Closed, refusal: Refusal) -> Self {
-        Self { why, farewell: Farewell::Refusal(refusal), linger: Linger::Discard }
+        Self {
+            why,
+            farewell: Farewell::Refusal(refusal),
+            linger: Linger::Discard,
+        }
     }
 }
 
@@ -58,7 +70,9 @@ impl From<Fault> for Leave {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Http(refusal) => refusal.into(),
-            Fault::WebSocket(fail) => Self::fail(Closed::Fault(fail.code()), fail.code(), fail.reason()),
+            Fault::WebSocket(fail) => {
+                Self::fail(Closed::Fault(fail.code()), fail.code(), fail.reason())
+            }
         }
     }
 }
@@ -146,7 +160,11 @@ impl<A: App> Conversation<'_, A> {
     fn handle(&mut self, item: Item, input: &mut Input<'_>) -> Result<(), Leave> {
         match item {
             Item::Message { binary, range } => {
-                self.app.on_message(self.now, self.id, Message::new(binary, input.padded(&range)));
+                self.app.on_message(
+                    self.now,
+                    self.id,
+                    Message::new(binary, input.padded(&range)),
+                );
                 Ok(())
             }
             item => self.handle_rare(item, input),
@@ -157,13 +175,21 @@ impl<A: App> Conversation<'_, A> {
     fn handle_rare(&mut self, item: Item, input: &mut Input<'_>) -> Result<(), Leave> {
         match item {
             Item::Assembled { binary } => {
-                self.app.on_message(self.now, self.id, Message::new(binary, self.conn.assembled()));
+                self.app.on_message(
+                    self.now,
+                    self.id,
+                    Message::new(binary, self.conn.assembled()),
+                );
             }
             Item::Ping(range) => self.pong(input.slice(&range)),
             Item::Close { code } => {
                 // RFC 6455 5.5.1: the answer has the code that was received.
                 let farewell = Farewell::Close(code, String::new());
-                return Err(Leave { why: Closed::ByPeer(code), farewell, linger: Linger::Drop });
+                return Err(Leave {
+                    why: Closed::ByPeer(code),
+                    farewell,
+                    linger: Linger::Drop,
+                });
             }
             Item::Request { head_len } => return self.request(head_len, input),
             Item::Body { head_len } => return self.request_with_body(head_len),
@@ -193,7 +219,9 @@ impl<A: App> Conversation<'_, A> {
             let head = http::parse(head_bytes, &mut space)?;
             Ok((head, Upgrade::read(&head)?))
         });
-        let (head, upgrade) = parsed.map_err(|_| self.panicked())?.map_err(|refusal: Refusal| Leave::from(refusal))?;
+        let (head, upgrade) = parsed
+            .map_err(|_| self.panicked())?
+            .map_err(|refusal: Refusal| Leave::from(refusal))?;
         if let Some(upgrade) = upgrade {
             self.app.on_upgrade(self.now, self.id, &head)?;
             self.send(&upgrade.response());
@@ -218,7 +246,8 @@ impl<A: App> Conversation<'_, A> {
         if behind.is_empty() && head.expects_continue() {
             self.send(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
-        self.conn.expect_body(head_bytes, body_len as u32, self.pool);
+        self.conn
+            .expect_body(head_bytes, body_len as u32, self.pool);
         self.milestone = Milestone::BodyAwaited;
         input.consume(head_len);
         Ok(())

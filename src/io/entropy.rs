@@ -8,7 +8,9 @@ use ring::rand::{SecureRandom, SystemRandom};
 ///
 /// When the operating system gives none; nothing that needs a secret can go on then.
 pub fn fill(bytes: &mut [u8]) -> std::io::Result<()> {
-    SystemRandom::new().fill(bytes).map_err(|_| std::io::Error::other("the system gives no random bytes"))
+    SystemRandom::new()
+        .fill(bytes)
+        .map_err(|_| std::io::Error::other("the system gives no random bytes"))
 }
 
 #[cfg(test)]

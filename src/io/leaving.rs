@@ -18,7 +18,9 @@ use super::reactor::Reactor;
 impl Reactor {
     /// Takes the connection from the program and sends the last bytes. The second time it does nothing.
     pub(super) fn leave<A: App>(&mut self, app: &mut A, now: Now, id: ConnId, leave: Leave) {
-        let Some(peer) = self.peers.get_mut(id) else { return };
+        let Some(peer) = self.peers.get_mut(id) else {
+            return;
+        };
         if peer.leaving.is_some() {
             // The peer went while its last bytes were being sent.
             return self.forget(app, id);
@@ -48,10 +50,23 @@ impl Reactor {
     }
 
     /// Sends a close frame behind what is queued, and waits for the peer's.
-    pub(super) fn close<A: App>(&mut self, app: &mut A, now: Now, id: ConnId, code: u16, reason: String) {
-        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.leaving.is_none()) else { return };
+    pub(super) fn close<A: App>(
+        &mut self,
+        app: &mut A,
+        now: Now,
+        id: ConnId,
+        code: u16,
+        reason: String,
+    ) {
+        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.leaving.is_none()) else {
+            return;
+        };
         let leave = if peer.conn.is_open() {
-            Leave { why: Closed::ByCommand, farewell: Farewell::Close(code, reason), linger: Linger::AwaitClose }
+            Leave {
+                why: Closed::ByCommand,
+                farewell: Farewell::Close(code, reason),
+                linger: Linger::AwaitClose,
+            }
         } else {
             Leave::silent(Closed::ByCommand, Linger::Discard)
         };
@@ -60,7 +75,9 @@ impl Reactor {
 
     /// Makes room for another connection.
     pub(super) fn evict<A: App>(&mut self, app: &mut A, now: Now, id: ConnId) {
-        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.leaving.is_none()) else { return };
+        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.leaving.is_none()) else {
+            return;
+        };
         let mut leave = if peer.conn.is_open() {
             Leave::fail(Closed::Evicted, close::POLICY, "too many connections")
         } else {
@@ -78,7 +95,9 @@ impl Reactor {
     /// The grace for the peer begins when it has everything; until then it only has to go on taking bytes.
     pub(super) fn flush_leaving<A: App>(&mut self, app: &mut A, now: Now) {
         while let Some(id) = self.leaving.pop() {
-            let Some(peer) = self.peers.get_mut(id) else { continue };
+            let Some(peer) = self.peers.get_mut(id) else {
+                continue;
+            };
             let mut outbox = std::mem::take(&mut peer.farewell);
             let before_len = outbox.queued_len();
             let flushed = outbox.flush(app.turn(), |bytes| peer.write(bytes));
@@ -104,11 +123,17 @@ impl Reactor {
 
     /// Looks through what a leaving peer still sends; whether to read on.
     pub(super) fn listen_out<A: App>(&mut self, app: &mut A, id: ConnId, len: usize) -> bool {
-        let Some(peer) = self.peers.get_mut(id) else { return false };
+        let Some(peer) = self.peers.get_mut(id) else {
+            return false;
+        };
         if peer.leaving != Some(Linger::AwaitClose) {
             return true;
         }
-        let limits = if peer.promoted { &self.settings.after } else { &self.settings.before };
+        let limits = if peer.promoted {
+            &self.settings.after
+        } else {
+            &self.settings.before
+        };
         let mut input = Input::new(&mut self.receive, len);
         loop {
             match peer.conn.poll(&mut input, limits, &mut self.pool) {
@@ -142,19 +167,28 @@ impl Reactor {
 
     /// The handshake is done.
     pub(super) fn promote(&mut self, now: Now, id: ConnId) {
-        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.leaving.is_none()) else { return };
+        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.leaving.is_none()) else {
+            return;
+        };
         peer.promoted = true;
         self.set_ping_timer(now, id);
     }
 
     /// A response that came later is whole.
     pub(super) fn answered<A: App>(&mut self, app: &mut A, now: Now, id: ConnId, keep: bool) {
-        let Some(peer) = self.peers.get_mut(id) else { return };
+        let Some(peer) = self.peers.get_mut(id) else {
+            return;
+        };
         if peer.leaving.is_some() || !peer.conn.is_answering() {
             return;
         }
         if !keep {
-            return self.leave(app, now, id, Leave::silent(Closed::Answered, Linger::Discard));
+            return self.leave(
+                app,
+                now,
+                id,
+                Leave::silent(Closed::Answered, Linger::Discard),
+            );
         }
         peer.conn.expect_request();
         peer.paused = app.queued_len(id) > OUTBOX_SOFT_BYTES;
@@ -169,11 +203,17 @@ impl Reactor {
             Milestone::Opened if self.settings.handshake_deadline_ms.is_some() => {}
             Milestone::Opened => self.set_ping_timer(now, id),
             Milestone::BodyAwaited => {
-                self.set_timer(id, Timer::Body, now.mono_ms + self.settings.body_deadline_ms);
+                self.set_timer(
+                    id,
+                    Timer::Body,
+                    now.mono_ms + self.settings.body_deadline_ms,
+                );
             }
             Milestone::Answering => self.unset_timer(id),
             Milestone::Answered => match self.settings.handshake_deadline_ms {
-                Some(deadline_ms) => self.set_timer(id, Timer::Handshake, now.mono_ms + deadline_ms),
+                Some(deadline_ms) => {
+                    self.set_timer(id, Timer::Handshake, now.mono_ms + deadline_ms)
+                }
                 None => self.unset_timer(id),
             },
         }
@@ -181,13 +221,20 @@ impl Reactor {
 
     /// The connection's deadline has passed.
     pub(super) fn on_timer<A: App>(&mut self, app: &mut A, now: Now, id: ConnId) {
-        let Some(peer) = self.peers.get_mut(id) else { return };
+        let Some(peer) = self.peers.get_mut(id) else {
+            return;
+        };
         match peer.timer {
             Timer::None => {}
             Timer::Ping => self.ping(app, now, id),
             Timer::Grace => self.forget(app, id),
             Timer::Handshake if peer.conn.is_open() => {
-                self.leave(app, now, id, Leave::fail(Closed::Timeout, close::POLICY, "handshake timeout"));
+                self.leave(
+                    app,
+                    now,
+                    id,
+                    Leave::fail(Closed::Timeout, close::POLICY, "handshake timeout"),
+                );
             }
             Timer::Handshake | Timer::Body => {
                 let refusal = Refusal::new(408, "request took too long");
@@ -197,10 +244,17 @@ impl Reactor {
     }
 
     fn ping<A: App>(&mut self, app: &mut A, now: Now, id: ConnId) {
-        let Some(peer) = self.peers.get_mut(id) else { return };
+        let Some(peer) = self.peers.get_mut(id) else {
+            return;
+        };
         // One whose bytes we do not read for now cannot answer; it has a limit of its own.
         if peer.pinged && !peer.heard && !peer.paused {
-            return self.leave(app, now, id, Leave::fail(Closed::Timeout, close::GOING_AWAY, "no answer to a ping"));
+            return self.leave(
+                app,
+                now,
+                id,
+                Leave::fail(Closed::Timeout, close::GOING_AWAY, "no answer to a ping"),
+            );
         }
         peer.heard = false;
         peer.pinged = true;

@@ -32,7 +32,10 @@ pub(super) struct Peer {
 }
 
 // A debug build's sockets carry checks of their own.
-const _: () = assert!(cfg!(debug_assertions) || std::mem::size_of::<Slot>() <= 64, "a peer fits in one cache line");
+const _: () = assert!(
+    cfg!(debug_assertions) || std::mem::size_of::<Slot>() <= 64,
+    "a peer fits in one cache line"
+);
 
 /// What happens to a connection once its last bytes are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +70,10 @@ impl Pong {
     pub(super) fn new(payload: &[u8]) -> Self {
         let mut bytes = [0; CONTROL_BYTES_MAX];
         bytes[..payload.len()].copy_from_slice(payload);
-        Self { bytes, len: payload.len() as u8 }
+        Self {
+            bytes,
+            len: payload.len() as u8,
+        }
     }
 
     pub(super) fn payload(&self) -> &[u8] {
@@ -121,14 +127,20 @@ impl Peers {
         if self.free.pop().is_some() {
             self.slots[id.slot()].peer = Some(peer);
         } else {
-            self.slots.push(Slot { generation: 0, peer: Some(peer) });
+            self.slots.push(Slot {
+                generation: 0,
+                peer: Some(peer),
+            });
         }
         id
     }
 
     /// Takes a connection out; its slot will be used again under another generation.
     pub(super) fn remove(&mut self, id: ConnId) -> Option<Peer> {
-        let slot = self.slots.get_mut(id.slot()).filter(|slot| slot.generation == id.generation())?;
+        let slot = self
+            .slots
+            .get_mut(id.slot())
+            .filter(|slot| slot.generation == id.generation())?;
         let peer = slot.peer.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.slot() as u32);

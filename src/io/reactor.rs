@@ -9,7 +9,8 @@ use mio::{Events, Poll, Token, Waker};
 use crate::conn::Input;
 use crate::ids::ConnId;
 use crate::limits::{
-    ACCEPTS_PER_TURN_MAX, JSON_PADDING_BYTES, OUTBOX_SOFT_BYTES, READ_BYTES_PER_TURN_MAX, RECEIVE_BUFFER_BYTES,
+    ACCEPTS_PER_TURN_MAX, JSON_PADDING_BYTES, OUTBOX_SOFT_BYTES, READ_BYTES_PER_TURN_MAX,
+    RECEIVE_BUFFER_BYTES,
 };
 use crate::now::Now;
 use crate::outbox::Flush;
@@ -93,7 +94,9 @@ impl Reactor {
     /// When they cannot be watched.
     pub fn watch(&mut self, mut signals: Signals) -> io::Result<()> {
         for (index, end) in signals.ends.iter_mut().enumerate() {
-            self.poll.registry().register(end, Token(SIGNALS + index), mio::Interest::READABLE)?;
+            self.poll
+                .registry()
+                .register(end, Token(SIGNALS + index), mio::Interest::READABLE)?;
         }
         self.signals = Some(signals);
         Ok(())
@@ -136,7 +139,11 @@ impl Reactor {
         let timeout = if !self.ready.is_empty() || self.answers {
             Some(Duration::ZERO)
         } else {
-            let deadlines = [self.wheel.next_deadline_ms(), app.next_deadline_ms(), self.acceptor.retry_at_ms()];
+            let deadlines = [
+                self.wheel.next_deadline_ms(),
+                app.next_deadline_ms(),
+                self.acceptor.retry_at_ms(),
+            ];
             deadlines.into_iter().flatten().min().map(|deadline_ms| {
                 Duration::from_millis(deadline_ms.saturating_sub(clock::now().mono_ms))
             })
@@ -160,7 +167,9 @@ impl Reactor {
                 WAKER => self.answers = true,
                 Token(token) if token >= SIGNALS => self.take_signal(app, now, token - SIGNALS),
                 Token(slot) => {
-                    let Some((id, peer)) = self.peers.at(slot) else { continue };
+                    let Some((id, peer)) = self.peers.at(slot) else {
+                        continue;
+                    };
                     if peer.blocked && event.is_writable() {
                         self.unblock(app, id);
                     }
@@ -181,7 +190,9 @@ impl Reactor {
 
     fn accept<A: App>(&mut self, app: &mut A, now: Now) {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
-            let Some((mut socket, addr)) = self.acceptor.next(now) else { return };
+            let Some((mut socket, addr)) = self.acceptor.next(now) else {
+                return;
+            };
             let id = self.peers.next_id();
             let admit = app.on_accept(now, id, &addr);
             if admit == Admit::Refuse {
@@ -219,7 +230,9 @@ impl Reactor {
     pub(super) fn read<A: App>(&mut self, app: &mut A, now: Now, id: ConnId) {
         let mut budget = READ_BYTES_PER_TURN_MAX;
         loop {
-            let Some(peer) = self.peers.get_mut(id) else { return };
+            let Some(peer) = self.peers.get_mut(id) else {
+                return;
+            };
             if peer.paused {
                 return;
             }
@@ -228,12 +241,19 @@ impl Reactor {
             let read = if room == 0 {
                 None
             } else {
-                match peer.socket.read(&mut self.receive[held..RECEIVE_BUFFER_BYTES]) {
-                    Ok(0) => return self.leave(app, now, id, Leave::silent(Closed::Lost, Linger::Drop)),
+                match peer
+                    .socket
+                    .read(&mut self.receive[held..RECEIVE_BUFFER_BYTES])
+                {
+                    Ok(0) => {
+                        return self.leave(app, now, id, Leave::silent(Closed::Lost, Linger::Drop));
+                    }
                     Ok(len) => Some(len),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => Some(0),
-                    Err(_) => return self.leave(app, now, id, Leave::silent(Closed::Lost, Linger::Drop)),
+                    Err(_) => {
+                        return self.leave(app, now, id, Leave::silent(Closed::Lost, Linger::Drop));
+                    }
                 }
             };
             let len = read.unwrap_or(0);
@@ -258,12 +278,18 @@ impl Reactor {
 
     /// Handles the first `len` bytes of the receive buffer; whether the peer may be read on.
     fn converse<A: App>(&mut self, app: &mut A, now: Now, id: ConnId, len: usize) -> bool {
-        let Some(peer) = self.peers.get_mut(id) else { return false };
+        let Some(peer) = self.peers.get_mut(id) else {
+            return false;
+        };
         let mut conversation = Conversation {
             app,
             now,
             id,
-            limits: if peer.promoted { &self.settings.after } else { &self.settings.before },
+            limits: if peer.promoted {
+                &self.settings.after
+            } else {
+                &self.settings.before
+            },
             pool: &mut self.pool,
             blocked: peer.blocked,
             conn: &mut peer.conn,
@@ -272,7 +298,11 @@ impl Reactor {
             pongs_len: 0,
         };
         let next = conversation.run(&mut Input::new(&mut self.receive, len));
-        let Conversation { milestone, late_pong, .. } = conversation;
+        let Conversation {
+            milestone,
+            late_pong,
+            ..
+        } = conversation;
         peer.late_pong = late_pong;
         // A flood of bytes behind a request that is not answered yet waits in the kernel.
         peer.paused = matches!(next, Next::Pause)
@@ -289,14 +319,22 @@ impl Reactor {
     }
 
     fn send_late_pong<A: App>(&mut self, app: &mut A, id: ConnId) {
-        let Some(pong) = self.peers.get_mut(id).and_then(|peer| peer.late_pong.take()) else { return };
+        let Some(pong) = self
+            .peers
+            .get_mut(id)
+            .and_then(|peer| peer.late_pong.take())
+        else {
+            return;
+        };
         if let Some((outbox, turn)) = app.outbox(id) {
             outbox.frame(turn, Opcode::Pong as u8, pong.payload());
         }
     }
 
     fn unblock<A: App>(&mut self, app: &mut A, id: ConnId) {
-        let Some(peer) = self.peers.get_mut(id) else { return };
+        let Some(peer) = self.peers.get_mut(id) else {
+            return;
+        };
         peer.blocked = false;
         if peer.leaving.is_some() {
             self.leaving.push(id);
@@ -321,7 +359,10 @@ impl Reactor {
                 self.on_timer(app, now, id);
             }
         }
-        if app.next_deadline_ms().is_some_and(|deadline_ms| deadline_ms <= now.mono_ms) {
+        if app
+            .next_deadline_ms()
+            .is_some_and(|deadline_ms| deadline_ms <= now.mono_ms)
+        {
             app.expire(now);
         }
     }
@@ -357,7 +398,10 @@ impl Reactor {
                     let queued_len = outbox.queued_len();
                     if queued_len > OUTBOX_SOFT_BYTES {
                         peer.paused = true;
-                    } else if peer.paused && !peer.conn.is_answering() && queued_len < OUTBOX_SOFT_BYTES / 2 {
+                    } else if peer.paused
+                        && !peer.conn.is_answering()
+                        && queued_len < OUTBOX_SOFT_BYTES / 2
+                    {
                         peer.paused = false;
                         self.make_ready(id);
                     }
@@ -382,7 +426,14 @@ impl Peer {
         }
         match self.socket.write(bytes) {
             Ok(len) => Some(len),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Some(0),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) =>
+            {
+                Some(0)
+            }
             Err(_) => None,
         }
     }

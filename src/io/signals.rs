@@ -34,7 +34,13 @@ impl Signals {
     ///
     /// When no sockets or handlers can be had.
     pub fn watch() -> io::Result<Self> {
-        Ok(Self { ends: [watch(&[SIGTERM, SIGINT])?, watch(&[SIGHUP])?, watch(&[SIGUSR1])?] })
+        Ok(Self {
+            ends: [
+                watch(&[SIGTERM, SIGINT])?,
+                watch(&[SIGHUP])?,
+                watch(&[SIGUSR1])?,
+            ],
+        })
     }
 
     /// Takes what arrived at one end, so that the next signal is noticed.

@@ -102,10 +102,12 @@ impl Listener {
 
     pub(super) fn accept(&self) -> io::Result<(Socket, PeerAddr)> {
         match self {
-            Self::Tcp(listener) => {
-                listener.accept().map(|(stream, addr)| (Socket::Tcp(stream), PeerAddr::Tcp(addr)))
-            }
-            Self::Unix(listener) => listener.accept().map(|(stream, _)| (Socket::Unix(stream), PeerAddr::Unix)),
+            Self::Tcp(listener) => listener
+                .accept()
+                .map(|(stream, addr)| (Socket::Tcp(stream), PeerAddr::Tcp(addr))),
+            Self::Unix(listener) => listener
+                .accept()
+                .map(|(stream, _)| (Socket::Unix(stream), PeerAddr::Unix)),
         }
     }
 

@@ -27,7 +27,11 @@ struct Entry {
     tick: u32,
 }
 
-const UNSET: Entry = Entry { next: NONE, previous: NONE, tick: 0 };
+const UNSET: Entry = Entry {
+    next: NONE,
+    previous: NONE,
+    tick: 0,
+};
 
 impl Wheel {
     /// An empty wheel that begins at `mono_ms`.
@@ -54,7 +58,14 @@ impl Wheel {
 
     /// Drops the slot's deadline, if it has one.
     pub fn unset(&mut self, slot: usize) {
-        let Some(entry) = self.entries.get(slot).copied().filter(|entry| entry.tick != 0) else { return };
+        let Some(entry) = self
+            .entries
+            .get(slot)
+            .copied()
+            .filter(|entry| entry.tick != 0)
+        else {
+            return;
+        };
         match entry.previous {
             NONE => self.heads[entry.tick as usize % BUCKETS] = entry.next,
             previous => self.entries[previous as usize].next = entry.next,
@@ -97,12 +108,19 @@ impl Wheel {
     fn find_next(&mut self) {
         // A bucket may hold only deadlines of later rounds: then this is early, which costs one look.
         let ahead = (1..=BUCKETS as u64).map(|ahead| self.done_tick + ahead);
-        self.next_tick = ahead.into_iter().find(|tick| self.heads[*tick as usize % BUCKETS] != NONE).unwrap_or(u64::MAX);
+        self.next_tick = ahead
+            .into_iter()
+            .find(|tick| self.heads[*tick as usize % BUCKETS] != NONE)
+            .unwrap_or(u64::MAX);
     }
 
     fn link(&mut self, slot: usize, tick: u64) {
         let head = &mut self.heads[tick as usize % BUCKETS];
-        self.entries[slot] = Entry { next: *head, previous: NONE, tick: tick as u32 };
+        self.entries[slot] = Entry {
+            next: *head,
+            previous: NONE,
+            tick: tick as u32,
+        };
         if *head != NONE {
             self.entries[*head as usize].previous = slot as u32;
         }
@@ -125,7 +143,9 @@ mod tests {
         let mut passed = Vec::new();
         let mut now = 1_000;
         while now < 400_000 {
-            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            seed = seed
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             let slot = (seed >> 40) as usize % 50;
             match seed >> 60 {
                 0..=2 => {
@@ -149,7 +169,11 @@ mod tests {
                 assert!(deadline + GRAIN_MS > now, "late: {deadline} at {now}");
             }
             if let Some(first) = wanted.values().min() {
-                assert!(wheel.next_deadline_ms().is_some_and(|next| next <= first + GRAIN_MS));
+                assert!(
+                    wheel
+                        .next_deadline_ms()
+                        .is_some_and(|next| next <= first + GRAIN_MS)
+                );
             }
         }
     }

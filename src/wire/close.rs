@@ -116,7 +116,10 @@ impl Payload {
         let reason = &reason[..reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX)];
         bytes[..2].copy_from_slice(&code.to_be_bytes());
         bytes[2..2 + reason.len()].copy_from_slice(reason.as_bytes());
-        Self { bytes, len: 2 + reason.len() }
+        Self {
+            bytes,
+            len: 2 + reason.len(),
+        }
     }
 
     /// The bytes for the frame.
@@ -131,11 +134,20 @@ mod tests {
 
     #[test]
     fn only_codes_that_may_travel_are_taken() {
-        for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999] {
+        for code in [
+            1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999,
+            4000, 4999,
+        ] {
             assert_eq!(decode(&u16::to_be_bytes(code)), Ok((code, "")), "{code}");
         }
-        for code in [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535] {
-            assert_eq!(decode(&u16::to_be_bytes(code)), Err(Fail::BadClose), "{code}");
+        for code in [
+            0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535,
+        ] {
+            assert_eq!(
+                decode(&u16::to_be_bytes(code)),
+                Err(Fail::BadClose),
+                "{code}"
+            );
         }
     }
 

@@ -50,7 +50,9 @@ const MASKED: u8 = 0x80;
 #[inline]
 pub fn decode(bytes: &[u8]) -> Result<Option<Head>, Fail> {
     let [first, second, rest @ ..] = bytes else {
-        return bytes.first().map_or(Ok(None), |first| opcode(*first).map(|_| None));
+        return bytes
+            .first()
+            .map_or(Ok(None), |first| opcode(*first).map(|_| None));
     };
     let opcode = opcode(*first)?;
     let fin = first & FIN != 0;
@@ -63,7 +65,9 @@ pub fn decode(bytes: &[u8]) -> Result<Option<Head>, Fail> {
     }
     let (payload_len, mask, head_len) = match short {
         126 => {
-            let Some((len, rest)) = rest.split_first_chunk() else { return Ok(None) };
+            let Some((len, rest)) = rest.split_first_chunk() else {
+                return Ok(None);
+            };
             let len = u16::from_be_bytes(*len);
             if len < 126 {
                 return Err(Fail::BadLength);
@@ -71,7 +75,9 @@ pub fn decode(bytes: &[u8]) -> Result<Option<Head>, Fail> {
             (u64::from(len), rest.first_chunk(), 8)
         }
         127 => {
-            let Some((len, rest)) = rest.split_first_chunk() else { return Ok(None) };
+            let Some((len, rest)) = rest.split_first_chunk() else {
+                return Ok(None);
+            };
             let len = u64::from_be_bytes(*len);
             if len <= u64::from(u16::MAX) || len >> 63 != 0 {
                 return Err(Fail::BadLength);
@@ -80,7 +86,13 @@ pub fn decode(bytes: &[u8]) -> Result<Option<Head>, Fail> {
         }
         short => (u64::from(short), rest.first_chunk(), 6),
     };
-    Ok(mask.map(|mask| Head { fin, opcode, mask: *mask, payload_len, head_len }))
+    Ok(mask.map(|mask| Head {
+        fin,
+        opcode,
+        mask: *mask,
+        payload_len,
+        head_len,
+    }))
 }
 
 /// A head of ours: one whole frame, never masked (RFC 6455 5.1). Its bytes and how many they are.
@@ -137,7 +149,10 @@ mod tests {
             let bytes = client(0x81, len);
             let head = decode(&bytes).unwrap().unwrap();
             assert_eq!(head.payload_len, len as u64);
-            assert_eq!((head.fin, head.opcode, head.mask), (true, Opcode::Text, [1, 2, 3, 4]));
+            assert_eq!(
+                (head.fin, head.opcode, head.mask),
+                (true, Opcode::Text, [1, 2, 3, 4])
+            );
             assert_eq!(head.head_len, bytes.len());
             for cut in 0..bytes.len() {
                 assert_eq!(decode(&bytes[..cut]), Ok(None), "{len} cut at {cut}");
@@ -172,7 +187,13 @@ mod tests {
     #[test]
     fn lengths_must_be_minimal_and_positive() {
         assert_eq!(decode(&[0x81, 0xfe, 0, 125]), Err(Fail::BadLength));
-        assert_eq!(decode(&[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff]), Err(Fail::BadLength));
-        assert_eq!(decode(&[0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0]), Err(Fail::BadLength));
+        assert_eq!(
+            decode(&[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff]),
+            Err(Fail::BadLength)
+        );
+        assert_eq!(
+            decode(&[0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0]),
+            Err(Fail::BadLength)
+        );
     }
 }

@@ -68,7 +68,11 @@ pub fn find_end(bytes: &[u8], scanned: usize) -> Result<Option<usize>, Refusal> 
         }
         if matches!(bytes[..at], [.., b'\n'] | [.., b'\n', b'\r']) {
             let end = at + 1;
-            return if end > HTTP_HEAD_BYTES_MAX { Err(TOO_LONG) } else { Ok(Some(end)) };
+            return if end > HTTP_HEAD_BYTES_MAX {
+                Err(TOO_LONG)
+            } else {
+                Ok(Some(end))
+            };
         }
     }
     if bytes.len() > HTTP_HEAD_BYTES_MAX {
@@ -100,10 +104,17 @@ pub fn parse<'a>(bytes: &'a [u8], space: &'a mut HeaderSpace<'a>) -> Result<Head
         }
         Err(_) => return Err(Refusal::bad("malformed head")),
     };
-    let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
+    let (Some(method), Some(target), Some(version)) =
+        (request.method, request.path, request.version)
+    else {
         return Err(Refusal::bad("malformed request line"));
     };
-    let head = Head { method, target, is_1_1: version == 1, fields: request.headers };
+    let head = Head {
+        method,
+        target,
+        is_1_1: version == 1,
+        fields: request.headers,
+    };
     if len != bytes.len() {
         return Err(Refusal::bad("malformed head"));
     }
@@ -120,9 +131,15 @@ fn check_lines(bytes: &[u8]) -> Result<(), Refusal> {
         match byte {
             // RFC 9112 2.2 lets a recipient take a bare line feed; one that does not agrees with
             // every proxy in front of it.
-            b'\n' if at == 0 || bytes[at - 1] != b'\r' => return Err(Refusal::bad("bare line feed")),
+            b'\n' if at == 0 || bytes[at - 1] != b'\r' => {
+                return Err(Refusal::bad("bare line feed"));
+            }
             b'\n' if at - line_start > HTTP_LINE_BYTES_MAX => {
-                return Err(if line_start == 0 { Refusal::new(414, "request line too long") } else { TOO_LONG });
+                return Err(if line_start == 0 {
+                    Refusal::new(414, "request line too long")
+                } else {
+                    TOO_LONG
+                });
             }
             b'\n' => line_start = at + 1,
             0 => return Err(Refusal::bad("NUL byte")),
@@ -135,7 +152,10 @@ fn check_lines(bytes: &[u8]) -> Result<(), Refusal> {
 impl<'a> Head<'a> {
     /// The values of every field with this name, in any case of letters.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+        self.fields
+            .iter()
+            .filter(move |field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| field.value)
     }
 
     /// The value of a field that may be there once.
@@ -145,11 +165,15 @@ impl<'a> Head<'a> {
     /// 400 when it is there twice or is no text.
     pub fn only(&self, name: &str) -> Result<Option<&'a str>, Refusal> {
         let mut values = self.all(name);
-        let Some(value) = values.next() else { return Ok(None) };
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
         if values.next().is_some() {
             return Err(Refusal::bad("field sent twice"));
         }
-        std::str::from_utf8(value).map(Some).map_err(|_| Refusal::bad("field is no text"))
+        std::str::from_utf8(value)
+            .map(Some)
+            .map_err(|_| Refusal::bad("field is no text"))
     }
 
     /// Names and values in the order they came.
@@ -170,11 +194,15 @@ impl<'a> Head<'a> {
     ///
     /// 400 for a length that is not one plain number.
     pub fn content_len(&self) -> Result<u64, Refusal> {
-        let Some(value) = self.only("content-length")? else { return Ok(0) };
+        let Some(value) = self.only("content-length")? else {
+            return Ok(0);
+        };
         if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Refusal::bad("bad content length"));
         }
-        value.parse().map_err(|_| Refusal::bad("bad content length"))
+        value
+            .parse()
+            .map_err(|_| Refusal::bad("bad content length"))
     }
 
     /// Whether the connection serves another request after this one (RFC 9112 9.3).

@@ -73,7 +73,11 @@ mod tests {
         for len in 0..600 {
             for offset in [0, 1, 3, 7] {
                 let mut bytes = masked[offset..offset + len].to_vec();
-                let plain: Vec<u8> = bytes.iter().enumerate().map(|(i, b)| b ^ KEY[i % 4]).collect();
+                let plain: Vec<u8> = bytes
+                    .iter()
+                    .enumerate()
+                    .map(|(i, b)| b ^ KEY[i % 4])
+                    .collect();
                 let ascii = unmask(&mut bytes, KEY);
                 assert_eq!(bytes, plain, "length {len}");
                 assert_eq!(ascii, plain.is_ascii(), "length {len}");

@@ -1,6 +1,8 @@
 //! Messages put together: what a connection remembers while a message is unfinished.
 
-use crate::limits::{ASSEMBLIES_SPARE_MAX, ASSEMBLY_SPARE_BYTES_MAX, FRAGMENTS_MAX, JSON_PADDING_BYTES};
+use crate::limits::{
+    ASSEMBLIES_SPARE_MAX, ASSEMBLY_SPARE_BYTES_MAX, FRAGMENTS_MAX, JSON_PADDING_BYTES,
+};
 
 use super::close::Fail;
 use super::frame::{Head, Opcode};
@@ -63,7 +65,9 @@ impl Assembly {
     pub(crate) fn begin_frame(&mut self, head: &Head, limits: &MessageLimits) -> Result<(), Fail> {
         match (head.opcode, self.stage == Stage::Open) {
             // RFC 6455 5.4: fragments of one message follow one another.
-            (Opcode::Continuation, false) | (Opcode::Text | Opcode::Binary, true) => return Err(Fail::BadFragment),
+            (Opcode::Continuation, false) | (Opcode::Text | Opcode::Binary, true) => {
+                return Err(Fail::BadFragment);
+            }
             (Opcode::Continuation, true) => {}
             (opcode, _) => {
                 self.clear_message();
@@ -88,7 +92,8 @@ impl Assembly {
     /// Unmasks, checks and keeps what of `available` belongs to the frame; how many bytes that was,
     /// and whether they completed the message.
     pub(crate) fn absorb(&mut self, available: &mut [u8]) -> Result<(usize, bool), Fail> {
-        let taken = usize::try_from(self.frame_left).map_or(available.len(), |left| left.min(available.len()));
+        let taken = usize::try_from(self.frame_left)
+            .map_or(available.len(), |left| left.min(available.len()));
         let piece = &mut available[..taken];
         let ascii = unmask(piece, self.mask);
         self.mask = rotate(self.mask, taken);

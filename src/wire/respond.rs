@@ -36,14 +36,26 @@ pub fn reason(status: u16) -> &'static str {
 /// Appends a whole response: status line, `Content-Length`, the fields given, the body.
 ///
 /// `keeps_alive` false adds `Connection: close`. Names and values are the caller's own texts.
-pub fn write_response(out: &mut Vec<u8>, status: u16, keeps_alive: bool, fields: &[(&str, &str)], body: &[u8]) {
+pub fn write_response(
+    out: &mut Vec<u8>,
+    status: u16,
+    keeps_alive: bool,
+    fields: &[(&str, &str)],
+    body: &[u8],
+) {
     write_head(out, status, keeps_alive, fields, Some(body.len()));
     out.extend_from_slice(body);
 }
 
 /// Appends the head of a response; without `body_len` the body ends where the connection does or
 /// as a field says.
-pub fn write_head(out: &mut Vec<u8>, status: u16, keeps_alive: bool, fields: &[(&str, &str)], body_len: Option<usize>) {
+pub fn write_head(
+    out: &mut Vec<u8>,
+    status: u16,
+    keeps_alive: bool,
+    fields: &[(&str, &str)],
+    body_len: Option<usize>,
+) {
     // Writing into a Vec cannot fail.
     let _ = write!(out, "HTTP/1.1 {status} {}\r\n", reason(status));
     if let Some(len) = body_len {
@@ -62,7 +74,11 @@ pub fn write_head(out: &mut Vec<u8>, status: u16, keeps_alive: bool, fields: &[(
 pub fn write_refusal(out: &mut Vec<u8>, refusal: Refusal) {
     // RFC 6455 4.2.2: a refused version names the ones that are spoken.
     let version: &[(&str, &str)] = match refusal.status {
-        426 => &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"), TEXT],
+        426 => &[
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Version", "13"),
+            TEXT,
+        ],
         _ => &[TEXT],
     };
     let body = format!("{}\n", refusal.why);
@@ -80,8 +96,14 @@ mod tests {
         let mut out = Vec::new();
         write_refusal(&mut out, Refusal::new(426, "no"));
         let text = String::from_utf8(out).unwrap();
-        assert!(text.starts_with("HTTP/1.1 426 Upgrade Required\r\n"), "{text}");
+        assert!(
+            text.starts_with("HTTP/1.1 426 Upgrade Required\r\n"),
+            "{text}"
+        );
         assert!(text.contains("\r\nSec-WebSocket-Version: 13\r\n"), "{text}");
-        assert!(text.contains("\r\nConnection: close\r\n") && text.ends_with("\r\n\r\nno\n"), "{text}");
+        assert!(
+            text.contains("\r\nConnection: close\r\n") && text.ends_with("\r\n\r\nno\n"),
+            "{text}"
+        );
     }
 }

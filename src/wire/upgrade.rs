@@ -46,7 +46,9 @@ impl Upgrade {
         if key.len() != 24 || STANDARD.decode_slice(key, &mut raw) != Ok(16) {
             return Err(BAD_KEY);
         }
-        Ok(Some(Self { accept: accept(key.as_bytes()) }))
+        Ok(Some(Self {
+            accept: accept(key.as_bytes()),
+        }))
     }
 
     /// The bytes of the answer; frames follow it.
@@ -85,6 +87,9 @@ mod tests {
 
     #[test]
     fn the_accept_value_is_the_one_of_the_rfc() {
-        assert_eq!(&accept(b"dGhlIHNhbXBsZSBub25jZQ=="), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(
+            &accept(b"dGhlIHNhbXBsZSBub25jZQ=="),
+            b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
     }
 }

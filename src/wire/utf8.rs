@@ -106,14 +106,27 @@ mod tests {
     fn agrees_with_the_standard_library_however_a_text_is_cut() {
         let mut seed = 7_u64;
         for _ in 0..20_000 {
-            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            let text = [0xc3, 0xa9, 0xf0, 0x9d, 0x84, 0x9e, 0xed, 0x9f]
-                .map(|byte: u8| if seed >> (byte % 61) & 7 == 0 { byte ^ 0x21 } else { byte });
+            seed = seed
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            let text = [0xc3, 0xa9, 0xf0, 0x9d, 0x84, 0x9e, 0xed, 0x9f].map(|byte: u8| {
+                if seed >> (byte % 61) & 7 == 0 {
+                    byte ^ 0x21
+                } else {
+                    byte
+                }
+            });
             let cut = (seed >> 33) as usize % 9;
             let mut state = Utf8::default();
-            let pieces = state.push(&text[..cut]).and_then(|()| state.push(&text[cut..]));
+            let pieces = state
+                .push(&text[..cut])
+                .and_then(|()| state.push(&text[cut..]));
             let whole = pieces.is_ok() && state.is_whole();
-            assert_eq!(whole, std::str::from_utf8(&text).is_ok(), "{text:02x?} cut at {cut}");
+            assert_eq!(
+                whole,
+                std::str::from_utf8(&text).is_ok(),
+                "{text:02x?} cut at {cut}"
+            );
         }
     }
 }

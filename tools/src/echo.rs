@@ -20,8 +20,11 @@ pub enum Mode {
 }
 
 /// Messages up to 16 MiB, text or binary.
-pub const LIMITS: MessageLimits =
-    MessageLimits { bytes_max: 16 * 1024 * 1024, binary: true, checks_whole_text: true };
+pub const LIMITS: MessageLimits = MessageLimits {
+    bytes_max: 16 * 1024 * 1024,
+    binary: true,
+    checks_whole_text: true,
+};
 
 /// An echo server's whole state: an outbox for each connection.
 pub struct Echo {
@@ -42,15 +45,27 @@ struct Peer {
 impl Echo {
     /// A server without connections.
     pub fn new(mode: Mode) -> Self {
-        Self { mode, peers: Vec::new(), dirty: Vec::new(), turn: Turn::default(), stop: false }
+        Self {
+            mode,
+            peers: Vec::new(),
+            dirty: Vec::new(),
+            turn: Turn::default(),
+            stop: false,
+        }
     }
 
     fn peer(&mut self, conn: ConnId) -> Option<&mut Peer> {
-        self.peers.get_mut(conn.slot()).filter(|peer| peer.id == conn)
+        self.peers
+            .get_mut(conn.slot())
+            .filter(|peer| peer.id == conn)
     }
 
     fn broadcast(&mut self, message: &Message<'_>) {
-        let opcode = if message.binary { Opcode::Binary } else { Opcode::Text };
+        let opcode = if message.binary {
+            Opcode::Binary
+        } else {
+            Opcode::Text
+        };
         let frame = self.turn.raw_frame(opcode as u8, message.bytes());
         for peer in self.peers.iter_mut().filter(|peer| peer.open) {
             peer.outbox.shared(&mut self.turn, frame, 0);
@@ -64,7 +79,12 @@ impl Echo {
 
 impl App for Echo {
     fn on_accept(&mut self, _now: Now, conn: ConnId, _from: &PeerAddr) -> Admit {
-        let peer = Peer { id: conn, outbox: Outbox::default(), open: false, dirty: false };
+        let peer = Peer {
+            id: conn,
+            outbox: Outbox::default(),
+            open: false,
+            dirty: false,
+        };
         match self.peers.get_mut(conn.slot()) {
             Some(slot) => *slot = peer,
             None => self.peers.push(peer),
@@ -82,7 +102,12 @@ impl App for Echo {
         }
     }
 
-    fn on_request_head(&mut self, _now: Now, _conn: ConnId, _head: &Head<'_>) -> Result<usize, Refusal> {
+    fn on_request_head(
+        &mut self,
+        _now: Now,
+        _conn: ConnId,
+        _head: &Head<'_>,
+    ) -> Result<usize, Refusal> {
         Err(Refusal::new(426, "only WebSocket is served here"))
     }
 
@@ -94,20 +119,29 @@ impl App for Echo {
         if self.mode == Mode::Broadcast {
             return self.broadcast(&message);
         }
-        let opcode = if message.binary { Opcode::Binary } else { Opcode::Text };
+        let opcode = if message.binary {
+            Opcode::Binary
+        } else {
+            Opcode::Text
+        };
         if let Some((outbox, turn)) = self.outbox(conn) {
             outbox.frame(turn, opcode as u8, message.bytes());
         }
     }
 
     fn on_closed(&mut self, _now: Now, conn: ConnId, _why: Closed) -> Outbox {
-        let Some(peer) = self.peer(conn) else { return Outbox::default() };
+        let Some(peer) = self.peer(conn) else {
+            return Outbox::default();
+        };
         peer.open = false;
         std::mem::take(&mut peer.outbox)
     }
 
     fn outbox(&mut self, conn: ConnId) -> Option<(&mut Outbox, &mut Turn)> {
-        let peer = self.peers.get_mut(conn.slot()).filter(|peer| peer.id == conn)?;
+        let peer = self
+            .peers
+            .get_mut(conn.slot())
+            .filter(|peer| peer.id == conn)?;
         if !peer.dirty {
             peer.dirty = true;
             self.dirty.push(conn);
@@ -116,7 +150,9 @@ impl App for Echo {
     }
 
     fn queued_len(&self, conn: ConnId) -> usize {
-        self.peers.get(conn.slot()).map_or(0, |peer| peer.outbox.queued_len())
+        self.peers
+            .get(conn.slot())
+            .map_or(0, |peer| peer.outbox.queued_len())
     }
 
     fn turn(&mut self) -> &mut Turn {
