@@ -19,6 +19,8 @@ const SPARE_BYTES_MAX: usize = 16 * 1024;
 pub struct Turn {
     events: Vec<u8>,
     scratch: Vec<u8>,
+    // Boxed, so that an empty outbox is one pointer.
+    #[allow(clippy::vec_box)]
     spare: Vec<Box<Queue>>,
     queued_total: usize,
 }

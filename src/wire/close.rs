@@ -113,7 +113,11 @@ impl Payload {
         if code == NO_STATUS {
             return Self { bytes, len: 0 };
         }
-        let reason = &reason[..reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX)];
+        let mut cut = reason.len().min(CLOSE_REASON_BYTES_MAX);
+        while !reason.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        let reason = &reason[..cut];
         bytes[..2].copy_from_slice(&code.to_be_bytes());
         bytes[2..2 + reason.len()].copy_from_slice(reason.as_bytes());
         Self {

@@ -220,7 +220,8 @@ impl<'a> Head<'a> {
         if host.is_none() && self.is_1_1 {
             return Err(Refusal::bad("no Host"));
         }
-        if !self.target.starts_with('/') && !(self.target == "*" && self.method == "OPTIONS") {
+        let is_server_wide = self.target == "*" && self.method == "OPTIONS";
+        if !self.target.starts_with('/') && !is_server_wide {
             return Err(Refusal::bad("target is not a path"));
         }
         let has_len = self.all("content-length").next().is_some();

@@ -97,7 +97,8 @@ impl Assembly {
         let piece = &mut available[..taken];
         let ascii = unmask(piece, self.mask);
         self.mask = rotate(self.mask, taken);
-        if !self.binary && !(ascii && self.utf8.is_whole()) {
+        let plain = ascii && self.utf8.is_whole();
+        if !self.binary && !plain {
             self.utf8.push(piece).map_err(|_| Fail::BadText)?;
         }
         self.bytes.extend_from_slice(piece);
