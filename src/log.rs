@@ -69,3 +69,20 @@ impl LogLine {
         self
     }
 }
+
+/// A piece of the log file, as `logs.tail` answers it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tail {
+    /// The file's path.
+    pub file: String,
+    /// Where to go on from: the end of what was read.
+    pub cursor: u64,
+    /// The file's size in bytes.
+    pub size: u64,
+    /// Whole lines, oldest first.
+    pub lines: Vec<String>,
+    /// Older lines were left out.
+    pub truncated: bool,
+    /// The cursor was not of this file: it was read anew.
+    pub reset: bool,
+}

@@ -1,3 +1,255 @@
 //! The core: takes inputs, changes state, leaves effects and bytes in outboxes.
+//!
+//! One thread owns it. It never blocks and never fails: what takes time is an [`Effect`], and
+//! its outcome another [`Input`]. Time and entropy come from outside, so a test, a simulation
+//! and the reactor drive it alike.
+//!
+//! Read next: [`effect`] (what goes in and out), [`dispatch`] (one request), [`methods`] (the
+//! table), [`commit`] (what must survive), [`broadcast`] (events).
 
 pub mod auth;
+pub mod broadcast;
+pub mod commit;
+mod connect;
+pub mod dispatch;
+pub mod effect;
+mod fetch;
+mod hello;
+mod http;
+mod identity;
+mod lifecycle;
+mod method;
+pub mod methods;
+mod names;
+mod pairing;
+pub mod params;
+pub mod peer;
+mod presence;
+mod refusal;
+mod reload;
+mod timers;
+
+pub use effect::{Effect, Fetch, FetchResult, Head, Input, LoadedConfig};
+pub use identity::{Entropy, Identity};
+pub use refusal::{Code, Refusal};
+
+use crate::ids::ConnId;
+use crate::log::{Level, LogLine};
+use crate::now::Now;
+use crate::outbox::{Outbox, Turn};
+use crate::state::State;
+use crate::wire::envelope::Parser;
+use auth::admission::{Budget, Waiting};
+use auth::limiter::Limiter;
+use auth::replay::Replays;
+use commit::Commits;
+use fetch::Tickets;
+use peer::{Peer, Peers, Phase};
+use presence::Presence;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use timers::Timers;
+
+/// The gateway: all of its state, and what it has to say.
+pub struct Gateway {
+    now: Now,
+    identity: Identity,
+    loaded: LoadedConfig,
+    allowed: auth::origin::Allowed,
+    state: State,
+    entropy: Box<dyn Entropy>,
+    peers: Peers,
+    /// Live peers by role; broadcasts walk these, in a fixed order.
+    operators: BTreeSet<ConnId>,
+    nodes: BTreeSet<ConnId>,
+    turn: Turn,
+    dirty: Vec<ConnId>,
+    receivers_spare: Vec<ConnId>,
+    effects: VecDeque<Effect>,
+    parser: Parser,
+    commits: Commits,
+    tickets: Tickets,
+    timers: Timers,
+    presence: Presence,
+    health: method::health::Health,
+    limiter: Limiter,
+    waiting: Waiting,
+    replays: Replays,
+    system_events: VecDeque<Box<str>>,
+    stopping: bool,
+}
+
+impl Gateway {
+    /// A gateway with what survived the last one.
+    pub fn new(
+        now: Now,
+        identity: Identity,
+        loaded: LoadedConfig,
+        state: State,
+        entropy: Box<dyn Entropy>,
+    ) -> Self {
+        let limits = &loaded.config.gateway.limits;
+        let waiting = Waiting::new(Budget {
+            per_ip_max: limits.handshakes_per_ip_max,
+            total_max: limits.handshakes_max,
+        });
+        let mut gateway = Self {
+            now,
+            allowed: reload::allowed(&identity, &loaded.config),
+            identity,
+            state,
+            entropy,
+            peers: Peers::default(),
+            operators: BTreeSet::new(),
+            nodes: BTreeSet::new(),
+            turn: Turn::default(),
+            dirty: Vec::new(),
+            receivers_spare: Vec::new(),
+            effects: VecDeque::new(),
+            parser: Parser::default(),
+            commits: Commits::default(),
+            tickets: Tickets::default(),
+            timers: Timers::default(),
+            presence: Presence::default(),
+            health: method::health::Health::default(),
+            limiter: Limiter::default(),
+            waiting,
+            replays: Replays::default(),
+            system_events: VecDeque::new(),
+            stopping: false,
+            loaded,
+        };
+        gateway.on_start();
+        gateway
+    }
+
+    /// Takes one input, to completion.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.now = now;
+        match input {
+            Input::Heard { conn } => self.waiting.heard(conn, now.mono_ms),
+            Input::Upgraded { conn, head } => self.on_upgraded(conn, head),
+            Input::Text { conn, padded, len } => self.on_text(now, conn, padded, len),
+            Input::Http { conn, head, body } => self.on_http(conn, head, body),
+            Input::Closed { conn } => self.on_closed(conn),
+            Input::Step(_) | Input::StepRefused { .. } => {}
+            Input::Store(answer) => self.on_store(now, answer),
+            Input::Fetched { ticket, result } => self.on_fetched(now, ticket, result),
+            Input::Config(result) => self.on_config(result),
+            Input::Shutdown { reason } => self.on_shutdown(reason),
+            Input::Expire => {}
+        }
+        self.expire();
+        if cfg!(debug_assertions) {
+            self.check_invariants();
+        }
+    }
+
+    /// The next thing that the world is asked to do. Ask until None at the end of each turn.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.seal_batch();
+        self.effects.pop_front()
+    }
+
+    /// The next peer with something to send, once a turn each.
+    pub fn poll_dirty(&mut self) -> Option<(ConnId, &mut Outbox, &mut Turn)> {
+        while let Some(conn) = self.dirty.pop() {
+            if self.peers.get(conn).is_some() {
+                let peer = self.peers.get_mut(conn)?;
+                peer.dirty = false;
+                return Some((conn, &mut peer.outbox, &mut self.turn));
+            }
+        }
+        None
+    }
+
+    /// The outbox of a connection, for frames that the connection itself answers with.
+    pub fn outbox(&mut self, conn: ConnId) -> Option<(&mut Outbox, &mut Turn)> {
+        let peer = self.peers.get_mut(conn)?;
+        Some((&mut peer.outbox, &mut self.turn))
+    }
+
+    /// The outbox of a connection that ends: what is in it may still be sent.
+    pub fn take_outbox(&mut self, conn: ConnId) -> Outbox {
+        self.peers
+            .get_mut(conn)
+            .map(|peer| std::mem::take(&mut peer.outbox))
+            .unwrap_or_default()
+    }
+
+    /// What the outboxes share.
+    pub fn turn(&mut self) -> &mut Turn {
+        &mut self.turn
+    }
+
+    /// All dirty peers were flushed: what they shared is forgotten.
+    pub fn end_turn(&mut self) {
+        self.turn.end();
+    }
+
+    /// When [`Input::Expire`] is due, on the monotonic clock.
+    pub fn next_deadline_ms(&self) -> Option<u64> {
+        self.timers.next_ms()
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &Arc<crate::config::Config> {
+        &self.loaded.config
+    }
+
+    fn mark_dirty(&mut self, conn: ConnId) {
+        if let Some(peer) = self.peers.get_mut(conn)
+            && !peer.dirty
+        {
+            peer.dirty = true;
+            self.dirty.push(conn);
+        }
+    }
+
+    /// Closes a connection; what is queued for it goes out first.
+    fn close(&mut self, conn: ConnId, code: u16, reason: &str) {
+        let Some(peer) = self.peers.get_mut(conn) else {
+            return;
+        };
+        if matches!(peer.phase, Phase::Closing) {
+            return;
+        }
+        self.effects.push_back(Effect::Close {
+            conn,
+            code,
+            reason: reason.to_owned(),
+        });
+        self.leave(conn);
+    }
+
+    fn log(&mut self, level: Level, subsystem: &'static str, message: &str) {
+        let line = LogLine::new(self.now.unix_ms, level, subsystem, message);
+        self.effects.push_back(Effect::Log(line));
+    }
+
+    fn log_with(&mut self, line: LogLine) {
+        self.effects.push_back(Effect::Log(line));
+    }
+
+    /// What must hold after each input.
+    pub fn check_invariants(&self) {
+        for (conns, role) in [
+            (&self.operators, crate::state::Role::Operator),
+            (&self.nodes, crate::state::Role::Node),
+        ] {
+            for conn in conns {
+                let live = self.peers.get(*conn).and_then(Peer::live);
+                assert!(
+                    live.is_some_and(|live| live.role == role),
+                    "{conn} has gone"
+                );
+            }
+        }
+        let live = self
+            .peers
+            .iter()
+            .filter(|peer| peer.live().is_some())
+            .count();
+        assert_eq!(live, self.operators.len() + self.nodes.len());
+    }
+}

@@ -93,7 +93,7 @@ impl OriginError {
     /// What the peer is told.
     pub const fn text(self) -> &'static str {
         match self {
-            Self::Host => "host not allowed (add the name to gateway.allowedHosts)",
+            Self::Host => "host not allowed (add it to gateway.controlUi.allowedOrigins)",
             Self::Origin => "origin not allowed (add it to gateway.controlUi.allowedOrigins)",
             Self::CrossSite => "cross-site request refused",
         }

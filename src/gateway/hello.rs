@@ -1,0 +1,149 @@
+//! `hello-ok`: what a client learns when it is let in.
+//!
+//! The constant parts, methods and events, are encoded once and used again for every peer.
+
+use super::broadcast::{Audience, EVENTS};
+use super::methods::{Access, METHODS};
+use super::{Gateway, peer::Live};
+use crate::ids::ConnId;
+use crate::limits::{OUTBOX_SOFT_BYTES, TICK_INTERVAL_MS};
+use crate::state::{DeviceToken, Role};
+use crate::wire::envelope::{StateVersion, write_response};
+use crate::wire::json::Writer;
+use std::sync::OnceLock;
+
+/// The highest protocol version that the gateway speaks with operators and nodes.
+pub const PROTOCOL_MAX: u32 = 4;
+/// The lowest one.
+pub const PROTOCOL_MIN: u32 = 3;
+
+impl Gateway {
+    /// Answers `connect` and sends the first events behind it.
+    pub(super) fn send_hello(&mut self, conn: ConnId, id: &str, token: Option<&DeviceToken>) {
+        self.send_text(conn, |gateway, w| {
+            let Some(live) = gateway.peers.get(conn).and_then(|peer| peer.live()) else {
+                return;
+            };
+            write_response(w, id, |w| gateway.write_hello(w, live, token));
+        });
+        let Some(live) = self.peers.get(conn).and_then(|peer| peer.live()) else {
+            return;
+        };
+        match live.role {
+            Role::Operator
+                if Audience::Operators(super::auth::scope::Scope::Read).includes(live) =>
+            {
+                let version = Some(self.state_version());
+                self.send_event(conn, "health", version, |gateway, w| {
+                    gateway.write_health(w)
+                });
+            }
+            Role::Operator => {}
+            Role::Node => {
+                self.send_unnumbered(conn, "voicewake.changed", |gateway, w| {
+                    gateway.write_triggers(w);
+                });
+            }
+        }
+    }
+
+    /// Versions of the coalesced lists.
+    pub(super) fn state_version(&self) -> StateVersion {
+        StateVersion {
+            presence: self.presence.version,
+            health: self.health.version,
+        }
+    }
+
+    fn write_hello(&self, w: &mut Writer<'_>, live: &Live, token: Option<&DeviceToken>) {
+        let limits = &self.config().gateway.limits;
+        w.object(|w| {
+            w.field_str("type", "hello-ok");
+            w.field_u64("protocol", u64::from(live.protocol));
+            w.key("server");
+            w.object(|w| {
+                w.field_str("version", &self.identity.version);
+                w.field_str("host", &self.identity.host);
+                w.field_str("connId", &live.conn_uuid);
+            });
+            w.key("features");
+            w.raw(features());
+            w.key("snapshot");
+            self.write_snapshot(w, live);
+            self.write_hello_auth(w, live, token);
+            w.key("policy");
+            w.object(|w| {
+                w.field_u64("maxPayload", limits.max_payload_bytes as u64);
+                w.field_u64("maxBufferedBytes", OUTBOX_SOFT_BYTES as u64);
+                w.field_u64("tickIntervalMs", TICK_INTERVAL_MS);
+            });
+        });
+    }
+
+    fn write_snapshot(&self, w: &mut Writer<'_>, live: &Live) {
+        w.object(|w| {
+            w.key("presence");
+            match live.role {
+                Role::Operator => self.write_presence(w),
+                Role::Node => w.array(|w| self.write_own_presence(w)),
+            }
+            w.key("health");
+            match live.role {
+                Role::Operator => self.write_health(w),
+                Role::Node => w.object(|_| {}),
+            }
+            w.key("stateVersion");
+            self.state_version().write(w);
+            w.field_u64("uptimeMs", self.uptime_ms());
+            w.field_str("configPath", &self.identity.config_path);
+            w.field_str("stateDir", &self.identity.state_dir);
+            w.key("sessionDefaults");
+            w.object(|w| {
+                w.field_str("defaultAgentId", self.default_agent());
+                w.field_str("mainKey", self.main_key());
+                w.field_str("mainSessionKey", &self.main_session_key());
+                w.field_str("scope", self.session_scope());
+            });
+        });
+    }
+
+    /// Version 3 clients get `auth` where a device token exists, version 4 clients always.
+    fn write_hello_auth(&self, w: &mut Writer<'_>, live: &Live, token: Option<&DeviceToken>) {
+        if token.is_none() && live.protocol < 4 {
+            return;
+        }
+        w.key("auth");
+        w.object(|w| {
+            if live.protocol >= 4 {
+                w.field_str("method", live.secret.as_str());
+            }
+            if let Some(token) = token {
+                w.field_str("deviceToken", &token.token);
+            }
+            w.field_str("role", live.role.as_str());
+            match token {
+                Some(token) => w.field_strs("scopes", token.scopes.iter().map(|scope| &**scope)),
+                None => w.field_strs("scopes", live.scopes.names()),
+            }
+            if let Some(token) = token {
+                let issued = token.rotated_at_ms.unwrap_or(token.created_at_ms);
+                w.field_u64("issuedAtMs", issued);
+            }
+        });
+    }
+}
+
+/// `features`, encoded once.
+fn features() -> &'static [u8] {
+    static FEATURES: OnceLock<Vec<u8>> = OnceLock::new();
+    FEATURES.get_or_init(|| {
+        let mut out = Vec::new();
+        let methods = METHODS.iter().filter(|row| row.access != Access::First);
+        let mut w = Writer::new(&mut out);
+        w.object(|w| {
+            w.field_strs("methods", methods.map(|row| row.name));
+            w.field_strs("events", EVENTS.iter().map(|(name, _)| *name));
+        });
+        out
+    })
+}

@@ -1,0 +1,191 @@
+//! The life of a connection and of the gateway: accepted, upgraded, gone; started, stopped.
+
+use super::auth::admission::Admission;
+use super::auth::locality::{self, Client, Listener};
+use super::auth::origin::{Origin, OriginError, Provenance};
+use super::broadcast::Weight;
+use super::effect::{Head, LoadedConfig};
+use super::peer::{Challenged, Peer, Phase};
+use super::timers::Timer;
+use super::{Effect, Gateway};
+use crate::ids::ConnId;
+use crate::limits::SHUTDOWN_DRAIN_MS;
+use crate::log::{Level, LogLine};
+use crate::now::Now;
+use crate::state::Role;
+use std::net::IpAddr;
+
+/// How often expired pairings and keys are looked for.
+const FORGET_INTERVAL_MS: u64 = 60_000;
+
+impl Gateway {
+    pub(super) fn on_start(&mut self) {
+        self.forget_expired();
+    }
+
+    /// A connection was accepted: it gets a place, maybe another one's, or none.
+    ///
+    /// `descriptors_left` is how many more the process may open without touching its reserve.
+    pub fn accept(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        ip: IpAddr,
+        descriptors_left: usize,
+    ) -> Admission {
+        self.now = now;
+        let admission = self.waiting.admit(conn, ip, now.mono_ms, descriptors_left);
+        if admission != Admission::Refuse {
+            self.peers.insert(Peer::new(conn, ip));
+        }
+        admission
+    }
+
+    /// Whether an upgrade may go on, before a byte of ours is sent: Host, Origin, and
+    /// forwarding headers that can be believed.
+    ///
+    /// # Errors
+    ///
+    /// The status and text of the refusal.
+    pub fn judge_upgrade(&self, conn: ConnId, head: Head<'_>) -> Result<(), (u16, String)> {
+        if self.stopping {
+            return Err((503, "Service Unavailable: shutting down\n".to_owned()));
+        }
+        self.vet(conn, head).map(|_| ())
+    }
+
+    fn vet(&self, conn: ConnId, head: Head<'_>) -> Result<(Client, Provenance), (u16, String)> {
+        let headers = head.headers.iter().copied();
+        let gateway = &self.config().gateway;
+        let peer = self.peers.get(conn).ok_or((503, String::new()))?;
+        let listener = Listener {
+            port: self.identity.port,
+            tls: gateway.tls.enabled,
+            trusted: &gateway.trusted_proxies,
+        };
+        let client = locality::resolve(peer.ip, headers.clone(), &listener)
+            .map_err(|fault| (400, format!("Bad Request: {}\n", fault.text())))?;
+        let forbidden = |fault: OriginError| (403, format!("Forbidden: {}\n", fault.text()));
+        let authority = self.allowed.host(headers.clone()).map_err(forbidden)?;
+        let own = Origin::own(&authority, client.https);
+        let provenance = self.allowed.origin(headers, &own).map_err(forbidden)?;
+        Ok((client, provenance))
+    }
+
+    pub(super) fn on_upgraded(&mut self, conn: ConnId, head: Head<'_>) {
+        let Ok((client, provenance)) = self.vet(conn, head) else {
+            return self.close(conn, 1008, "not allowed");
+        };
+        let challenged = Challenged {
+            nonce: self.uuid(),
+            client,
+            provenance,
+            conn_uuid: self.uuid().into(),
+            pipelined: Vec::new(),
+        };
+        let nonce = challenged.nonce.clone();
+        if let Some(peer) = self.peers.get_mut(conn) {
+            peer.phase = Phase::Challenged(Box::new(challenged));
+        }
+        self.send_unnumbered(conn, "connect.challenge", |gateway, w| {
+            w.object(|w| {
+                w.field_str("nonce", &nonce);
+                w.field_u64("ts", gateway.now.unix_ms);
+            });
+        });
+    }
+
+    pub(super) fn on_closed(&mut self, conn: ConnId) {
+        self.leave(conn);
+        if let Some(mut peer) = self.peers.remove(conn) {
+            peer.outbox.clear(&mut self.turn);
+        }
+        if self.stopping && self.peers.is_empty() {
+            self.try_exit();
+        }
+    }
+
+    /// The peer takes part no more: out of every list, its waiting calls forgotten. Its
+    /// connection may still be saying goodbye.
+    pub(super) fn leave(&mut self, conn: ConnId) {
+        self.waiting.done(conn);
+        let Some(peer) = self.peers.get_mut(conn) else {
+            return;
+        };
+        let phase = std::mem::replace(&mut peer.phase, Phase::Closing);
+        let Phase::Live(live) = phase else {
+            return;
+        };
+        match live.role {
+            Role::Operator => self.operators.remove(&conn),
+            Role::Node => self.nodes.remove(&conn),
+        };
+        self.on_left(&live);
+    }
+
+    pub(super) fn on_config(&mut self, result: Result<Box<LoadedConfig>, String>) {
+        match result {
+            Ok(loaded) => self.apply_config(*loaded),
+            Err(fault) => {
+                let line = LogLine::new(
+                    self.now.unix_ms,
+                    Level::Error,
+                    "gateway/reload",
+                    "configuration not reloaded; the former one stays in force",
+                );
+                self.log_with(line.with("fault", fault));
+            }
+        }
+    }
+
+    pub(super) fn on_shutdown(&mut self, reason: &'static str) {
+        if self.stopping {
+            return;
+        }
+        self.stopping = true;
+        self.log(Level::Info, "gateway", "shutting down");
+        self.broadcast("shutdown", Weight::Must, None, |_, w| {
+            w.object(|w| {
+                w.field_str("reason", reason);
+                w.field_u64("restartExpectedMs", 1_500);
+            });
+        });
+        self.timers
+            .set(self.now.mono_ms + SHUTDOWN_DRAIN_MS, Timer::Drained);
+        self.drain();
+    }
+
+    /// Closes everybody once nothing accepted is on its way any more.
+    pub(super) fn drain(&mut self) {
+        if self.stopping && self.commits.is_idle() && self.tickets.is_empty() {
+            self.close_all();
+            self.try_exit();
+        }
+    }
+
+    /// The bounded time to drain is over.
+    pub(super) fn on_drained(&mut self) {
+        self.close_all();
+        self.effects.push_back(Effect::Exit);
+    }
+
+    fn close_all(&mut self) {
+        let conns: Vec<ConnId> = self.peers.iter().map(|peer| peer.conn).collect();
+        for conn in conns {
+            self.close(conn, 1012, "service restart");
+        }
+    }
+
+    fn try_exit(&mut self) {
+        if self.peers.is_empty() {
+            self.effects.push_back(Effect::Exit);
+        }
+    }
+
+    /// Drops what has expired and looks again later.
+    pub(super) fn forget_expired(&mut self) {
+        self.forget_pairings();
+        self.timers
+            .set(self.now.mono_ms + FORGET_INTERVAL_MS, Timer::Forget);
+    }
+}

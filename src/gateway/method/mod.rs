@@ -1,0 +1,8 @@
+//! One file a group of methods; the table in [`super::methods`] names their functions.
+
+pub mod channels;
+pub mod health;
+pub mod models;
+pub mod system;
+pub mod tables;
+pub mod voice;

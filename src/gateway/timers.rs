@@ -1,0 +1,108 @@
+//! Deadlines of the core, in order.
+
+use super::Gateway;
+use super::broadcast::Weight;
+use crate::limits::TICK_INTERVAL_MS;
+use crate::outbox::SharedFrame;
+use std::collections::BTreeSet;
+
+/// Peers that get their `tick` in one go, so that a large fleet is not served in one turn.
+const TICK_SLICE_SLOTS: usize = 512;
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// The `tick` of one slice of the connection table.
+    Tick(usize),
+    /// The presence list changed.
+    Presence,
+    /// Something that `health` shows changed.
+    Health,
+    /// Pending pairings and remembered keys may have expired.
+    Forget,
+    /// The bounded time to drain at shutdown is over.
+    Drained,
+}
+
+/// Deadlines, each thing at most once.
+#[derive(Default)]
+pub struct Timers {
+    due: BTreeSet<(u64, Timer)>,
+}
+
+impl Timers {
+    /// Sets a deadline on the monotonic clock.
+    pub fn set(&mut self, at_ms: u64, timer: Timer) {
+        self.due.insert((at_ms, timer));
+    }
+
+    /// Whether the thing has a deadline.
+    pub fn has(&self, timer: Timer) -> bool {
+        self.due.iter().any(|(_, other)| *other == timer)
+    }
+
+    /// The next deadline.
+    pub fn next_ms(&self) -> Option<u64> {
+        self.due.first().map(|(at_ms, _)| *at_ms)
+    }
+
+    fn pop(&mut self, now_ms: u64) -> Option<Timer> {
+        let first = *self.due.first()?;
+        (first.0 <= now_ms).then(|| {
+            self.due.remove(&first);
+            first.1
+        })
+    }
+}
+
+impl Gateway {
+    /// Does what is due.
+    pub(super) fn expire(&mut self) {
+        while let Some(timer) = self.timers.pop(self.now.mono_ms) {
+            match timer {
+                Timer::Tick(slice) => self.tick(slice),
+                Timer::Presence => self.broadcast_presence(),
+                Timer::Health => self.broadcast_health(),
+                Timer::Forget => self.forget_expired(),
+                Timer::Drained => self.on_drained(),
+            }
+        }
+    }
+
+    /// Sets a deadline `after_ms` from now unless the thing has one.
+    pub(super) fn set_timer(&mut self, after_ms: u64, timer: Timer) {
+        if !self.timers.has(timer) {
+            self.timers.set(self.now.mono_ms + after_ms, timer);
+        }
+    }
+
+    /// Sees to it that the slice of a new peer ticks.
+    pub(super) fn start_ticking(&mut self, slot: usize) {
+        self.set_timer(TICK_INTERVAL_MS, Timer::Tick(slot / TICK_SLICE_SLOTS));
+    }
+
+    fn tick(&mut self, slice: usize) {
+        let mut frame: Option<SharedFrame> = None;
+        let from = slice * TICK_SLICE_SLOTS;
+        let until = (from + TICK_SLICE_SLOTS).min(self.peers.slots_len());
+        for slot in from..until {
+            let live = self
+                .peers
+                .at_slot(slot)
+                .filter(|peer| peer.live().is_some());
+            let Some(conn) = live.map(|peer| peer.conn) else {
+                continue;
+            };
+            let frame = *frame.get_or_insert_with(|| {
+                self.encode("tick", None, |gateway, w| {
+                    w.object(|w| w.field_u64("ts", gateway.now.unix_ms));
+                })
+            });
+            self.deliver(conn, frame, Weight::Must);
+        }
+        if frame.is_some() {
+            self.timers
+                .set(self.now.mono_ms + TICK_INTERVAL_MS, Timer::Tick(slice));
+        }
+    }
+}
