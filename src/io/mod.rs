@@ -3,6 +3,7 @@
 mod accept;
 pub mod app;
 pub mod atomic;
+pub mod backup;
 pub mod clock;
 mod converse;
 pub mod entropy;

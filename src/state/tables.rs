@@ -270,7 +270,7 @@ pub(crate) mod fixture {
 
     pub fn idempotency(n: u64) -> Idempotency {
         Idempotency {
-            method: if n % 2 == 0 {
+            method: if n.is_multiple_of(2) {
                 "chat.send".into()
             } else {
                 "agent".into()

@@ -19,7 +19,7 @@ pub(super) fn store_fault(fault: &Error) -> StoreFault {
 }
 
 /// The fault of a start: only a damaged database needs a person.
-pub(super) fn start_fault(path: &Path, fault: &Error) -> StartFault {
+pub(crate) fn start_fault(path: &Path, fault: &Error) -> StartFault {
     let fault = store_fault(fault);
     match fault.kind {
         StoreFaultKind::Corrupt => damaged(path, &fault.message),
@@ -28,7 +28,7 @@ pub(super) fn start_fault(path: &Path, fault: &Error) -> StartFault {
 }
 
 /// Names the file, what is wrong with it and the ways back.
-pub(super) fn damaged(path: &Path, why: &str) -> StartFault {
+pub(crate) fn damaged(path: &Path, why: &str) -> StartFault {
     let path = path.display();
     StartFault::refused(format!(
         "the database {path} is damaged ({why}) and was left as it is: bring back a backup with \

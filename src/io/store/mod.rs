@@ -1,7 +1,7 @@
 //! What must survive, on disk: one SQLite database, written by a thread of its own and read by
 //! another. The loop speaks to both by bounded channels and never waits for the disk.
 
-mod fault;
+pub(crate) mod fault;
 mod load;
 mod prune;
 mod read;

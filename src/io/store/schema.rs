@@ -7,7 +7,7 @@ use crate::limits::{STORE_BUSY_MS, STORE_CACHE_KIB, STORE_CHECK_BYTES_MAX, STORE
 use rusqlite::{Connection, OpenFlags, Result};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -87,20 +87,26 @@ pub(super) fn prepare(dir: &Path) -> Result<Vec<String>, StartFault> {
             "brought the database to version {SCHEMA_VERSION}, copy: {copy}"
         ));
     }
-    let marker = dir.join(MARKER_FILE);
-    if !marker.exists() {
-        let text = format!(
-            "{DATABASE_FILE} was made here. Where it is missing and this file is not, \
-             the gateway refuses to begin with an empty one.\n"
-        );
-        atomic::replace(&marker, text.as_bytes())
-            .map_err(|fault| StartFault::io("write", &marker, fault))?;
-    }
+    mark(dir)?;
     Ok(notices)
 }
 
+/// Leaves a sign that there is a database here, where there is none yet.
+pub(crate) fn mark(dir: &Path) -> Result<(), StartFault> {
+    let marker = dir.join(MARKER_FILE);
+    if marker.exists() {
+        return Ok(());
+    }
+    let text = format!(
+        "{DATABASE_FILE} was made here. Where it is missing and this file is not, the gateway \
+         refuses to begin with an empty one.\n"
+    );
+    atomic::replace(&marker, text.as_bytes())
+        .map_err(|fault| StartFault::io("write", &marker, fault))
+}
+
 /// A connection that writes.
-pub(super) fn open_writer(path: &Path) -> Result<Connection> {
+pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     set_bounds(&conn)?;
@@ -144,16 +150,7 @@ fn refuse_if_lost(dir: &Path, path: &Path) -> Result<(), StartFault> {
 /// Makes an empty database under another name first, so that a crash leaves no half of one.
 fn make(path: &Path) -> Result<()> {
     let temp = beside(path, ".new");
-    for leftover in with_journals(&temp) {
-        let _ = fs::remove_file(leftover);
-    }
-    // SQLite gives its journals the mode of the database.
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temp);
-    file.map_err(io_failure)?;
+    make_file(&temp)?;
     let conn = open_writer(&temp)?;
     conn.pragma_update(None, "journal_mode", "wal")?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -167,7 +164,7 @@ fn make(path: &Path) -> Result<()> {
 }
 
 /// Gives a database that is closed and complete its real name.
-pub(crate) fn publish(temp: &Path, path: &Path) -> std::io::Result<()> {
+pub(crate) fn publish(temp: &Path, path: &Path) -> io::Result<()> {
     File::open(temp)?.sync_all()?;
     fs::rename(temp, path)?;
     atomic::sync_dir(atomic::parent(path))
@@ -175,7 +172,7 @@ pub(crate) fn publish(temp: &Path, path: &Path) -> std::io::Result<()> {
 
 /// What SQLite would mend or misread without a word: a file of no length is an empty database to
 /// it, a short one a smaller database. Reads the header only.
-fn check_header(path: &Path) -> Result<(), StartFault> {
+pub(crate) fn check_header(path: &Path) -> Result<(), StartFault> {
     let io = |fault| StartFault::io("read", path, fault);
     let mut header = [0; 100];
     let mut file = File::open(path).map_err(io)?;
@@ -277,18 +274,11 @@ fn migrate(path: &Path, version: usize, migrations: &[&str]) -> Result<PathBuf, 
     Ok(copy)
 }
 
-/// Copies a database, also one in use, to a file of its own that has no journal.
+/// Copies a database, also one in use, to a file of its own that has no journal. What was at
+/// `to` is replaced.
 pub(crate) fn copy_database(from: &Path, to: &Path) -> Result<()> {
     let temp = beside(to, ".part");
-    for leftover in with_journals(&temp) {
-        let _ = fs::remove_file(leftover);
-    }
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temp);
-    file.map_err(io_failure)?;
+    make_file(&temp)?;
     let source = open_reader(from)?;
     let mut target = open_writer(&temp)?;
     let all_pages = -1;
@@ -296,6 +286,20 @@ pub(crate) fn copy_database(from: &Path, to: &Path) -> Result<()> {
     target.pragma_update(None, "journal_mode", "delete")?;
     target.close().map_err(|(_, fault)| fault)?;
     publish(&temp, to).map_err(io_failure)
+}
+
+/// Makes an empty file for a database in the place of what a crash left there. SQLite gives its
+/// journals the mode of the database.
+fn make_file(path: &Path) -> Result<()> {
+    for leftover in with_journals(path) {
+        let _ = fs::remove_file(leftover);
+    }
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    file.map(drop).map_err(io_failure)
 }
 
 /// `path` with `suffix` after its name.
@@ -311,10 +315,86 @@ pub(crate) fn with_journals(path: &Path) -> [PathBuf; 4] {
 }
 
 /// A failed file operation of our own, as SQLite would report it.
-fn io_failure(fault: std::io::Error) -> rusqlite::Error {
+fn io_failure(fault: io::Error) -> rusqlite::Error {
     let code = match fault.kind() {
-        std::io::ErrorKind::StorageFull => rusqlite::ffi::SQLITE_FULL,
+        io::ErrorKind::StorageFull => rusqlite::ffi::SQLITE_FULL,
         _ => rusqlite::ffi::SQLITE_IOERR,
     };
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(fault.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(DATABASE_FILE);
+        make(&path).unwrap();
+        (dir, path)
+    }
+
+    fn settings(path: &Path) -> (i64, i64) {
+        let conn = open_reader(path).unwrap();
+        let count = conn
+            .query_row("SELECT count(*) FROM setting", [], |row| row.get(0))
+            .unwrap();
+        let version = conn
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        (version, count)
+    }
+
+    #[test]
+    fn a_migration_keeps_a_copy_of_what_was() {
+        let (_dir, path) = made();
+        let add = "INSERT INTO setting VALUES ('a', '1');";
+        open_writer(&path).unwrap().execute_batch(add).unwrap();
+        let migrations = [
+            "INSERT INTO setting VALUES ('b', '2');",
+            "INSERT INTO setting VALUES ('c', '3');",
+        ];
+        let copy = migrate(&path, 1, &migrations).unwrap();
+        assert_eq!(settings(&path), (3, 3));
+        assert_eq!(settings(&copy), (1, 1));
+        // From the version between, only the last step is done.
+        open_writer(&copy)
+            .unwrap()
+            .execute_batch("PRAGMA user_version = 2")
+            .unwrap();
+        migrate(&copy, 2, &migrations).unwrap();
+        assert_eq!(settings(&copy), (3, 2));
+    }
+
+    #[test]
+    fn a_migration_that_fails_changes_nothing() {
+        let (_dir, path) = made();
+        let migrations = ["INSERT INTO setting VALUES ('b', '2'); INSERT INTO none VALUES (1);"];
+        migrate(&path, 1, &migrations).unwrap_err();
+        assert_eq!(settings(&path), (1, 0));
+    }
+
+    #[test]
+    fn a_large_database_is_checked_in_the_tables_that_are_loaded() {
+        let (_dir, path) = made();
+        let body = "x".repeat(STORE_CHECK_BYTES_MAX as usize);
+        let conn = open_writer(&path).unwrap();
+        conn.execute(
+            "INSERT INTO message VALUES ('s', 1, 1, 'user', ?1)",
+            [&body],
+        )
+        .unwrap();
+        conn.execute("INSERT INTO setting VALUES ('a', '1')", [])
+            .unwrap();
+        drop(conn);
+        check_open(&path).unwrap();
+        let conn = open_reader(&path).unwrap();
+        let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'setting'";
+        let root: usize = conn.query_row(root, [], |row| row.get(0)).unwrap();
+        drop(conn);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[(root - 1) * 4096..][..8].fill(0xff);
+        fs::write(&path, bytes).unwrap();
+        check_open(&path).unwrap_err();
+    }
 }

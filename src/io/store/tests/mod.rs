@@ -243,7 +243,7 @@ fn a_request_beyond_the_queues_bound_comes_back_as_busy_with_its_records() {
     assert_eq!(records, rows(1));
     assert_eq!(result.unwrap_err().kind, StoreFaultKind::Busy);
     let answers = store.close();
-    assert!(STORE_QUEUE_LEN_MAX <= taken && taken <= 2 * STORE_QUEUE_LEN_MAX + 1);
+    assert!((STORE_QUEUE_LEN_MAX..=2 * STORE_QUEUE_LEN_MAX + 1).contains(&taken));
     assert_eq!(answers.len(), taken);
     let is_committed =
         |it: &StoreAnswer| matches!(it, StoreAnswer::Committed { result: Ok(()), .. });

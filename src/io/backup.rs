@@ -1,0 +1,452 @@
+//! One file with everything that a gateway needs to be itself again: the database, the
+//! configuration and the token. It holds secrets, so it is 0600 like what it was made from.
+//!
+//! The file is a SQLite database itself: a copy of the gateway's, with two more tables.
+
+use super::atomic;
+use super::lock::{LockHolder, StateLock};
+use super::secret::{TOKEN_FILE, token_path};
+use super::state_dir::{self, StartFault};
+use super::store::DATABASE_FILE;
+use super::store::fault::start_fault;
+use super::store::schema::{
+    APPLICATION_ID, SCHEMA_VERSION, beside, check_header, copy_database, mark, open_reader,
+    open_writer, publish, with_journals,
+};
+use rusqlite::Connection;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// "ClBk": a backup is not taken for a database that is in use.
+const BACKUP_APPLICATION_ID: i32 = 0x436c_426b;
+/// The version of the two tables.
+const BACKUP_VERSION: i64 = 1;
+
+const BACKUP_TABLES: &str = "
+CREATE TABLE backup (
+    version INTEGER NOT NULL, created_at_ms INTEGER NOT NULL, program TEXT NOT NULL
+) STRICT;
+CREATE TABLE backup_file (name TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+/// Where a gateway keeps what is backed up.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    pub state_dir: &'a Path,
+    pub config: &'a Path,
+}
+
+impl Places<'_> {
+    fn database(&self) -> PathBuf {
+        self.state_dir.join(DATABASE_FILE)
+    }
+
+    /// Name in the backup and place here of each file beside the database.
+    fn files(&self) -> [(&'static str, PathBuf); 2] {
+        let token = (TOKEN_FILE, token_path(self.state_dir));
+        [token, ("configuration", self.config.to_path_buf())]
+    }
+}
+
+/// What a restore did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// When the backup was made.
+    pub created_at_ms: u64,
+    /// Where the former files are kept.
+    pub kept_in: PathBuf,
+}
+
+/// Writes a backup to `file`, which must not exist. The gateway may be running: the copy is of
+/// one moment. Returns the names of what is in it.
+pub fn back_up(places: &Places<'_>, file: &Path, now_ms: u64) -> Result<Vec<String>, StartFault> {
+    if file.symlink_metadata().is_ok() {
+        return Err(StartFault::refused(format!(
+            "{} exists already",
+            file.display()
+        )));
+    }
+    let database = places.database();
+    check_header(&database)?;
+    let temp = beside(file, ".copy");
+    let outcome = write_backup(places, &database, &temp, now_ms).and_then(|names| {
+        check(&temp)?;
+        let placed = fs::File::open(&temp)
+            .and_then(|temp| temp.sync_all())
+            .and_then(|()| fs::hard_link(&temp, file))
+            .and_then(|()| atomic::sync_dir(atomic::parent(file)));
+        placed.map_err(|fault| StartFault::io("write", file, fault))?;
+        Ok(names)
+    });
+    for leftover in with_journals(&temp) {
+        let _ = fs::remove_file(leftover);
+    }
+    outcome
+}
+
+/// Puts what is in the backup in the place of what is here, and keeps what was here. Refuses
+/// while a gateway runs on the state directory, and before it changes anything where the backup
+/// is not whole.
+pub fn restore(places: &Places<'_>, file: &Path, now_ms: u64) -> Result<Restored, StartFault> {
+    let created_at_ms = check(file)?;
+    state_dir::prepare(places.state_dir)?;
+    let _lock = StateLock::acquire(places.state_dir, LockHolder::this_process(now_ms))?;
+    let database = places.database();
+    let new = beside(&database, ".new");
+    let contents = take_out(file, &new)?;
+    // From here to the end, a crash leaves a gateway that refuses to start without its database.
+    mark(places.state_dir)?;
+    let kept_in = keep(places, now_ms)?;
+    publish(&new, &database).map_err(|fault| StartFault::io("write", &database, fault))?;
+    for (name, path) in places.files() {
+        let Some((_, content)) = contents.iter().find(|(it, _)| it == name) else {
+            continue;
+        };
+        let dir = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(atomic::parent(&path));
+        dir.and_then(|()| atomic::replace(&path, content))
+            .map_err(|fault| StartFault::io("write", &path, fault))?;
+    }
+    Ok(Restored {
+        created_at_ms,
+        kept_in,
+    })
+}
+
+fn write_backup(
+    places: &Places<'_>,
+    database: &Path,
+    temp: &Path,
+    now_ms: u64,
+) -> Result<Vec<String>, StartFault> {
+    copy_database(database, temp).map_err(|fault| start_fault(database, &fault))?;
+    let to_temp = |fault| start_fault(temp, &fault);
+    let conn = open_writer(temp).map_err(to_temp)?;
+    conn.pragma_update(None, "application_id", BACKUP_APPLICATION_ID)
+        .map_err(to_temp)?;
+    conn.execute_batch(BACKUP_TABLES).map_err(to_temp)?;
+    let about = (BACKUP_VERSION, now_ms, env!("CARGO_PKG_VERSION"));
+    conn.execute("INSERT INTO backup VALUES (?1, ?2, ?3)", about)
+        .map_err(to_temp)?;
+    let mut names = vec![DATABASE_FILE.to_string()];
+    for (name, path) in places.files() {
+        let content = match fs::read(&path) {
+            Ok(content) => content,
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => continue,
+            Err(fault) => return Err(StartFault::io("read", &path, fault)),
+        };
+        let insert = "INSERT INTO backup_file VALUES (?1, ?2)";
+        conn.execute(insert, (name, content)).map_err(to_temp)?;
+        names.push(name.to_string());
+    }
+    conn.close().map_err(|(_, fault)| to_temp(fault))?;
+    Ok(names)
+}
+
+/// Reads the whole backup. Returns when it was made.
+fn check(file: &Path) -> Result<u64, StartFault> {
+    check_header(file).map_err(|_| not_whole(file, "it is cut short or no backup at all"))?;
+    let read = |conn: Connection| {
+        let id: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        if id != BACKUP_APPLICATION_ID {
+            return Ok(Err("it was not made by `clawdia backup`".to_string()));
+        }
+        let order: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        if order != "ok" {
+            return Ok(Err(order.replace('\n', " ")));
+        }
+        let schema: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let about = "SELECT version, created_at_ms FROM backup";
+        let (version, at): (i64, u64) =
+            conn.query_row(about, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if version > BACKUP_VERSION || schema > SCHEMA_VERSION as i64 {
+            return Ok(Err("a newer version of clawdia made it".to_string()));
+        }
+        Ok(Ok(at))
+    };
+    match open_reader(file).and_then(read) {
+        Ok(checked) => checked.map_err(|why| not_whole(file, &why)),
+        Err(fault) => Err(not_whole(file, &fault.to_string())),
+    }
+}
+
+fn not_whole(file: &Path, why: &str) -> StartFault {
+    StartFault::refused(format!(
+        "the backup {} cannot be used: {why}",
+        file.display()
+    ))
+}
+
+/// Makes a database of the backup at `new`, and returns the files that were beside it.
+fn take_out(file: &Path, new: &Path) -> Result<Vec<(String, Vec<u8>)>, StartFault> {
+    let made = copy_database(file, new).and_then(|()| {
+        let conn = open_writer(new)?;
+        let mut statement = conn.prepare("SELECT name, content FROM backup_file")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let contents = rows.collect::<rusqlite::Result<_>>()?;
+        drop(statement);
+        conn.execute_batch("DROP TABLE backup; DROP TABLE backup_file;")?;
+        conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+        conn.pragma_update(None, "journal_mode", "wal")?;
+        conn.close().map_err(|(_, fault)| fault)?;
+        Ok(contents)
+    });
+    made.map_err(|fault| start_fault(new, &fault))
+}
+
+/// Moves what is here into a directory of its own.
+fn keep(places: &Places<'_>, now_ms: u64) -> Result<PathBuf, StartFault> {
+    let dir = places.state_dir.join(format!("replaced-{now_ms}"));
+    DirBuilder::new()
+        .mode(0o700)
+        .create(&dir)
+        .map_err(|fault| StartFault::io("create", &dir, fault))?;
+    // The database goes before its journals: alone it would open without what they hold.
+    for path in with_journals(&places.database()) {
+        let Some(name) = path.file_name() else {
+            continue;
+        };
+        match fs::rename(&path, dir.join(name)) {
+            Err(fault) if fault.kind() != io::ErrorKind::NotFound => {
+                return Err(StartFault::io("move away", &path, fault));
+            }
+            _ => {}
+        }
+    }
+    for (name, path) in places.files() {
+        let kept = match fs::read(&path) {
+            Ok(content) => atomic::replace(&dir.join(name), &content),
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(fault) => Err(fault),
+        };
+        kept.map_err(|fault| StartFault::io("keep", &path, fault))?;
+    }
+    atomic::sync_dir(&dir)
+        .and_then(|()| atomic::sync_dir(places.state_dir))
+        .map_err(|fault| StartFault::io("write", &dir, fault))?;
+    Ok(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::secret::load_or_create_token;
+    use crate::io::state_dir::EXIT_CONFIG;
+    use crate::io::store::{self, Opened};
+    use crate::state::{Record, State, StoreAnswer, StoreRequest, fixture};
+    use std::os::unix::fs::MetadataExt;
+    use std::sync::Arc;
+
+    struct Home(tempfile::TempDir);
+
+    impl Home {
+        fn new() -> Self {
+            let home = Self(tempfile::tempdir().unwrap());
+            fs::create_dir(home.state_dir()).unwrap();
+            home
+        }
+
+        fn state_dir(&self) -> PathBuf {
+            self.0.path().join("state")
+        }
+
+        fn config(&self) -> PathBuf {
+            self.0.path().join("config/clawdia.json")
+        }
+
+        fn backup(&self) -> PathBuf {
+            self.0.path().join("backup")
+        }
+
+        fn back_up(&self) -> Result<Vec<String>, StartFault> {
+            let places = Places {
+                state_dir: &self.state_dir(),
+                config: &self.config(),
+            };
+            back_up(&places, &self.backup(), 7)
+        }
+
+        fn restore(&self, file: &Path, now_ms: u64) -> Result<Restored, StartFault> {
+            let places = Places {
+                state_dir: &self.state_dir(),
+                config: &self.config(),
+            };
+            restore(&places, file, now_ms)
+        }
+
+        fn lock(&self) -> StateLock {
+            StateLock::acquire(&self.state_dir(), LockHolder::this_process(0)).unwrap()
+        }
+
+        /// Opens as a gateway does, pairs device `n` and calls `running` before the end.
+        fn pair(&self, n: u64, running: impl FnOnce()) -> State {
+            let lock = self.lock();
+            let Opened {
+                store, mut state, ..
+            } = store::open(&lock, Arc::new(|| {})).unwrap();
+            let record = Record::DevicePut(Arc::new(fixture::device(n)));
+            let records = vec![record.clone(), fixture::append(n, n)];
+            store
+                .submit(StoreRequest::Commit {
+                    batch: 1,
+                    records,
+                    durable: true,
+                })
+                .unwrap();
+            let Some(StoreAnswer::Committed {
+                records, result, ..
+            }) = store.wait_answer()
+            else {
+                panic!("another answer");
+            };
+            result.unwrap();
+            records.iter().for_each(|record| state.apply(record));
+            running();
+            store.close();
+            state
+        }
+
+        fn stored(&self) -> State {
+            let lock = self.lock();
+            let Opened { store, state, .. } = store::open(&lock, Arc::new(|| {})).unwrap();
+            store.close();
+            state
+        }
+    }
+
+    #[test]
+    fn a_backup_of_a_running_gateway_brings_everything_back() {
+        let home = Home::new();
+        let token = load_or_create_token(&home.state_dir()).unwrap();
+        fs::create_dir(home.config().parent().unwrap()).unwrap();
+        fs::write(home.config(), "{ /* mine */ }").unwrap();
+        let expected = home.pair(1, || {
+            let names = home.back_up().unwrap();
+            assert_eq!(names, ["clawdia.db", "gateway-token", "configuration"]);
+        });
+        assert_eq!(fs::metadata(home.backup()).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(
+            home.back_up().unwrap_err().exit_code,
+            EXIT_CONFIG,
+            "it exists already"
+        );
+
+        home.pair(2, || {});
+        fs::write(home.config(), "{}").unwrap();
+        fs::remove_file(token_path(&home.state_dir())).unwrap();
+        let restored = home.restore(&home.backup(), 9).unwrap();
+        assert_eq!(restored.created_at_ms, 7);
+        assert_eq!(home.stored(), expected);
+        assert_eq!(load_or_create_token(&home.state_dir()), Ok(token));
+        assert_eq!(fs::read_to_string(home.config()).unwrap(), "{ /* mine */ }");
+        assert_eq!(
+            fs::read_to_string(restored.kept_in.join("configuration")).unwrap(),
+            "{}"
+        );
+        let kept = Connection::open(restored.kept_in.join(DATABASE_FILE)).unwrap();
+        let devices = "SELECT count(*) FROM device";
+        assert_eq!(
+            kept.query_row(devices, [], |row| row.get::<_, i64>(0))
+                .unwrap(),
+            2
+        );
+    }
+
+    #[test]
+    fn a_backup_brings_a_gateway_to_another_machine() {
+        let (home, other) = (Home::new(), Home::new());
+        let expected = home.pair(1, || {});
+        home.back_up().unwrap();
+        fs::remove_dir(other.state_dir()).unwrap();
+        other.restore(&home.backup(), 9).unwrap();
+        assert_eq!(other.stored(), expected);
+        assert!(!other.config().exists());
+    }
+
+    #[test]
+    fn a_restore_is_refused_while_a_gateway_runs() {
+        let home = Home::new();
+        let state = home.pair(1, || {});
+        home.back_up().unwrap();
+        let lock = home.lock();
+        let fault = home.restore(&home.backup(), 9).unwrap_err();
+        assert!(fault.message.contains("another gateway"), "{fault}");
+        drop(lock);
+        assert_eq!(home.stored(), state);
+    }
+
+    #[test]
+    fn a_damaged_backup_or_another_file_changes_nothing() {
+        let home = Home::new();
+        let state = home.pair(1, || {});
+        home.back_up().unwrap();
+        let good = fs::read(home.backup()).unwrap();
+        let damaged = home.0.path().join("damaged");
+        let refuse = |bytes: &[u8]| {
+            fs::write(&damaged, bytes).unwrap();
+            let fault = home.restore(&damaged, 9).unwrap_err();
+            assert_eq!(fault.exit_code, EXIT_CONFIG, "{fault}");
+            assert_eq!(fs::read(&damaged).unwrap(), bytes);
+        };
+        refuse(&good[..good.len() - 4096]);
+        refuse(b"");
+        refuse(
+            b"not a backup, but long enough to have a header of one hundred bytes, which is \
+                 what is looked at first",
+        );
+        for page in 1..good.len() / 4096 {
+            let mut bytes = good.clone();
+            bytes[page * 4096..][..64].fill(0xa5);
+            refuse(&bytes);
+        }
+        refuse(&fs::read(home.state_dir().join(DATABASE_FILE)).unwrap());
+        assert_eq!(home.stored(), state);
+    }
+
+    #[test]
+    fn a_damaged_database_can_be_replaced_but_not_backed_up() {
+        let home = Home::new();
+        let state = home.pair(1, || {});
+        home.back_up().unwrap();
+        let good = home.backup();
+        let database = home.state_dir().join(DATABASE_FILE);
+        let mut bytes = fs::read(&database).unwrap();
+        bytes[4096..].fill(0xa5);
+        fs::write(&database, &bytes).unwrap();
+        let other = home.0.path().join("other");
+        let places = Places {
+            state_dir: &home.state_dir(),
+            config: &home.config(),
+        };
+        back_up(&places, &other, 8).unwrap_err();
+        assert!(!other.exists());
+        let restored = home.restore(&good, 9).unwrap();
+        assert_eq!(
+            fs::read(restored.kept_in.join(DATABASE_FILE)).unwrap(),
+            bytes
+        );
+        assert_eq!(home.stored(), state);
+    }
+
+    #[test]
+    fn a_restore_that_was_cut_off_leaves_no_empty_gateway_and_can_be_repeated() {
+        let home = Home::new();
+        let state = home.pair(1, || {});
+        home.back_up().unwrap();
+        // As after a crash between moving the old database away and placing the new one.
+        let places = Places {
+            state_dir: &home.state_dir(),
+            config: &home.config(),
+        };
+        keep(&places, 8).unwrap();
+        let lock = home.lock();
+        assert!(store::open(&lock, Arc::new(|| {})).is_err());
+        drop(lock);
+        home.restore(&home.backup(), 9).unwrap();
+        assert_eq!(home.stored(), state);
+    }
+}
