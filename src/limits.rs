@@ -194,7 +194,11 @@ pub const LOG_TAIL_BYTES: (u64, u64) = (250_000, 1_000_000);
 // ---- The configuration file -------------------------------------------------------------
 
 /// Longest configuration file that is read.
-pub const CONFIG_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const CONFIG_BYTES_MAX: usize = 1024 * 1024;
+/// Most entries of one object or list of it; some searches in them are linear.
+pub const CONFIG_ENTRIES_MAX: usize = 4_096;
+/// A configuration that shrinks below half of this many or more bytes of values is refused.
+pub const CONFIG_SHRINK_BYTES_MIN: usize = 256;
 /// Most faults reported at once.
 pub const CONFIG_FAULTS_MAX: usize = 100;
 

@@ -3,15 +3,21 @@
 //! Everything here is pure: text, values and answers, no files, clock or environment but
 //! through arguments. `io::config_file` reads and writes the file.
 
+pub mod change;
 pub mod checks;
 pub mod cidr;
 pub mod document;
+pub mod edit;
 mod env;
 pub mod fault;
 mod kinds;
 pub mod paths;
+pub mod payload;
+pub mod plan;
 pub mod redact;
+pub mod schema;
 pub mod secret;
+pub mod select;
 mod suggest;
 pub mod syntax;
 pub mod table;

@@ -4,7 +4,7 @@
 //! where they begin and end, so that an edit can leave all other bytes as they are.
 
 use super::fault::{Fault, Place};
-use crate::limits::JSON_DEPTH_MAX;
+use crate::limits::{CONFIG_ENTRIES_MAX, JSON_DEPTH_MAX};
 use serde_json::{Map, Value};
 use std::ops::Range;
 
@@ -184,6 +184,11 @@ impl Scanner<'_> {
             let comma = (self.peek() == Some(',')).then_some(self.at);
             if comma.is_some() {
                 self.bump();
+            }
+            if items.len() == CONFIG_ENTRIES_MAX {
+                self.at = start;
+                let what = format!("has more than {CONFIG_ENTRIES_MAX} entries in one place");
+                return Err(self.stop(what, "use fewer"));
             }
             items.push(Item {
                 key,
@@ -431,6 +436,13 @@ mod tests {
     fn deep_nesting_is_refused_and_harms_nothing() {
         assert!(fault(&"[".repeat(500_000)).contains("too deep"));
         assert!(fault(&"{a:".repeat(500_000)).contains("too deep"));
+    }
+
+    #[test]
+    fn more_entries_than_anybody_writes_are_refused() {
+        let text = format!("[{}]", "1,".repeat(CONFIG_ENTRIES_MAX + 1));
+        assert!(fault(&text).contains("entries in one place"));
+        assert!(parse_any(&format!("[{}]", "1,".repeat(CONFIG_ENTRIES_MAX))).is_ok());
     }
 
     #[test]
