@@ -3,17 +3,19 @@
 use super::auth::secret::GatewaySecret;
 use crate::agent::{RunTag, Step, StepOutput};
 use crate::config::Config;
+use crate::config::document::Document;
 use crate::ids::ConnId;
 use crate::log::LogLine;
 use crate::state::{StoreAnswer, StoreRequest};
+use crate::wire::http::Head;
 use std::sync::Arc;
 
 /// Everything that can happen to the gateway.
 pub enum Input<'a> {
     /// Bytes of an unfinished handshake arrived.
     Heard { conn: ConnId },
-    /// The WebSocket upgrade was answered with 101; [`super::Gateway::judge_upgrade`] agreed.
-    Upgraded { conn: ConnId, head: Head<'a> },
+    /// Frames may be sent: [`super::Gateway::upgrade`] agreed, and 101 is on its way.
+    Opened { conn: ConnId },
     /// A text message: `padded[..len]`, with readable bytes behind it.
     Text {
         conn: ConnId,
@@ -23,7 +25,7 @@ pub enum Input<'a> {
     /// A plain HTTP request, body and all.
     Http {
         conn: ConnId,
-        head: Head<'a>,
+        head: &'a Head<'a>,
         body: &'a [u8],
     },
     /// The connection is gone. Exactly once for each accepted one.
@@ -42,39 +44,6 @@ pub enum Input<'a> {
     Shutdown { reason: &'static str },
     /// A deadline passed.
     Expire,
-}
-
-/// The head of an HTTP request, as far as the core cares.
-#[derive(Clone, Copy, Debug)]
-pub struct Head<'a> {
-    /// Such as `GET`.
-    pub method: &'a str,
-    /// Path and query as sent.
-    pub target: &'a str,
-    /// Names as sent, values without surrounding blanks.
-    pub headers: &'a [(&'a str, &'a [u8])],
-}
-
-impl<'a> Head<'a> {
-    /// The values of header `name`, whatever its case.
-    pub fn values(self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.headers
-            .iter()
-            .filter(move |(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| *value)
-    }
-
-    /// The one value of header `name`, if it is text.
-    pub fn text(self, name: &'a str) -> Option<&'a str> {
-        self.values(name)
-            .next()
-            .and_then(|value| std::str::from_utf8(value).ok())
-    }
-
-    /// The target without its query.
-    pub fn path(self) -> &'a str {
-        self.target.split(['?', '#']).next().unwrap_or("")
-    }
 }
 
 /// What the world is asked to do. Sends are not here: bytes go to outboxes.
@@ -114,8 +83,8 @@ pub enum Fetch {
     Config,
     /// Replace the configuration file, if it still has this hash.
     WriteConfig { base_hash: String, text: String },
-    /// A static file below `gateway.controlUi.root`, or the page for any other path.
-    StaticFile { path: String },
+    /// A file below `root`, or its page for a path that names none.
+    StaticFile { root: String, path: String },
 }
 
 /// What came back from disk.
@@ -141,8 +110,8 @@ pub enum FetchResult {
 
 /// The configuration file and what it means.
 pub struct LoadedConfig {
-    /// The file's text; None where there is no file.
-    pub raw: Option<String>,
+    /// The file as it was read.
+    pub document: Document,
     /// The resolved configuration.
     pub config: Arc<Config>,
     /// What a client has to show, from the file, the environment or the state directory.

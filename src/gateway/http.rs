@@ -1,33 +1,36 @@
 //! Plain HTTP on the gateway's port: probes, the page, and nothing that a URL could unlock.
 
-use super::effect::{Fetch, FetchResult, Head};
+use super::effect::{Fetch, FetchResult};
 use super::{Effect, Gateway};
 use crate::ids::ConnId;
 use crate::ui;
-use std::fmt::Write as _;
+use crate::wire::http::Head;
+use crate::wire::respond::{write_head, write_response};
 
-/// Headers of every answer: nothing may frame us, guess types or learn addresses.
-const SAFE_HEADERS: &str = "X-Content-Type-Options: nosniff\r\n\
-    Referrer-Policy: no-referrer\r\n\
-    Cache-Control: no-cache\r\n\
-    Connection: close\r\n";
-/// What a page may load: its own scripts and images, and sockets to its own host.
-const PAGE_POLICY: &str = "Content-Security-Policy: default-src 'self'; script-src 'self'; \
+/// Headers of every answer: nothing may guess types or learn addresses.
+const SAFE_FIELDS: [(&str, &str); 3] = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cache-Control", "no-cache"),
+];
+/// What a page may load: its own scripts and images, and sockets. Nothing may frame it.
+const PAGE_POLICY: &str = "default-src 'self'; script-src 'self'; \
     style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self' ws: wss:; \
-    object-src 'none'; base-uri 'none'; frame-ancestors 'none'\r\n\
-    X-Frame-Options: DENY\r\n";
+    object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 impl Gateway {
-    pub(super) fn on_http(&mut self, conn: ConnId, head: Head<'_>, _body: &[u8]) {
-        if let Err(fault) = self.check_host(head) {
-            return self.answer(conn, head, 403, "text/plain", fault.as_bytes());
+    pub(super) fn on_http(&mut self, conn: ConnId, head: &Head<'_>, _body: &[u8]) {
+        if let Err(refusal) = self.check_host(head) {
+            let text = format!("{}\n", refusal.why);
+            return self.answer(conn, head, refusal.status, TEXT, text.as_bytes());
         }
-        let Some(path) = clean_path(head.path()) else {
-            return self.answer(conn, head, 400, "text/plain", b"Bad Request: path\n");
+        let path = head.target.split(['?', '#']).next().unwrap_or("");
+        let Some(path) = clean_path(path) else {
+            return self.answer(conn, head, 400, TEXT, b"malformed path\n");
         };
         match path.as_str() {
             "/health" | "/healthz" | "/startupz" => {
-                self.answer(conn, head, 200, "application/json", b"{\"ok\":true}\n");
+                self.answer(conn, head, 200, JSON, b"{\"ok\":true}\n");
             }
             "/readyz" => {
                 let (status, body): (u16, &[u8]) = if self.stopping {
@@ -35,57 +38,48 @@ impl Gateway {
                 } else {
                     (200, b"{\"ok\":true}\n")
                 };
-                self.answer(conn, head, status, "application/json", body);
+                self.answer(conn, head, status, JSON, body);
             }
             _ if !matches!(head.method, "GET" | "HEAD") => {
-                self.answer(conn, head, 405, "text/plain", b"Method Not Allowed\n");
+                self.answer(conn, head, 405, TEXT, b"Method Not Allowed\n");
             }
             _ if path.contains("/avatar/") => {
-                self.answer(
-                    conn,
-                    head,
-                    200,
-                    "application/json",
-                    b"{\"avatarUrl\":null}\n",
-                );
+                self.answer(conn, head, 200, JSON, b"{\"avatarUrl\":null}\n");
             }
-            _ if self.config().gateway.control_ui.root.is_some() => {
-                self.answer_file(conn, head, path);
-            }
-            "/" | "/index.html" => {
-                let page = ui::landing_page(&self.identity.version);
-                self.answer(conn, head, 200, "text/html; charset=utf-8", page.as_bytes());
-            }
-            _ => match ui::asset(&path) {
-                Some((media_type, bytes)) => self.answer(conn, head, 200, media_type, bytes),
-                None => self.answer(conn, head, 404, "text/plain", b"Not Found\n"),
-            },
+            _ => self.answer_page(conn, head, path),
         }
     }
 
-    /// The Host rule of the whole port: a name that is not ours is somebody's rebinding.
-    fn check_host(&self, head: Head<'_>) -> Result<(), String> {
-        match self.allowed.host(head.headers.iter().copied()) {
-            Ok(_) => Ok(()),
-            Err(fault) => Err(format!("Forbidden: {}\n", fault.text())),
+    /// The page: the configured one's files, read off the loop, or the one in the binary.
+    fn answer_page(&mut self, conn: ConnId, head: &Head<'_>, path: String) {
+        let page = &self.config().gateway.control_ui;
+        if !page.enabled {
+            return self.answer(conn, head, 404, TEXT, b"Not Found\n");
+        }
+        if let Some(root) = page.root.clone() {
+            let only_head = head.method == "HEAD";
+            let fetch = Fetch::StaticFile { root, path };
+            return self.fetch(fetch, move |gateway, _, result| {
+                let (status, media_type, bytes) = match result {
+                    FetchResult::File { media_type, bytes } => (200, media_type, bytes),
+                    FetchResult::Missing => (404, TEXT, b"Not Found\n".to_vec()),
+                    _ => (500, TEXT, b"the page could not be read\n".to_vec()),
+                };
+                gateway.answer_bytes(conn, only_head, status, media_type, &bytes);
+            });
+        }
+        if matches!(path.as_str(), "/" | "/index.html") {
+            let page = ui::landing_page(&self.identity.version);
+            return self.answer(conn, head, 200, "text/html; charset=utf-8", page.as_bytes());
+        }
+        match ui::asset(&path) {
+            Some((media_type, bytes)) => self.answer(conn, head, 200, media_type, bytes),
+            None => self.answer(conn, head, 404, TEXT, b"Not Found\n"),
         }
     }
 
-    /// Reads the file off the loop, then answers.
-    fn answer_file(&mut self, conn: ConnId, head: Head<'_>, path: String) {
-        let only_head = head.method == "HEAD";
-        self.fetch(Fetch::StaticFile { path }, move |gateway, _, result| {
-            let (status, media_type, bytes) = match result {
-                FetchResult::File { media_type, bytes } => (200, media_type, bytes),
-                FetchResult::Missing => (404, "text/plain", b"Not Found\n".to_vec()),
-                _ => (500, "text/plain", b"Internal Server Error\n".to_vec()),
-            };
-            gateway.answer_bytes(conn, only_head, status, media_type, &bytes);
-        });
-    }
-
-    fn answer(&mut self, conn: ConnId, head: Head<'_>, status: u16, media_type: &str, body: &[u8]) {
-        self.answer_bytes(conn, head.method == "HEAD", status, media_type, body);
+    fn answer(&mut self, conn: ConnId, head: &Head<'_>, status: u16, kind: &str, body: &[u8]) {
+        self.answer_bytes(conn, head.method == "HEAD", status, kind, body);
     }
 
     fn answer_bytes(
@@ -99,27 +93,26 @@ impl Gateway {
         let Some(peer) = self.peers.get_mut(conn) else {
             return;
         };
-        let mut head = String::with_capacity(512);
-        let _ = write!(
-            head,
-            "HTTP/1.1 {status} {}\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n",
-            reason_phrase(status),
-            body.len()
-        );
-        head.push_str(SAFE_HEADERS);
+        let mut fields = vec![("Content-Type", media_type)];
+        fields.extend(SAFE_FIELDS);
         if media_type.starts_with("text/html") {
-            head.push_str(PAGE_POLICY);
+            fields.push(("Content-Security-Policy", PAGE_POLICY));
+            fields.push(("X-Frame-Options", "DENY"));
         }
-        head.push_str("\r\n");
-        peer.outbox.bytes(&mut self.turn, head.as_bytes());
-        if !only_head {
-            peer.outbox.bytes(&mut self.turn, body);
+        let mut out = Vec::with_capacity(body.len() + 512);
+        if only_head {
+            write_head(&mut out, status, false, &fields, Some(body.len()));
+        } else {
+            write_response(&mut out, status, false, &fields, body);
         }
+        peer.outbox.bytes(&mut self.turn, &out);
         self.mark_dirty(conn);
         self.effects.push_back(Effect::Finish { conn });
-        self.leave(conn);
     }
 }
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 
 /// The path, decoded once. None for what no honest client sends: a residual escape, a step
 /// upwards, a NUL, a backslash, an empty segment.
@@ -145,18 +138,6 @@ fn clean_path(path: &str) -> Option<String> {
         && !path.contains("//")
         && !path.split('/').any(|segment| matches!(segment, "." | ".."));
     honest.then_some(path)
-}
-
-fn reason_phrase(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        400 => "Bad Request",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        503 => "Service Unavailable",
-        _ => "Internal Server Error",
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::auth::admission::Admission;
 use super::auth::locality::{self, Client, Listener};
 use super::auth::origin::{Origin, OriginError, Provenance};
 use super::broadcast::Weight;
-use super::effect::{Head, LoadedConfig};
+use super::effect::LoadedConfig;
 use super::peer::{Challenged, Peer, Phase};
 use super::timers::Timer;
 use super::{Effect, Gateway};
@@ -13,6 +13,7 @@ use crate::limits::SHUTDOWN_DRAIN_MS;
 use crate::log::{Level, LogLine};
 use crate::now::Now;
 use crate::state::Role;
+use crate::wire::http::{Head, Refusal as HttpRefusal};
 use std::net::IpAddr;
 
 /// How often expired pairings and keys are looked for.
@@ -46,36 +47,13 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// The status and text of the refusal.
-    pub fn judge_upgrade(&self, conn: ConnId, head: Head<'_>) -> Result<(), (u16, String)> {
+    /// What the peer is answered instead of 101.
+    pub fn upgrade(&mut self, now: Now, conn: ConnId, head: &Head<'_>) -> Result<(), HttpRefusal> {
+        self.now = now;
         if self.stopping {
-            return Err((503, "Service Unavailable: shutting down\n".to_owned()));
+            return Err(HttpRefusal::new(503, "shutting down"));
         }
-        self.vet(conn, head).map(|_| ())
-    }
-
-    fn vet(&self, conn: ConnId, head: Head<'_>) -> Result<(Client, Provenance), (u16, String)> {
-        let headers = head.headers.iter().copied();
-        let gateway = &self.config().gateway;
-        let peer = self.peers.get(conn).ok_or((503, String::new()))?;
-        let listener = Listener {
-            port: self.identity.port,
-            tls: gateway.tls.enabled,
-            trusted: &gateway.trusted_proxies,
-        };
-        let client = locality::resolve(peer.ip, headers.clone(), &listener)
-            .map_err(|fault| (400, format!("Bad Request: {}\n", fault.text())))?;
-        let forbidden = |fault: OriginError| (403, format!("Forbidden: {}\n", fault.text()));
-        let authority = self.allowed.host(headers.clone()).map_err(forbidden)?;
-        let own = Origin::own(&authority, client.https);
-        let provenance = self.allowed.origin(headers, &own).map_err(forbidden)?;
-        Ok((client, provenance))
-    }
-
-    pub(super) fn on_upgraded(&mut self, conn: ConnId, head: Head<'_>) {
-        let Ok((client, provenance)) = self.vet(conn, head) else {
-            return self.close(conn, 1008, "not allowed");
-        };
+        let (client, provenance) = self.vet(conn, head)?;
         let challenged = Challenged {
             nonce: self.uuid(),
             client,
@@ -83,10 +61,52 @@ impl Gateway {
             conn_uuid: self.uuid().into(),
             pipelined: Vec::new(),
         };
-        let nonce = challenged.nonce.clone();
         if let Some(peer) = self.peers.get_mut(conn) {
             peer.phase = Phase::Challenged(Box::new(challenged));
         }
+        Ok(())
+    }
+
+    fn vet(&self, conn: ConnId, head: &Head<'_>) -> Result<(Client, Provenance), HttpRefusal> {
+        let gateway = &self.config().gateway;
+        let Some(peer) = self.peers.get(conn) else {
+            return Err(HttpRefusal::new(503, "no such connection"));
+        };
+        let listener = Listener {
+            port: self.identity.port,
+            tls: gateway.tls.enabled,
+            trusted: &gateway.trusted_proxies,
+        };
+        let fields: Vec<(&str, &[u8])> = head.fields().collect();
+        let fields = fields.iter().copied();
+        let client = locality::resolve(peer.ip, fields.clone(), &listener)
+            .map_err(|fault| HttpRefusal::new(400, fault.text()))?;
+        let forbidden = |fault: OriginError| HttpRefusal::new(403, fault.text());
+        let authority = self.allowed.host(fields.clone()).map_err(forbidden)?;
+        let own = Origin::own(&authority, client.https);
+        let provenance = self.allowed.origin(fields, &own).map_err(forbidden)?;
+        Ok((client, provenance))
+    }
+
+    /// The Host rule of the whole port: a name that is not ours is somebody's rebinding.
+    ///
+    /// # Errors
+    ///
+    /// What the peer is answered.
+    pub fn check_host(&self, head: &Head<'_>) -> Result<(), HttpRefusal> {
+        let fields: Vec<(&str, &[u8])> = head.fields().collect();
+        match self.allowed.host(fields.iter().copied()) {
+            Ok(_) => Ok(()),
+            Err(fault) => Err(HttpRefusal::new(403, fault.text())),
+        }
+    }
+
+    pub(super) fn on_opened(&mut self, conn: ConnId) {
+        let Some(Phase::Challenged(challenged)) = self.peers.get(conn).map(|peer| &peer.phase)
+        else {
+            return;
+        };
+        let nonce = challenged.nonce.clone();
         self.send_unnumbered(conn, "connect.challenge", |gateway, w| {
             w.object(|w| {
                 w.field_str("nonce", &nonce);

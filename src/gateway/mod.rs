@@ -29,7 +29,7 @@ mod refusal;
 mod reload;
 mod timers;
 
-pub use effect::{Effect, Fetch, FetchResult, Head, Input, LoadedConfig};
+pub use effect::{Effect, Fetch, FetchResult, Input, LoadedConfig};
 pub use identity::{Entropy, Identity};
 pub use refusal::{Code, Refusal};
 
@@ -128,7 +128,7 @@ impl Gateway {
         self.now = now;
         match input {
             Input::Heard { conn } => self.waiting.heard(conn, now.mono_ms),
-            Input::Upgraded { conn, head } => self.on_upgraded(conn, head),
+            Input::Opened { conn } => self.on_opened(conn),
             Input::Text { conn, padded, len } => self.on_text(now, conn, padded, len),
             Input::Http { conn, head, body } => self.on_http(conn, head, body),
             Input::Closed { conn } => self.on_closed(conn),

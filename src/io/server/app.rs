@@ -1,0 +1,179 @@
+//! The gateway behind the loop: turns of sockets, answers and effects between the two.
+
+use super::files::{Answer as FileAnswer, Files};
+use crate::agent::StepOutput;
+use crate::gateway::auth::admission::Admission;
+use crate::gateway::{Effect, Gateway, Input};
+use crate::ids::ConnId;
+use crate::io::app::{Admit, Answer, App, Closed, Command, Message};
+use crate::io::log::Log;
+use crate::io::signals::Signal;
+use crate::io::socket::PeerAddr;
+use crate::io::store::Store;
+use crate::io::sys;
+use crate::io::workers::Workers;
+use crate::limits::{ANSWERS_PER_TURN_MAX, HTTP_BODY_BYTES_MAX};
+use crate::now::Now;
+use crate::outbox::{Outbox, Turn};
+use crate::wire::http::{Head, Refusal};
+use crossbeam_channel::Receiver;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// The core with everything that executes its effects.
+pub struct GatewayApp {
+    pub gateway: Gateway,
+    pub store: Store,
+    pub files: Files,
+    pub workers: Workers,
+    pub steps: Receiver<StepOutput>,
+    pub log: Log,
+    /// The loop was told to end.
+    pub stopped: bool,
+}
+
+impl App for GatewayApp {
+    fn on_accept(&mut self, now: Now, conn: ConnId, from: &PeerAddr) -> Admit {
+        // Who may open the socket's path is on this machine.
+        let ip = from.ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        match self.gateway.accept(now, conn, ip, sys::descriptors_left(conn.slot())) {
+            Admission::Admit => Admit::Yes,
+            Admission::Refuse => Admit::Refuse,
+            Admission::Evict(other) => Admit::Evict(other),
+        }
+    }
+
+    fn on_upgrade(&mut self, now: Now, conn: ConnId, head: &Head<'_>) -> Result<(), Refusal> {
+        self.gateway.upgrade(now, conn, head)
+    }
+
+    fn on_open(&mut self, now: Now, conn: ConnId) {
+        self.gateway.handle(now, Input::Opened { conn });
+    }
+
+    fn on_request_head(&mut self, _: Now, _: ConnId, head: &Head<'_>) -> Result<usize, Refusal> {
+        self.gateway.check_host(head)?;
+        Ok(HTTP_BODY_BYTES_MAX)
+    }
+
+    fn on_request(&mut self, now: Now, conn: ConnId, head: &Head<'_>, body: &[u8]) -> Answer {
+        self.gateway.handle(now, Input::Http { conn, head, body });
+        Answer::Later
+    }
+
+    fn on_message(&mut self, now: Now, conn: ConnId, message: Message<'_>) {
+        let len = message.len();
+        let padded = message.padded();
+        self.gateway.handle(now, Input::Text { conn, padded, len });
+    }
+
+    fn on_closed(&mut self, now: Now, conn: ConnId, _: Closed) -> Outbox {
+        let outbox = self.gateway.take_outbox(conn);
+        self.gateway.handle(now, Input::Closed { conn });
+        outbox
+    }
+
+    fn outbox(&mut self, conn: ConnId) -> Option<(&mut Outbox, &mut Turn)> {
+        self.gateway.outbox(conn)
+    }
+
+    fn queued_len(&self, conn: ConnId) -> usize {
+        self.gateway.queued_len(conn)
+    }
+
+    fn turn(&mut self) -> &mut Turn {
+        self.gateway.turn()
+    }
+
+    fn poll_dirty(&mut self) -> Option<(ConnId, &mut Outbox, &mut Turn)> {
+        self.gateway.poll_dirty()
+    }
+
+    fn poll_command(&mut self) -> Option<Command> {
+        while let Some(effect) = self.gateway.poll_effect() {
+            if let Some(command) = self.perform(effect) {
+                return Some(command);
+            }
+        }
+        None
+    }
+
+    fn collect(&mut self, now: Now) -> bool {
+        for _ in 0..ANSWERS_PER_TURN_MAX {
+            if let Some(answer) = self.store.try_answer() {
+                self.gateway.handle(now, Input::Store(answer));
+            } else if let Ok(output) = self.steps.try_recv() {
+                self.gateway.handle(now, Input::Step(output));
+            } else if let Some(answer) = self.files.try_answer() {
+                self.on_file(now, answer);
+            } else {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn expire(&mut self, now: Now) {
+        self.gateway.handle(now, Input::Expire);
+    }
+
+    fn next_deadline_ms(&self) -> Option<u64> {
+        self.gateway.next_deadline_ms()
+    }
+
+    fn on_signal(&mut self, now: Now, signal: Signal) {
+        match signal {
+            Signal::Terminate | Signal::Restart => {
+                let reason = "service restart";
+                self.gateway.handle(now, Input::Shutdown { reason });
+            }
+            Signal::Reload => self.files.reload(),
+        }
+    }
+}
+
+impl GatewayApp {
+    fn perform(&mut self, effect: Effect) -> Option<Command> {
+        match effect {
+            Effect::Close { conn, code, reason } => {
+                return Some(Command::Close { conn, code, reason });
+            }
+            Effect::Finish { conn } => return Some(Command::Answered { conn, keep: false }),
+            Effect::Admitted { conn } => return Some(Command::Promote(conn)),
+            Effect::Exit if !self.stopped => {
+                self.stopped = true;
+                return Some(Command::Stop);
+            }
+            Effect::Exit => {}
+            Effect::Store(request) => {
+                if let Err(answer) = self.store.submit(request) {
+                    let now = crate::io::clock::now();
+                    self.gateway.handle(now, Input::Store(answer));
+                }
+            }
+            Effect::Fetch { ticket, fetch } => {
+                if let Some(answer) = self.files.fetch(ticket, fetch) {
+                    self.on_file(crate::io::clock::now(), answer);
+                }
+            }
+            Effect::Step(step) => {
+                let tag = step.tag;
+                if let Err(refused) = self.workers.submit(*step) {
+                    let message = refused.message().to_owned();
+                    let now = crate::io::clock::now();
+                    self.gateway.handle(now, Input::StepRefused { tag, message });
+                }
+            }
+            Effect::Log(line) => self.log.write(line),
+        }
+        None
+    }
+
+    fn on_file(&mut self, now: Now, answer: FileAnswer) {
+        match answer {
+            FileAnswer::Fetched { ticket, result } => {
+                self.gateway.handle(now, Input::Fetched { ticket, result });
+            }
+            FileAnswer::Reloaded(result) => self.gateway.handle(now, Input::Config(result)),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Where the gateway listens. What was asked for is bound, or nothing is.
+
+use crate::config::{BindMode, Config};
+use crate::io::socket::{Listener, PeerAddr};
+use crate::io::state_dir::StartFault;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// The listeners of one start.
+pub struct Bound {
+    pub listeners: Vec<Listener>,
+    /// The address for people.
+    pub address: String,
+    /// The real port, also where 0 was asked for.
+    pub port: u16,
+}
+
+/// Binds what flags and configuration say.
+///
+/// # Errors
+///
+/// An address that is taken, not ours, or not to be had in this mode: exit 78.
+pub fn listen(config: &Config, flag: Option<&str>, port: u16) -> Result<Bound, StartFault> {
+    let mode = match flag {
+        None => config.gateway.bind,
+        Some(word) => BindMode::parse(word).ok_or_else(|| {
+            StartFault::refused(format!(
+                "--bind {word}: it is loopback, lan, tailnet, auto or custom"
+            ))
+        })?,
+    };
+    let ip: IpAddr = match mode {
+        BindMode::Loopback | BindMode::Auto => Ipv4Addr::LOCALHOST.into(),
+        BindMode::Lan => Ipv4Addr::UNSPECIFIED.into(),
+        BindMode::Custom => config.gateway.custom_bind_host.ok_or_else(|| {
+            StartFault::refused(
+                "gateway.bind is \"custom\" and gateway.customBindHost is not set \
+                 (run: clawdia config set gateway.customBindHost ADDRESS)",
+            )
+        })?,
+        BindMode::Tailnet => {
+            return Err(StartFault::refused(
+                "gateway.bind is \"tailnet\" and this version knows no tailnet address \
+                 (bind the address itself: gateway.bind custom, gateway.customBindHost ADDRESS)",
+            ));
+        }
+    };
+    let listener = Listener::bind_tcp(SocketAddr::new(ip, port))
+        .map_err(|fault| StartFault::refused(cannot_bind(ip, port, &fault)))?;
+    let port = match listener.local_addr() {
+        Ok(PeerAddr::Tcp(addr)) => addr.port(),
+        _ => port,
+    };
+    Ok(Bound {
+        listeners: vec![listener],
+        address: ip.to_string(),
+        port,
+    })
+}
+
+fn cannot_bind(ip: IpAddr, port: u16, fault: &io::Error) -> String {
+    match fault.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "port {port} on {ip} is in use by another program \
+             (find it: ss -ltnp 'sport = :{port}'; or use another port: --port PORT)"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("port {port} on {ip} needs privileges; use one above 1023: --port PORT")
+        }
+        _ => format!("cannot listen on {ip}:{port}: {fault}"),
+    }
+}

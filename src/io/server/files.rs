@@ -1,0 +1,149 @@
+//! Files that the core asks for, on a thread of their own: the loop never waits for a disk.
+
+use super::source::Source;
+use crate::gateway::{Fetch, FetchResult, LoadedConfig};
+use crate::io::state_dir::StartFault;
+use crate::io::{config_file, log, static_files};
+use crate::limits::FILE_REQUESTS_MAX;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+enum Question {
+    Fetch { ticket: u64, fetch: Fetch },
+    Reload,
+}
+
+/// What the thread has found.
+pub enum Answer {
+    Fetched { ticket: u64, result: FetchResult },
+    Reloaded(Result<Box<LoadedConfig>, String>),
+}
+
+/// The loop's end of the thread.
+pub struct Files {
+    questions: Sender<Question>,
+    answers: Receiver<Answer>,
+    thread: JoinHandle<()>,
+}
+
+impl Files {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives none.
+    pub fn start(
+        source: Source,
+        log_path: String,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> Result<Self, StartFault> {
+        let (questions, asked) = bounded::<Question>(FILE_REQUESTS_MAX);
+        let (found, answers) = bounded(FILE_REQUESTS_MAX);
+        let reader = Reader { source, log_path };
+        let thread = std::thread::Builder::new()
+            .name("files".into())
+            .stack_size(256 * 1024)
+            .spawn(move || {
+                for question in asked {
+                    if found.send(reader.answer(question)).is_err() {
+                        return;
+                    }
+                    wake();
+                }
+            })
+            .map_err(|fault| StartFault::io("start a thread for", Path::new("files"), fault))?;
+        Ok(Self {
+            questions,
+            answers,
+            thread,
+        })
+    }
+
+    /// Asks; the answer comes at once where the queue is full.
+    pub fn fetch(&self, ticket: u64, fetch: Fetch) -> Option<Answer> {
+        match self.questions.try_send(Question::Fetch { ticket, fetch }) {
+            Ok(()) => None,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Some(Answer::Fetched {
+                ticket,
+                result: FetchResult::Failed("too many files are asked for; try again".into()),
+            }),
+        }
+    }
+
+    /// Reads the configuration again. A full queue is no loss: it holds a reload already, or
+    /// the operator signals again.
+    pub fn reload(&self) {
+        let _ = self.questions.try_send(Question::Reload);
+    }
+
+    /// The next answer, if there is one.
+    pub fn try_answer(&self) -> Option<Answer> {
+        self.answers.try_recv().ok()
+    }
+
+    /// Ends the thread after what it is doing.
+    pub fn stop(self) {
+        let Self {
+            questions,
+            answers,
+            thread,
+        } = self;
+        drop((questions, answers));
+        // A panic was reported where it happened.
+        let _ = thread.join();
+    }
+}
+
+struct Reader {
+    source: Source,
+    log_path: String,
+}
+
+impl Reader {
+    fn answer(&self, question: Question) -> Answer {
+        match question {
+            Question::Fetch { ticket, fetch } => Answer::Fetched {
+                ticket,
+                result: self.fetch(fetch),
+            },
+            Question::Reload => Answer::Reloaded(
+                self.source
+                    .reload()
+                    .map(Box::new)
+                    .map_err(|fault| fault.message),
+            ),
+        }
+    }
+
+    fn fetch(&self, fetch: Fetch) -> FetchResult {
+        match fetch {
+            Fetch::LogTail {
+                cursor,
+                limit,
+                max_bytes,
+            } => match log::tail(Path::new(&self.log_path), cursor, limit, max_bytes) {
+                Ok(tail) => FetchResult::LogTail(tail),
+                Err(fault) => FetchResult::Failed(format!("{}: {fault}", self.log_path)),
+            },
+            Fetch::Config => match self.source.reload() {
+                Ok(loaded) => FetchResult::Config(Box::new(loaded)),
+                Err(fault) => FetchResult::Failed(fault.message),
+            },
+            Fetch::WriteConfig { base_hash, text } => self.write_config(&base_hash, &text),
+            Fetch::StaticFile { root, path } => static_files::read(&PathBuf::from(root), &path),
+        }
+    }
+
+    fn write_config(&self, base_hash: &str, text: &str) -> FetchResult {
+        match config_file::write(&self.source.options.paths, base_hash, text) {
+            Ok(()) => match self.source.reload() {
+                Ok(loaded) => FetchResult::ConfigWritten(Box::new(loaded)),
+                Err(fault) => FetchResult::Failed(fault.message),
+            },
+            Err(config_file::WriteFault::Changed) => FetchResult::ConfigChanged,
+            Err(fault) => FetchResult::Failed(fault.to_string()),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What the gateway says about the machine it runs on.
+
+use super::bind::Bound;
+use super::source::Source;
+use crate::gateway::{Identity, LoadedConfig};
+use crate::now::Now;
+use std::net::{IpAddr, UdpSocket};
+
+/// Gathers it once, at start.
+pub fn gather(source: &Source, loaded: &LoadedConfig, bound: &Bound, start: Now) -> Identity {
+    let system = rustix::system::uname();
+    let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+    let sysname = text(system.sysname());
+    let paths = &source.options.paths;
+    Identity {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        host: text(system.nodename()),
+        ip: own_address().map_or_else(|| bound.address.clone(), |ip| ip.to_string()),
+        platform: format!("{} {}", sysname.to_lowercase(), text(system.release())),
+        device_family: sysname,
+        model_identifier: text(system.machine()),
+        bind: bound.address.clone(),
+        port: bound.port,
+        config_path: loaded.document.path().to_owned(),
+        state_dir: paths.state_dir.display().to_string(),
+        log_path: source.log_path(&loaded.config).display().to_string(),
+        allowed_hosts: Vec::new(),
+        started_unix_ms: start.unix_ms,
+    }
+}
+
+/// The address that this machine would speak from, to show it. Nothing is sent: connecting a
+/// datagram socket only asks the routing table.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    // An address of RFC 5737's, so that no real host is meant.
+    socket.connect("192.0.2.1:9").ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_unspecified()).then_some(ip)
+}

@@ -1,0 +1,160 @@
+//! The gateway's process: from files and flags to a loop that serves, and down again.
+//!
+//! Start order: paths, configuration, state directory and its lock, log, store, listener, core,
+//! loop. What cannot be honoured ends the start with a message and an exit code; nothing is
+//! widened, guessed or written on the way.
+
+mod app;
+mod bind;
+mod files;
+mod identity;
+
+use crate::agent::Providers;
+use crate::config::paths::Paths;
+use crate::config::{Secret, document::Document};
+use crate::gateway::{Gateway, LoadedConfig};
+use crate::io::app::Settings;
+use crate::io::config_file;
+use crate::io::lock::{LockHolder, StateLock};
+use crate::io::log::Log;
+use crate::io::reactor::Reactor;
+use crate::io::signals::Signals;
+use crate::io::state_dir::{self, StartFault};
+use crate::io::workers::{Workers, WorkersConfig};
+use crate::io::{clock, entropy, store, sys};
+use crate::limits::{
+    ANSWERS_PER_TURN_MAX, CLOSE_GRACE_MS, HANDSHAKE_DEADLINE_MS, HTTP_BODY_DEADLINE_MS,
+    MESSAGE_BYTES_MAX_BEFORE_HELLO, PING_INTERVAL_MS, STEPS_QUEUED_MAX,
+};
+use crate::wire::message::MessageLimits;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long worker threads may take to end.
+const WORKERS_STOP_MS: u64 = 1_000;
+
+/// What was asked for on the command line; what is absent comes from files and defaults.
+#[derive(Debug)]
+pub struct Options {
+    /// Where this profile keeps its things.
+    pub paths: Paths,
+    /// `--port`; 0 takes a free one.
+    pub port: Option<u16>,
+    /// `--bind`.
+    pub bind: Option<String>,
+    /// `--auth`.
+    pub auth: Option<String>,
+    /// `--token` or the content of `--token-file`.
+    pub token: Option<Secret>,
+    /// `--password`.
+    pub password: Option<Secret>,
+    /// Log to the terminal as well.
+    pub verbose: bool,
+}
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+///
+/// What a person has to mend, with the exit code.
+pub fn run(options: Options) -> Result<(), StartFault> {
+    let source = Source::new(options);
+    let document = source.read()?;
+    let loaded = source.resolve(document)?;
+    let config = loaded.config.clone();
+    let dir = source.options.paths.state_dir.clone();
+    let start = clock::now();
+    let mut notices = state_dir::prepare(&dir)?;
+    let mut lock = StateLock::acquire(&dir, LockHolder::this_process(start.unix_ms))?;
+    let loaded = source.with_generated_secret(loaded)?;
+    let log = Log::start(source.log_settings(&config))?;
+    sys::raise_descriptor_limit();
+
+    let port = source.port(&config)?;
+    let bound = bind::listen(&config, source.options.bind.as_deref(), port)?;
+    let mut reactor = Reactor::new(bound.listeners, settings(&config))
+        .map_err(|fault| StartFault::io("make the loop of", &dir, fault))?;
+    let signals = Signals::watch().and_then(|signals| reactor.watch(signals));
+    signals.map_err(|fault| StartFault::io("watch signals for", &dir, fault))?;
+    let waker = reactor.waker();
+    let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
+        // A waker that fails has lost its loop: nobody is left to be woken.
+        let _ = waker.wake();
+    });
+    let opened = store::open(&lock, wake.clone())?;
+    notices.extend(opened.notices);
+    lock.set_port(bound.port)
+        .map_err(|fault| StartFault::io("write", lock.dir(), fault))?;
+
+    let (steps_out, steps) = crossbeam_channel::bounded(ANSWERS_PER_TURN_MAX);
+    let workers = Workers::start(WorkersConfig {
+        count_max: config.agents.runs_max(),
+        queue_len_max: STEPS_QUEUED_MAX,
+        providers: Arc::new(Providers::builtin()),
+        out: steps_out,
+        wake: wake.clone(),
+        mono_ms: Arc::new(|| clock::now().mono_ms),
+    });
+    let identity = identity::gather(&source, &loaded, &bound, start);
+    let files = files::Files::start(source, identity.log_path.clone(), wake)?;
+    let gateway = Gateway::new(
+        start,
+        identity,
+        loaded,
+        opened.state,
+        Box::new(entropy::System),
+    );
+    for notice in notices {
+        log.say(start.unix_ms, "gateway", &notice);
+    }
+    announce(&bound.address, bound.port, &log);
+    let mut app = app::GatewayApp {
+        gateway,
+        store: opened.store,
+        files,
+        workers,
+        steps,
+        log,
+        stopped: false,
+    };
+    let served = reactor.run(&mut app);
+    let app::GatewayApp {
+        store,
+        workers,
+        log,
+        files,
+        ..
+    } = app;
+    files.stop();
+    workers.shutdown(Duration::from_millis(WORKERS_STOP_MS));
+    store.close();
+    log.close();
+    drop(lock);
+    served.map_err(|fault| StartFault::io("serve with", &dir, fault))
+}
+
+/// One line for whoever started us, on stdout, once everything is ready.
+fn announce(address: &str, port: u16, log: &Log) {
+    let text = format!("clawdia gateway listening on ws://{address}:{port}");
+    log.say(clock::now().unix_ms, "gateway", &text);
+    // A closed stdout is no reason not to serve.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn settings(config: &crate::config::Config) -> Settings {
+    let limits = &config.gateway.limits;
+    let messages = |bytes_max| MessageLimits {
+        bytes_max,
+        binary: false,
+        ..MessageLimits::default()
+    };
+    Settings {
+        before: messages(MESSAGE_BYTES_MAX_BEFORE_HELLO),
+        after: messages(limits.max_payload_bytes),
+        handshake_deadline_ms: Some(HANDSHAKE_DEADLINE_MS),
+        body_deadline_ms: HTTP_BODY_DEADLINE_MS,
+        ping_interval_ms: Some(PING_INTERVAL_MS),
+        close_grace_ms: CLOSE_GRACE_MS,
+    }
+}

@@ -1,0 +1,166 @@
+//! What the process was told: flags over the environment over the file over defaults.
+
+use super::Options;
+use crate::config::document::Document;
+use crate::config::{AuthMode, Config, Fault, GatewayMode};
+use crate::gateway::LoadedConfig;
+use crate::gateway::auth::secret::{GatewaySecret, SecretError};
+use crate::io::state_dir::StartFault;
+use crate::io::{config_file, secret};
+use std::sync::Arc;
+
+/// The options of one start, and how a configuration is read under them.
+pub struct Source {
+    /// As given on the command line.
+    pub options: Options,
+}
+
+/// One environment variable.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+impl Source {
+    /// With the options of the command line.
+    pub fn new(options: Options) -> Self {
+        Self { options }
+    }
+
+    /// Reads the file as it is now.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read; an absent file is a document too.
+    pub fn read(&self) -> Result<Document, StartFault> {
+        config_file::read(&self.options.paths).map_err(|fault| StartFault::refused(fault.to_string()))
+    }
+
+    /// Reads the file and resolves it.
+    ///
+    /// # Errors
+    ///
+    /// Every fault of the file at once, a line each.
+    pub fn load(&self) -> Result<LoadedConfig, StartFault> {
+        self.resolve(self.read()?)
+    }
+
+    /// Checks a document and applies what outranks it.
+    ///
+    /// # Errors
+    ///
+    /// Every fault at once, a line each.
+    pub fn resolve(&self, document: Document) -> Result<LoadedConfig, StartFault> {
+        let loaded = document
+            .load(&variable)
+            .map_err(|faults| StartFault::refused(list(document.path(), &faults)))?;
+        let mut config = Config::clone(&loaded.config);
+        if config.gateway.mode == Some(GatewayMode::Remote) {
+            return Err(StartFault::refused(format!(
+                "gateway.mode is \"remote\" in {}: this machine uses a gateway elsewhere and does \
+                 not run one (to run one here: clawdia config set gateway.mode local)",
+                document.path()
+            )));
+        }
+        self.override_auth(&mut config)?;
+        let secret = secret_of(&config)
+            .map_err(|(key, fault)| StartFault::refused(format!("{key} {fault}")))?;
+        Ok(LoadedConfig {
+            document,
+            config: Arc::new(config),
+            secret,
+        })
+    }
+
+    /// Flags and environment before the file.
+    fn override_auth(&self, config: &mut Config) -> Result<(), StartFault> {
+        let auth = &mut config.gateway.auth;
+        let env = |name| variable(name).map(crate::config::Secret::new);
+        let given = |flag: &Option<crate::config::Secret>| flag.clone();
+        if let Some(token) = given(&self.options.token).or_else(|| env("CLAWDIA_GATEWAY_TOKEN")) {
+            auth.token = Some(token);
+        }
+        if let Some(password) =
+            given(&self.options.password).or_else(|| env("CLAWDIA_GATEWAY_PASSWORD"))
+        {
+            auth.password = Some(password);
+        }
+        match self.options.auth.as_deref() {
+            None => {}
+            Some("token") => auth.mode = Some(AuthMode::Token),
+            Some("password") => auth.mode = Some(AuthMode::Password),
+            Some(other) => {
+                return Err(StartFault::refused(format!(
+                    "--auth {other}: it is token or password"
+                )));
+            }
+        }
+        if auth.effective_mode() == AuthMode::Password && auth.password.is_none() {
+            return Err(StartFault::refused(
+                "gateway.auth.mode is \"password\" and there is none (set gateway.auth.password, \
+                 CLAWDIA_GATEWAY_PASSWORD or --password)",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Where nothing is configured, a token of the state directory's own serves.
+    ///
+    /// # Errors
+    ///
+    /// When it can be neither read nor made.
+    pub fn with_generated_secret(&self, loaded: LoadedConfig) -> Result<LoadedConfig, StartFault> {
+        if loaded.secret != GatewaySecret::None {
+            return Ok(loaded);
+        }
+        let token = secret::load_or_create_token(&self.options.paths.state_dir)?;
+        let secret = GatewaySecret::token(&token)
+            .map_err(|fault| StartFault::refused(format!("the generated token {fault}")))?;
+        Ok(LoadedConfig { secret, ..loaded })
+    }
+
+    /// Reads everything again, for a reload.
+    ///
+    /// # Errors
+    ///
+    /// As at a start; the former configuration then stays in force.
+    pub fn reload(&self) -> Result<LoadedConfig, StartFault> {
+        self.load().and_then(|loaded| self.with_generated_secret(loaded))
+    }
+
+    /// The port to listen on.
+    ///
+    /// # Errors
+    ///
+    /// When the environment names something that is no port.
+    pub fn port(&self, config: &Config) -> Result<u16, StartFault> {
+        let paths = &self.options.paths;
+        paths
+            .gateway_port(self.options.port, &variable, config.gateway.port)
+            .map_err(|fault| StartFault::refused(fault.to_string()))
+    }
+}
+
+fn secret_of(config: &Config) -> Result<GatewaySecret, (&'static str, SecretError)> {
+    let auth = &config.gateway.auth;
+    match auth.effective_mode() {
+        AuthMode::Password => match &auth.password {
+            Some(password) => GatewaySecret::password(password.expose())
+                .map_err(|fault| ("gateway.auth.password", fault)),
+            None => Ok(GatewaySecret::None),
+        },
+        AuthMode::Token => match &auth.token {
+            Some(token) => GatewaySecret::token(token.expose())
+                .map_err(|fault| ("gateway.auth.token", fault)),
+            None => Ok(GatewaySecret::None),
+        },
+    }
+}
+
+fn list(path: &str, faults: &[Fault]) -> String {
+    let mut text = format!("{path} has {} fault(s):", faults.len());
+    for fault in faults {
+        text.push_str("\n  ");
+        text.push_str(&fault.to_string());
+    }
+    text
+}
