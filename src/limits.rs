@@ -82,6 +82,10 @@ pub const READ_BYTES_PER_TURN_MAX: usize = 256 * 1024;
 pub const ANSWERS_PER_TURN_MAX: usize = 256;
 /// Back-off after accept failed for want of descriptors: first and longest.
 pub const ACCEPT_BACKOFF_MS: (u64, u64) = (10, 1_000);
+/// Questions for files that wait.
+pub const FILE_REQUESTS_MAX: usize = 256;
+/// Largest file of the control page.
+pub const STATIC_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Longest time to drain accepted work at shutdown.
 pub const SHUTDOWN_DRAIN_MS: u64 = 5_000;
 

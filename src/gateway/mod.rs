@@ -177,6 +177,11 @@ impl Gateway {
             .unwrap_or_default()
     }
 
+    /// Bytes that wait for a peer; 0 for one that is gone.
+    pub fn queued_len(&self, conn: ConnId) -> usize {
+        self.peers.get(conn).map_or(0, |peer| peer.outbox.queued_len())
+    }
+
     /// What the outboxes share.
     pub fn turn(&mut self) -> &mut Turn {
         &mut self.turn

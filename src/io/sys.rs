@@ -20,6 +20,15 @@ pub fn raise_descriptor_limit() -> u64 {
     now.unwrap_or(u64::MAX)
 }
 
+/// How many more descriptors the process may open, a reserve for files kept back, when
+/// connections use the slots up to `highest_slot`.
+pub fn descriptors_left(highest_slot: usize) -> usize {
+    const RESERVE: u64 = 64;
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let used = highest_slot as u64 + RESERVE;
+    usize::try_from(limit.saturating_sub(used)).unwrap_or(usize::MAX)
+}
+
 /// Whether accept failed because this process or the system is out of descriptors.
 pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     use rustix::io::Errno;

@@ -6,9 +6,8 @@ use crate::io::state_dir::StartFault;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// The listeners of one start.
+/// Where the gateway really listens.
 pub struct Bound {
-    pub listeners: Vec<Listener>,
     /// The address for people.
     pub address: String,
     /// The real port, also where 0 was asked for.
@@ -20,10 +19,14 @@ pub struct Bound {
 /// # Errors
 ///
 /// An address that is taken, not ours, or not to be had in this mode: exit 78.
-pub fn listen(config: &Config, flag: Option<&str>, port: u16) -> Result<Bound, StartFault> {
+pub fn listen(
+    config: &Config,
+    flag: Option<&str>,
+    port: u16,
+) -> Result<(Vec<Listener>, Bound), StartFault> {
     let mode = match flag {
         None => config.gateway.bind,
-        Some(word) => BindMode::parse(word).ok_or_else(|| {
+        Some(word) => serde_json::from_value(word.into()).map_err(|_| {
             StartFault::refused(format!(
                 "--bind {word}: it is loopback, lan, tailnet, auto or custom"
             ))
@@ -51,11 +54,11 @@ pub fn listen(config: &Config, flag: Option<&str>, port: u16) -> Result<Bound, S
         Ok(PeerAddr::Tcp(addr)) => addr.port(),
         _ => port,
     };
-    Ok(Bound {
-        listeners: vec![listener],
+    let bound = Bound {
         address: ip.to_string(),
         port,
-    })
+    };
+    Ok((vec![listener], bound))
 }
 
 fn cannot_bind(ip: IpAddr, port: u16, fault: &io::Error) -> String {

@@ -8,13 +8,14 @@ mod app;
 mod bind;
 mod files;
 mod identity;
+mod source;
 
 use crate::agent::Providers;
+use crate::agent::builtin::{Builtin, PACING_MS};
 use crate::config::paths::Paths;
-use crate::config::{Secret, document::Document};
-use crate::gateway::{Gateway, LoadedConfig};
+use crate::config::Secret;
+use crate::gateway::Gateway;
 use crate::io::app::Settings;
-use crate::io::config_file;
 use crate::io::lock::{LockHolder, StateLock};
 use crate::io::log::Log;
 use crate::io::reactor::Reactor;
@@ -27,6 +28,7 @@ use crate::limits::{
     MESSAGE_BYTES_MAX_BEFORE_HELLO, PING_INTERVAL_MS, STEPS_QUEUED_MAX,
 };
 use crate::wire::message::MessageLimits;
+use source::Source;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,12 +70,12 @@ pub fn run(options: Options) -> Result<(), StartFault> {
     let mut notices = state_dir::prepare(&dir)?;
     let mut lock = StateLock::acquire(&dir, LockHolder::this_process(start.unix_ms))?;
     let loaded = source.with_generated_secret(loaded)?;
-    let log = Log::start(source.log_settings(&config))?;
+    let log = Log::start(())?;
     sys::raise_descriptor_limit();
 
     let port = source.port(&config)?;
-    let bound = bind::listen(&config, source.options.bind.as_deref(), port)?;
-    let mut reactor = Reactor::new(bound.listeners, settings(&config))
+    let (listeners, bound) = bind::listen(&config, source.options.bind.as_deref(), port)?;
+    let mut reactor = Reactor::new(listeners, settings(&config))
         .map_err(|fault| StartFault::io("make the loop of", &dir, fault))?;
     let signals = Signals::watch().and_then(|signals| reactor.watch(signals));
     signals.map_err(|fault| StartFault::io("watch signals for", &dir, fault))?;
@@ -91,7 +93,7 @@ pub fn run(options: Options) -> Result<(), StartFault> {
     let workers = Workers::start(WorkersConfig {
         count_max: config.agents.runs_max(),
         queue_len_max: STEPS_QUEUED_MAX,
-        providers: Arc::new(Providers::builtin()),
+        providers: Arc::new(providers()),
         out: steps_out,
         wake: wake.clone(),
         mono_ms: Arc::new(|| clock::now().mono_ms),
@@ -134,6 +136,13 @@ pub fn run(options: Options) -> Result<(), StartFault> {
     served.map_err(|fault| StartFault::io("serve with", &dir, fault))
 }
 
+/// The embedded provider; configured ones join it through the same registry.
+fn providers() -> Providers {
+    let mut providers = Providers::new();
+    providers.add(Arc::new(Builtin::new(PACING_MS)));
+    providers
+}
+
 /// One line for whoever started us, on stdout, once everything is ready.
 fn announce(address: &str, port: u16, log: &Log) {
     let text = format!("clawdia gateway listening on ws://{address}:{port}");
@@ -145,9 +154,10 @@ fn announce(address: &str, port: u16, log: &Log) {
 fn settings(config: &crate::config::Config) -> Settings {
     let limits = &config.gateway.limits;
     let messages = |bytes_max| MessageLimits {
-        bytes_max,
+        bytes_max: bytes_max as u64,
         binary: false,
-        ..MessageLimits::default()
+        // The envelope's parser checks what arrived whole.
+        checks_whole_text: false,
     };
     Settings {
         before: messages(MESSAGE_BYTES_MAX_BEFORE_HELLO),

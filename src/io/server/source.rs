@@ -127,6 +127,11 @@ impl Source {
         self.load().and_then(|loaded| self.with_generated_secret(loaded))
     }
 
+    /// The log file.
+    pub fn log_path(&self, _: &Config) -> std::path::PathBuf {
+        self.options.paths.log_file()
+    }
+
     /// The port to listen on.
     ///
     /// # Errors
