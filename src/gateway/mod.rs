@@ -179,7 +179,9 @@ impl Gateway {
 
     /// Bytes that wait for a peer; 0 for one that is gone.
     pub fn queued_len(&self, conn: ConnId) -> usize {
-        self.peers.get(conn).map_or(0, |peer| peer.outbox.queued_len())
+        self.peers
+            .get(conn)
+            .map_or(0, |peer| peer.outbox.queued_len())
     }
 
     /// What the outboxes share.

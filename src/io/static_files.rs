@@ -18,11 +18,17 @@ const ASSETS: &str = "/assets/";
 /// `path` begins with a slash and is decoded already. A path below `assets` that is not there
 /// is missing; any other one is the page's own business.
 pub fn read(root: &Path, path: &str) -> FetchResult {
-    let dir = match rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-    {
+    let dir = match rustix::fs::open(
+        root,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    ) {
         Ok(dir) => dir,
         Err(fault) => {
-            return FetchResult::Failed(format!("gateway.controlUi.root {}: {fault}", root.display()));
+            return FetchResult::Failed(format!(
+                "gateway.controlUi.root {}: {fault}",
+                root.display()
+            ));
         }
     };
     let (name, is_asset) = match path.find(ASSETS) {
@@ -58,7 +64,9 @@ fn read_below(dir: &OwnedFd, name: &str) -> Option<Vec<u8>> {
         return None;
     }
     let mut bytes = Vec::with_capacity(about.len() as usize);
-    file.take(STATIC_FILE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    file.take(STATIC_FILE_BYTES_MAX)
+        .read_to_end(&mut bytes)
+        .ok()?;
     Some(bytes)
 }
 
@@ -83,7 +91,11 @@ fn open_below(dir: &OwnedFd, name: &str) -> Option<OwnedFd> {
         if matches!(step, "" | "." | "..") {
             return None;
         }
-        let kind = if steps.peek().is_some() { OFlags::DIRECTORY } else { OFlags::empty() };
+        let kind = if steps.peek().is_some() {
+            OFlags::DIRECTORY
+        } else {
+            OFlags::empty()
+        };
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | kind;
         let from = at.as_ref().unwrap_or(dir);
         at = Some(rustix::fs::openat(from, step, flags, Mode::empty()).ok()?);
@@ -132,7 +144,12 @@ mod tests {
         assert_eq!(text("/assets/app.js"), "app");
         assert_eq!(text("/deep/path/assets/app.js"), "app");
         assert_eq!(text("/assets/none.js"), "missing");
-        for outside in ["/leak.txt", "/up/secret", "/../secret", "/assets/../../secret"] {
+        for outside in [
+            "/leak.txt",
+            "/up/secret",
+            "/../secret",
+            "/assets/../../secret",
+        ] {
             assert!(!text(outside).contains("no"), "{outside}");
         }
     }

@@ -35,7 +35,10 @@ impl App for GatewayApp {
     fn on_accept(&mut self, now: Now, conn: ConnId, from: &PeerAddr) -> Admit {
         // Who may open the socket's path is on this machine.
         let ip = from.ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        match self.gateway.accept(now, conn, ip, sys::descriptors_left(conn.slot())) {
+        match self
+            .gateway
+            .accept(now, conn, ip, sys::descriptors_left(conn.slot()))
+        {
             Admission::Admit => Admit::Yes,
             Admission::Refuse => Admit::Refuse,
             Admission::Evict(other) => Admit::Evict(other),
@@ -160,7 +163,8 @@ impl GatewayApp {
                 if let Err(refused) = self.workers.submit(*step) {
                     let message = refused.message().to_owned();
                     let now = crate::io::clock::now();
-                    self.gateway.handle(now, Input::StepRefused { tag, message });
+                    self.gateway
+                        .handle(now, Input::StepRefused { tag, message });
                 }
             }
             Effect::Log(line) => self.log.write(line),

@@ -12,8 +12,8 @@ mod source;
 
 use crate::agent::Providers;
 use crate::agent::builtin::{Builtin, PACING_MS};
-use crate::config::paths::Paths;
 use crate::config::Secret;
+use crate::config::paths::Paths;
 use crate::gateway::Gateway;
 use crate::io::app::Settings;
 use crate::io::lock::{LockHolder, StateLock};

@@ -32,7 +32,8 @@ impl Source {
     ///
     /// When it cannot be read; an absent file is a document too.
     pub fn read(&self) -> Result<Document, StartFault> {
-        config_file::read(&self.options.paths).map_err(|fault| StartFault::refused(fault.to_string()))
+        config_file::read(&self.options.paths)
+            .map_err(|fault| StartFault::refused(fault.to_string()))
     }
 
     /// Reads the file and resolves it.
@@ -124,7 +125,8 @@ impl Source {
     ///
     /// As at a start; the former configuration then stays in force.
     pub fn reload(&self) -> Result<LoadedConfig, StartFault> {
-        self.load().and_then(|loaded| self.with_generated_secret(loaded))
+        self.load()
+            .and_then(|loaded| self.with_generated_secret(loaded))
     }
 
     /// The log file.
@@ -154,8 +156,9 @@ fn secret_of(config: &Config) -> Result<GatewaySecret, (&'static str, SecretErro
             None => Ok(GatewaySecret::None),
         },
         AuthMode::Token => match &auth.token {
-            Some(token) => GatewaySecret::token(token.expose())
-                .map_err(|fault| ("gateway.auth.token", fault)),
+            Some(token) => {
+                GatewaySecret::token(token.expose()).map_err(|fault| ("gateway.auth.token", fault))
+            }
             None => Ok(GatewaySecret::None),
         },
     }
