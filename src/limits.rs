@@ -178,7 +178,7 @@ pub const CHAT_DELTA_MS: u64 = 150;
 /// A log file that would grow past it is rotated first.
 pub const LOG_FILE_BYTES_MAX: u64 = 10 * 1024 * 1024;
 /// Rotated log files kept besides the current one.
-pub const LOG_FILES_KEPT: u32 = 4;
+pub const LOG_FILES_KEPT: u32 = 3;
 /// Lines that wait for the log's thread; more are counted and dropped.
 pub const LOG_QUEUE_LINES_MAX: usize = 4_096;
 /// Longest value of a log field, most of which come from peers.
@@ -187,13 +187,16 @@ pub const LOG_FIELD_BYTES_MAX: usize = 256;
 pub const LOG_MESSAGE_BYTES_MAX: usize = 4_096;
 /// Most fields of a log line.
 pub const LOG_FIELDS_MAX: usize = 32;
-/// Identical lines in this time are one line with a count.
+/// In this time identical lines are one line with a count.
 pub const LOG_REPEAT_WINDOW_MS: u64 = 10_000;
-/// Different lines whose repeats are counted at a time.
+/// Lines of one message with different fields that are written in that time; more are counted.
+pub const LOG_BURST_LINES_MAX: usize = 100;
+/// Different messages whose repeats are counted at a time.
 pub const LOG_REPEAT_ENTRIES_MAX: usize = 256;
-/// Lines and bytes of one page of `logs.tail`: default and most.
+/// Lines of one page of `logs.tail`: default and most.
 pub const LOG_TAIL_LINES: (usize, usize) = (500, 5_000);
-pub const LOG_TAIL_BYTES: (u64, u64) = (250_000, 1_000_000);
+/// As above, in bytes of the file.
+pub const LOG_TAIL_BYTES: (usize, usize) = (250_000, 1_000_000);
 
 // ---- The configuration file -------------------------------------------------------------
 

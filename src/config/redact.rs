@@ -15,30 +15,7 @@ use std::ops::Range;
 pub const SENTINEL: &str = "__CLAWDIA_REDACTED__";
 
 /// Whether a key of that name holds a secret, wherever it stands.
-pub fn is_secret_key(key: &str) -> bool {
-    let folded: String = key
-        .chars()
-        .filter(|c| *c != '_' && *c != '-')
-        .map(|c| c.to_ascii_lowercase())
-        .collect();
-    [
-        "token",
-        "password",
-        "passphrase",
-        "secret",
-        "apikey",
-        "privatekey",
-        "accesskey",
-        "secretkey",
-        "credential",
-        "credentials",
-        "serviceaccount",
-        "authorization",
-        "cookie",
-    ]
-    .iter()
-    .any(|ending| folded.ends_with(ending))
-}
+pub use crate::log::mask::is_secret_name as is_secret_key;
 
 /// The text with every secret hidden, all else byte by byte as it was.
 pub fn redact_text(text: &str, tree: &Tree) -> String {

@@ -1,4 +1,12 @@
 //! Log lines as values. Who decides emits them; `io::log` writes them.
+//!
+//! What this folder holds is pure: how a line is escaped, masked, counted and shown to clients.
+
+pub mod client;
+pub mod file;
+pub mod iso;
+pub mod mask;
+pub mod repeat;
 
 use serde::Deserialize;
 use serde_json::Value;
