@@ -93,7 +93,7 @@ impl OriginError {
     /// What the peer is told.
     pub const fn text(self) -> &'static str {
         match self {
-            Self::Host => "host not allowed (add it to gateway.controlUi.allowedOrigins)",
+            Self::Host => "host not allowed (add its origin to gateway.controlUi.allowedOrigins)",
             Self::Origin => "origin not allowed (add it to gateway.controlUi.allowedOrigins)",
             Self::CrossSite => "cross-site request refused",
         }
@@ -108,7 +108,7 @@ pub struct Allowed {
 }
 
 impl Allowed {
-    /// Reads host names (the machine's own tailnet name among them) and exact origins.
+    /// Reads host names, such as the machine's own tailnet name, and exact origins.
     /// The entry that cannot be read is the error; there is no wildcard.
     pub fn new<'a>(
         hosts: impl IntoIterator<Item = &'a str>,
@@ -135,7 +135,7 @@ impl Allowed {
         };
         let authority = Authority::parse(text).ok_or(OriginError::Host)?;
         let good = matches!(authority.host, Host::Ip(_)) || authority.host.is_loopback();
-        if good || self.hosts.contains(&authority.host) {
+        if good || self.names(&authority.host) {
             Ok(authority)
         } else {
             Err(OriginError::Host)
@@ -172,6 +172,13 @@ impl Allowed {
             OneHeader::Bad => return Err(OriginError::Origin),
         }
         self.origin(headers, own)
+    }
+
+    /// Whether the configuration names `host`: itself, or as the host of a page it allows.
+    fn names(&self, host: &Host) -> bool {
+        let is_page = |origin: &&Origin| matches!(origin.scheme.as_str(), "http" | "https");
+        let mut pages = self.origins.iter().filter(is_page);
+        self.hosts.contains(host) || pages.any(|page| page.host == *host)
     }
 
     fn place(&self, text: &str, own: &Origin) -> Result<Provenance, OriginError> {
@@ -213,8 +220,8 @@ mod tests {
 
     #[test]
     fn literals_localhost_and_configured_names_are_hosts() {
-        let texts =
-            "127.0.0.1:18789 10.0.0.9 [fd00::1]:18789 localhost:1 LOCALHOST GW.tailnet.example";
+        let texts = "127.0.0.1:18789 10.0.0.9 [fd00::1]:18789 localhost:1 LOCALHOST GW.tailnet.example \
+            ui.example:18789";
         for text in texts.split_whitespace() {
             assert!(allowed().host(pairs(&[("Host", text)])).is_ok(), "{text}");
         }
@@ -223,7 +230,7 @@ mod tests {
     #[test]
     fn a_rebound_name_is_no_host() {
         let texts = "evil.com evil.com:18789 127.evil.com localhost.evil.com tailnet.example 2130706433 \
-            x.gw.tailnet.example localhost. user@127.0.0.1";
+            x.gw.tailnet.example localhost. user@127.0.0.1 local evil.ui.example";
         for text in texts.split_whitespace() {
             let refused = allowed().host(pairs(&[("Host", text)]));
             assert_eq!(refused, Err(OriginError::Host), "{text}");

@@ -56,6 +56,10 @@ fn loopback_has_no_share_to_use_up() {
         fill(&mut waiting, &[(slot, address, 0)]);
     }
     assert!(waiting.per_ip.is_empty());
+    let mut local_only = self::waiting(0, 100);
+    fill(&mut local_only, &[(0, "127.0.0.1", 0)]);
+    let far = local_only.admit(id(1), ip("1.2.3.4"), 0, PLENTY);
+    assert_eq!(far, Admission::Refuse);
 }
 
 #[test]
