@@ -5,7 +5,7 @@
 
 use super::auth::limiter::{Guesser, Locked, SecretKind};
 use super::auth::pairing::{Ask, Decision, PAIRING_REQUIRED, Proven, Standing, decide};
-use super::auth::proof::{self, Claim, Expected, Signed};
+use super::auth::proof::{self, Claim, Expected, Proof, ProofError, Signed};
 use super::auth::scope::ScopeSet;
 use super::auth::secret::{SecretFault, equal};
 use super::commit::Key;
@@ -234,11 +234,14 @@ impl Gateway {
         {
             return Err(Halt::Busy);
         }
-        let device_id = match connect.device {
+        let proof = match connect.device {
             Some(device) => Some(self.verify_proof(&connect, device, &challenged)?),
             None => None,
         };
-        let proven = self.check_secret(&connect, device_id.as_deref(), &challenged)?;
+        let proven_id = proof.as_ref().map(Proof::device_id);
+        let proven = self.check_secret(&connect, proven_id, &challenged)?;
+        let spend = |proof: Proof| proof.spend(&mut self.replays, now.unix_ms);
+        let device_id = proof.map(spend).transpose().map_err(refused_proof)?;
         let standing = device_id
             .as_deref()
             .map(|device| self.standing(device, connect.role));
@@ -314,11 +317,11 @@ impl Gateway {
     }
 
     fn verify_proof(
-        &mut self,
+        &self,
         connect: &Connect<'_, '_>,
         device: Params<'_, '_>,
         challenged: &Challenged,
-    ) -> Result<String, Halt> {
+    ) -> Result<Proof, Halt> {
         let claim = Claim {
             id: device.required_text("id"),
             public_key: device.required_text("publicKey"),
@@ -340,9 +343,7 @@ impl Gateway {
             local: challenged.client.local,
             unix_ms: self.now.unix_ms,
         };
-        proof::verify(&claim, &signed, &expected)
-            .and_then(|proof| proof.spend(&mut self.replays, self.now.unix_ms))
-            .map_err(|fault| Refusal::invalid(fault.text()).into())
+        proof::verify(&claim, &signed, &expected).map_err(refused_proof)
     }
 
     /// The device's own token, or the gateway's secret. Guesses at the latter are counted;
@@ -723,6 +724,10 @@ impl Gateway {
 fn agree(min: u64, max: u64) -> Option<u32> {
     let highest = max.min(u64::from(PROTOCOL_MAX));
     (highest >= min.max(u64::from(PROTOCOL_MIN))).then_some(highest as u32)
+}
+
+fn refused_proof(fault: ProofError) -> Halt {
+    Refusal::invalid(fault.text()).into()
 }
 
 fn nothing_shown(connect: &Connect<'_, '_>) -> bool {

@@ -1,5 +1,6 @@
 //! Requests for pairing: made by `connect`, shown to operators, forgotten in time.
 
+use super::auth::approval::Sought;
 use super::broadcast::Weight;
 use super::commit::Key;
 use super::connect::Halt;
@@ -41,7 +42,7 @@ impl Gateway {
     ) -> Result<(), Halt> {
         let old = self.pending_of(&sought.device_id);
         if let Some(old) = old
-            && covers(old, &sought)
+            && Sought::from(&sought).is_covered_by(&Sought::from(&**old))
         {
             return Err(pairing_required(&old.request_id).into());
         }
@@ -99,16 +100,6 @@ impl Gateway {
         // A failure is no loss: expired requests count for nothing and are tried again.
         self.commit(vec![Key::Pairings], records, |_, _, _| {});
     }
-}
-
-/// Whether an approval of `old` would also be one of `new`.
-fn covers(old: &PendingPairing, new: &PendingPairing) -> bool {
-    old.public_key == new.public_key
-        && old.roles == new.roles
-        && old.scopes == new.scopes
-        && old.commands == new.commands
-        && old.caps == new.caps
-        && old.client.platform == new.client.platform
 }
 
 fn pairing_required(request_id: &str) -> Refusal {

@@ -1,5 +1,6 @@
 //! Who may approve, rotate and revoke what, and when a pending request becomes another.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::scope::{Denied, Scope, ScopeSet};
@@ -114,6 +115,8 @@ pub struct Sought<'a> {
     pub scopes: ScopeSet,
     /// The platform, which decides what a node may be asked to do.
     pub platform: &'a str,
+    /// What a node declares that it has, in any order.
+    pub caps: &'a [Text],
     /// The commands that a node declares, in any order.
     pub commands: &'a [Text],
 }
@@ -125,6 +128,7 @@ impl<'a> From<&'a PendingPairing> for Sought<'a> {
             roles: &pending.roles,
             scopes: ScopeSet::of_texts(&pending.scopes),
             platform: pending.client.platform.as_deref().unwrap_or_default(),
+            caps: &pending.caps,
             commands: &pending.commands,
         }
     }
@@ -138,13 +142,14 @@ impl Sought<'_> {
             && self.roles == pending.roles
             && self.scopes == pending.scopes
             && self.platform == pending.platform
-            && is_subset(self.commands, pending.commands)
-            && is_subset(pending.commands, self.commands)
+            && is_same_set(self.caps, pending.caps)
+            && is_same_set(self.commands, pending.commands)
     }
 }
 
-fn is_subset(some: &[Text], all: &[Text]) -> bool {
-    some.iter().all(|command| all.contains(command))
+fn is_same_set(one: &[Text], other: &[Text]) -> bool {
+    let sorted = |texts: &[Text]| texts.iter().cloned().collect::<BTreeSet<_>>();
+    sorted(one) == sorted(other)
 }
 
 #[cfg(test)]
@@ -292,6 +297,8 @@ mod tests {
     #[test]
     fn another_content_is_another_request() {
         let commands = named(&["camera.snap", "canvas.show"]);
+        let caps = named(&["camera", "canvas"]);
+        let swapped_caps = named(&["canvas", "camera"]);
         let swapped = named(&["canvas.show", "camera.snap"]);
         let (more, fewer) = (
             named(&["camera.snap", "canvas.show", "x"]),
@@ -302,12 +309,20 @@ mod tests {
             roles: &[Role::Node],
             scopes: PAIRING,
             platform: "ios",
+            caps: &caps,
             commands: &commands,
         };
         assert!(seen.is_covered_by(&seen));
         assert!(
             Sought {
                 commands: &swapped,
+                ..seen
+            }
+            .is_covered_by(&seen)
+        );
+        assert!(
+            Sought {
+                caps: &swapped_caps,
                 ..seen
             }
             .is_covered_by(&seen)
@@ -335,6 +350,14 @@ mod tests {
             },
             Sought {
                 commands: &more,
+                ..seen
+            },
+            Sought {
+                caps: &caps[..1],
+                ..seen
+            },
+            Sought {
+                caps: &more,
                 ..seen
             },
             Sought {
