@@ -219,6 +219,14 @@ pub const CLIENT_EVENTS_QUEUED_MAX: usize = 4_096;
 pub const CLIENT_TIMEOUT_MS: u64 = 10_000;
 /// How long a command waits for an agent's run.
 pub const CLIENT_RUN_TIMEOUT_MS: u64 = 600_000;
+/// How much longer than the run itself a command waits for its end.
+pub const CLIENT_RUN_GRACE_MS: u64 = 10_000;
+/// How often `logs --follow` asks for more.
+pub const LOG_FOLLOW_INTERVAL_MS: u64 = 1_000;
+/// How often `gateway run --force` looks whether the former gateway has ended.
+pub const TAKE_OVER_POLL_MS: u64 = 20;
+/// How much of a secret's file is read.
+pub const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// The longest that `--timeout` may ask for.
 pub const CLIENT_TIMEOUT_MS_MAX: u64 = 24 * 3_600_000;
 /// Window of the jittered back-off between connections: first and longest.

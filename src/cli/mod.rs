@@ -1,1 +1,86 @@
 //! The command line: what was typed, and printing.
+//!
+//! [`low`] takes the words apart, [`commands`] is the table that argh parses and the help and
+//! the completion scripts are made of, [`setup`] finds the gateway and the secret that it may
+//! get, [`run`] has a file for each command, [`exit`] turns how it ended into an exit code.
+
+pub mod commands;
+pub mod completion;
+pub mod exit;
+pub mod low;
+pub mod out;
+pub mod refusal;
+pub mod run;
+pub mod setup;
+pub mod table;
+pub mod text;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use argh::FromArgs;
+
+use commands::Cli;
+use exit::Failure;
+use low::GLOBAL_OPTIONS;
+use out::Out;
+use setup::Setup;
+
+/// Does what `words` (without the program's name) say.
+pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut typed = Vec::new();
+    for word in words {
+        match word.into_string() {
+            Ok(word) => typed.push(word),
+            Err(_) => {
+                return Failure::usage("the command line is not UTF-8").report(false, false);
+            }
+        }
+    }
+    let (globals, high) = match low::split(&typed) {
+        Ok(split) => split,
+        Err(message) => return Failure::usage(message).report(false, false),
+    };
+    let (json, no_color) = (globals.json, globals.no_color);
+    let high: Vec<&str> = high.iter().map(String::as_str).collect();
+    let parsed = match Cli::from_args(&["clawdia"], &high) {
+        Ok(parsed) => parsed,
+        Err(early) if early.status.is_ok() => return print_help(&early.output),
+        Err(early) => return Failure::usage(usage_text(&early.output)).report(json, no_color),
+    };
+    let mut out = Out::stdout(json, no_color);
+    let outcome = Setup::new(globals)
+        .and_then(|setup| run::command(parsed.command, &setup, &mut out))
+        .and_then(|()| Ok(out.flush()?));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // What was printed before the failure belongs above it.
+            let flushed = out.flush();
+            drop(flushed);
+            failure.report(json, no_color)
+        }
+    }
+}
+
+/// argh's complaint as one paragraph.
+fn usage_text(output: &str) -> String {
+    let lines: Vec<&str> = output.lines().map(str::trim_end).collect();
+    lines.join("\n  ").trim().to_owned()
+}
+
+fn print_help(output: &str) -> ExitCode {
+    let mut text = output.trim_end().to_owned();
+    text.push_str("\n\nGlobal options, anywhere on the line:\n");
+    for option in &GLOBAL_OPTIONS {
+        let name = match option.value {
+            "" => option.long.to_owned(),
+            value => format!("{} <{value}>", option.long),
+        };
+        text.push_str(&format!("  {name:<22} {}\n", option.description));
+    }
+    // A reader that went away has seen enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}

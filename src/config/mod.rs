@@ -18,7 +18,7 @@ pub mod redact;
 pub mod schema;
 pub mod secret;
 pub mod select;
-mod suggest;
+pub mod suggest;
 pub mod syntax;
 pub mod table;
 #[cfg(test)]

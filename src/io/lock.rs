@@ -52,6 +52,12 @@ impl LockHolder {
             since_ms,
         }
     }
+
+    /// Whether the process that it names still runs and no other has its number now.
+    pub fn is_running(&self) -> bool {
+        let now = start_time(self.pid);
+        now.is_some() && now == self.start_time
+    }
 }
 
 /// The lock, held until this is dropped.
@@ -253,5 +259,11 @@ mod tests {
         let here = LockHolder::this_process(0);
         assert_eq!(here.start_time, LockHolder::this_process(0).start_time);
         assert_eq!(here.start_time.is_some(), cfg!(target_os = "linux"));
+        assert_eq!(here.is_running(), cfg!(target_os = "linux"));
+        let other = LockHolder {
+            start_time: Some(0),
+            ..here
+        };
+        assert!(!other.is_running());
     }
 }

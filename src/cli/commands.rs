@@ -1,0 +1,707 @@
+//! Every command and its options: parsing, help and shell completion come from this table.
+
+use argh::{ArgsInfo, FromArgs};
+
+/// Clawdia: a gateway for your personal AI agent.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} gateway run\n{command_name} agent --message \"who is connected?\"",
+    error_code(1, "it failed"),
+    error_code(2, "the command line is wrong"),
+    error_code(78, "the configuration or a state file is at fault")
+)]
+pub struct Cli {
+    #[argh(subcommand)]
+    pub command: Command,
+}
+
+/// What can be asked for.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+pub enum Command {
+    Gateway(Gateway),
+    Agent(Agent),
+    Health(Health),
+    Status(Status),
+    Logs(Logs),
+    Sessions(Sessions),
+    Devices(Devices),
+    Channels(Channels),
+    Models(Models),
+    System(System),
+    Voicewake(Voicewake),
+    Config(Config),
+    Token(Token),
+    Dashboard(Dashboard),
+    Backup(Backup),
+    Restore(Restore),
+    Completion(Completion),
+    Version(Version),
+}
+
+/// run the gateway, or ask a running one
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "gateway",
+    help_triggers("--help", "-h", "help"),
+    note = "`{command_name}` alone means `{command_name} run`.",
+    example = "{command_name} run --port 18789\n{command_name} call sessions.list --params '{{\"limit\":5}}'"
+)]
+pub struct Gateway {
+    #[argh(subcommand)]
+    pub command: GatewayCommand,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+pub enum GatewayCommand {
+    Run(GatewayRunArgs),
+    Status(GatewayStatus),
+    Health(Health),
+    Probe(GatewayProbe),
+    Call(GatewayCall),
+    Send(GatewaySend),
+    Agent(Agent),
+}
+
+/// run the gateway in the foreground until it is told to stop
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "run",
+    help_triggers("--help", "-h", "help"),
+    note = "--token, --token-file and --password set the secret that clients must know. \
+            Without any, one is made and kept in the state directory.",
+    example = "{command_name}\n{command_name} --bind lan --token-file ~/.secrets/gateway"
+)]
+pub struct GatewayRunArgs {
+    /// port to listen on; 0 takes a free one
+    #[argh(option, arg_name = "number")]
+    pub port: Option<u16>,
+    /// where to listen: loopback, lan, tailnet, auto or custom
+    #[argh(option, arg_name = "mode")]
+    pub bind: Option<String>,
+    /// what clients must know: token or password
+    #[argh(option, arg_name = "mode")]
+    pub auth: Option<String>,
+    /// taken as it is in the ecosystem: an unconfigured gateway starts anyway
+    #[argh(switch)]
+    pub allow_unconfigured: bool,
+    /// first stop the gateway that runs on this state directory
+    #[argh(switch)]
+    pub force: bool,
+    /// log to the terminal as well
+    #[argh(switch)]
+    pub verbose: bool,
+}
+
+/// say whether the gateway runs, where, and since when
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "status",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}"
+)]
+pub struct GatewayStatus {}
+
+/// try every gateway this machine knows: the local and the remote one
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "probe",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}\n{command_name} --url wss://gateway.example.org"
+)]
+pub struct GatewayProbe {}
+
+/// call one method and print its answer
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "call",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} health\n{command_name} chat.history --params '{{\"sessionKey\":\"main\"}}'"
+)]
+pub struct GatewayCall {
+    /// the method, for example sessions.list
+    #[argh(positional)]
+    pub method: String,
+    /// the parameters, as JSON (an object; {{}} if left away)
+    #[argh(option, arg_name = "json")]
+    pub params: Option<String>,
+    /// wait for the second answer of a method that answers twice (agent)
+    #[argh(switch)]
+    pub expect_final: bool,
+}
+
+/// send a message to somebody through a channel
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "send",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} --channel telegram --to 123456 --message \"done\""
+)]
+pub struct GatewaySend {
+    /// whom, in the channel's own form
+    #[argh(option, arg_name = "recipient")]
+    pub to: String,
+    /// the text; - reads it from standard input
+    #[argh(option, arg_name = "text", short = 'm')]
+    pub message: String,
+    /// the channel, for example telegram
+    #[argh(option, arg_name = "name")]
+    pub channel: Option<String>,
+    /// the channel's account
+    #[argh(option, arg_name = "id")]
+    pub account: Option<String>,
+    /// repeating a message with the same key sends it only once
+    #[argh(option, arg_name = "key")]
+    pub idempotency_key: Option<String>,
+}
+
+/// give the agent a message and print its answer as it comes
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "agent",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} --message \"who is connected?\"\n\
+               git diff | {command_name} --session review --message -"
+)]
+pub struct Agent {
+    /// the message; - reads it from standard input
+    #[argh(option, arg_name = "text", short = 'm')]
+    pub message: String,
+    /// the session's whole key, for example agent:main:main
+    #[argh(option, arg_name = "key")]
+    pub session_key: Option<String>,
+    /// the session's name within the default agent
+    #[argh(option, arg_name = "name")]
+    pub session: Option<String>,
+    /// how hard to think: off, minimal, low, medium or high
+    #[argh(option, arg_name = "level")]
+    pub thinking: Option<String>,
+    /// how long to wait here; the run itself goes on (default: 10 s more than --timeout)
+    #[argh(option, arg_name = "duration")]
+    pub local_timeout: Option<String>,
+    /// repeating a message with the same key runs it only once
+    #[argh(option, arg_name = "key")]
+    pub idempotency_key: Option<String>,
+}
+
+/// ask the gateway how it is
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "health",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}\n{command_name} --json --url ws://127.0.0.1:18789"
+)]
+pub struct Health {}
+
+/// show the gateway, who is connected, and the latest sessions
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "status",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}\n{command_name} --deep"
+)]
+pub struct Status {
+    /// probe the channels and look at devices too
+    #[argh(switch)]
+    pub deep: bool,
+}
+
+/// show the gateway's log
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "logs",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} --level warn\n{command_name} --follow"
+)]
+pub struct Logs {
+    /// go on printing as lines come, also over a restart of the gateway
+    #[argh(switch, short = 'f')]
+    pub follow: bool,
+    /// how many lines to begin with (default: 200)
+    #[argh(option, arg_name = "number", short = 'n')]
+    pub limit: Option<u32>,
+    /// leave out what matters less: error, warn, info, debug or trace
+    #[argh(option, arg_name = "level")]
+    pub level: Option<String>,
+}
+
+/// list, read and change chat sessions
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "sessions",
+    help_triggers("--help", "-h", "help"),
+    note = "`{command_name}` alone means `{command_name} list`.",
+    example = "{command_name}\n{command_name} preview main"
+)]
+pub struct Sessions {
+    #[argh(subcommand)]
+    pub command: SessionsCommand,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+pub enum SessionsCommand {
+    List(SessionsList),
+    Preview(SessionsPreview),
+    Patch(SessionsPatch),
+    Reset(SessionsReset),
+    Compact(SessionsCompact),
+    Delete(SessionsDelete),
+}
+
+/// list sessions, the latest first
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "list", help_triggers("--help", "-h", "help"))]
+pub struct SessionsList {
+    /// at most so many
+    #[argh(option, arg_name = "number", short = 'n')]
+    pub limit: Option<u32>,
+    /// only those used in the last so many minutes
+    #[argh(option, arg_name = "minutes")]
+    pub active: Option<u32>,
+    /// only those whose key or label contains this
+    #[argh(option, arg_name = "text")]
+    pub search: Option<String>,
+}
+
+/// show the last messages of a session
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "preview", help_triggers("--help", "-h", "help"))]
+pub struct SessionsPreview {
+    /// the session's key
+    #[argh(positional)]
+    pub key: String,
+    /// at most so many messages
+    #[argh(option, arg_name = "number", short = 'n')]
+    pub limit: Option<u32>,
+}
+
+/// change what a session has set; an empty value unsets it
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "patch",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} main --label \"my desk\" --thinking low"
+)]
+pub struct SessionsPatch {
+    /// the session's key
+    #[argh(positional)]
+    pub key: String,
+    /// a name for people, at most 64 characters
+    #[argh(option, arg_name = "text")]
+    pub label: Option<String>,
+    /// how hard to think: off, minimal, low, medium or high
+    #[argh(option, arg_name = "level")]
+    pub thinking: Option<String>,
+    /// whether tools are shown: on or off
+    #[argh(option, arg_name = "on|off")]
+    pub verbose_level: Option<String>,
+    /// the model, for example anthropic/claude-sonnet-4-5
+    #[argh(option, arg_name = "provider/model")]
+    pub model: Option<String>,
+}
+
+/// begin a session anew under its key
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "reset", help_triggers("--help", "-h", "help"))]
+pub struct SessionsReset {
+    /// the session's key
+    #[argh(positional)]
+    pub key: String,
+}
+
+/// keep only the last part of a session
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "compact", help_triggers("--help", "-h", "help"))]
+pub struct SessionsCompact {
+    /// the session's key
+    #[argh(positional)]
+    pub key: String,
+    /// at most so many lines
+    #[argh(option, arg_name = "number")]
+    pub max_lines: Option<u32>,
+}
+
+/// delete a session
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "delete", help_triggers("--help", "-h", "help"))]
+pub struct SessionsDelete {
+    /// the session's key
+    #[argh(positional)]
+    pub key: String,
+}
+
+/// see who may connect, and let devices in or shut them out
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "devices",
+    help_triggers("--help", "-h", "help"),
+    note = "`{command_name}` alone means `{command_name} list`. Ids may be shortened.",
+    example = "{command_name}\n{command_name} approve 2d508ad7\n{command_name} revoke a3abfd30 --role node"
+)]
+pub struct Devices {
+    #[argh(subcommand)]
+    pub command: DevicesCommand,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+pub enum DevicesCommand {
+    List(DevicesList),
+    Approve(DevicesApprove),
+    Reject(DevicesReject),
+    Rotate(DevicesRotate),
+    Revoke(DevicesRevoke),
+}
+
+/// list devices that wait and devices that are paired
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "list", help_triggers("--help", "-h", "help"))]
+pub struct DevicesList {}
+
+/// let a waiting device in
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "approve", help_triggers("--help", "-h", "help"))]
+pub struct DevicesApprove {
+    /// the request, as `devices list` shows it
+    #[argh(positional)]
+    pub request: Option<String>,
+    /// the request that came last
+    #[argh(switch)]
+    pub latest: bool,
+}
+
+/// turn a waiting device away
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "reject", help_triggers("--help", "-h", "help"))]
+pub struct DevicesReject {
+    /// the request, as `devices list` shows it
+    #[argh(positional)]
+    pub request: String,
+}
+
+/// replace a device's token, also to give it fewer scopes
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "rotate", help_triggers("--help", "-h", "help"))]
+pub struct DevicesRotate {
+    /// the device, as `devices list` shows it
+    #[argh(positional)]
+    pub device: String,
+    /// the role of the token: operator or node (default: the device's only one)
+    #[argh(option, arg_name = "role")]
+    pub role: Option<String>,
+    /// a scope that the new token has; may be repeated (default: those of the old one)
+    #[argh(option, arg_name = "scope")]
+    pub scope: Vec<String>,
+}
+
+/// take a device's token away and close its connections
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "revoke", help_triggers("--help", "-h", "help"))]
+pub struct DevicesRevoke {
+    /// the device, as `devices list` shows it
+    #[argh(positional)]
+    pub device: String,
+    /// the role of the token: operator or node (default: the device's only one)
+    #[argh(option, arg_name = "role")]
+    pub role: Option<String>,
+}
+
+/// see the messaging channels
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "channels",
+    help_triggers("--help", "-h", "help"),
+    note = "`{command_name}` alone means `{command_name} status`.",
+    example = "{command_name} status --probe"
+)]
+pub struct Channels {
+    #[argh(subcommand)]
+    pub command: ChannelsCommand,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+pub enum ChannelsCommand {
+    Status(ChannelsStatus),
+}
+
+/// show each channel's accounts
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "status", help_triggers("--help", "-h", "help"))]
+pub struct ChannelsStatus {
+    /// ask the services themselves
+    #[argh(switch)]
+    pub probe: bool,
+}
+
+/// see the models that can be used
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "models",
+    help_triggers("--help", "-h", "help"),
+    note = "`{command_name}` alone means `{command_name} list`.",
+    example = "{command_name} list"
+)]
+pub struct Models {
+    #[argh(subcommand)]
+    pub command: ModelsCommand,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+pub enum ModelsCommand {
+    List(ModelsList),
+}
+
+/// list the models
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "list", help_triggers("--help", "-h", "help"))]
+pub struct ModelsList {}
+
+/// events, presence and heartbeats
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "system",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} presence\n{command_name} event --text \"the build is done\" --mode now"
+)]
+pub struct System {
+    #[argh(subcommand)]
+    pub command: SystemCommand,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+pub enum SystemCommand {
+    Event(SystemEvent),
+    Presence(SystemPresence),
+    Heartbeat(SystemHeartbeat),
+}
+
+/// tell the agent that something happened
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "event", help_triggers("--help", "-h", "help"))]
+pub struct SystemEvent {
+    /// what happened
+    #[argh(option, arg_name = "text")]
+    pub text: String,
+    /// when the agent looks at it: now or next-heartbeat (default)
+    #[argh(option, arg_name = "mode")]
+    pub mode: Option<String>,
+}
+
+/// show who is connected
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "presence", help_triggers("--help", "-h", "help"))]
+pub struct SystemPresence {}
+
+/// show the last heartbeat, or switch heartbeats on and off
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "heartbeat", help_triggers("--help", "-h", "help"))]
+pub struct SystemHeartbeat {
+    /// last (default), enable or disable
+    #[argh(positional)]
+    pub action: Option<String>,
+}
+
+/// the words that wake a listening device
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "voicewake",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} get\n{command_name} set clawdia computer"
+)]
+pub struct Voicewake {
+    #[argh(subcommand)]
+    pub command: VoicewakeCommand,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+pub enum VoicewakeCommand {
+    Get(VoicewakeGet),
+    Set(VoicewakeSet),
+}
+
+/// show them
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "get", help_triggers("--help", "-h", "help"))]
+pub struct VoicewakeGet {}
+
+/// replace them
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "set", help_triggers("--help", "-h"))]
+pub struct VoicewakeSet {
+    /// one word or phrase each
+    #[argh(positional)]
+    pub words: Vec<String>,
+}
+
+/// read and change the configuration file
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "config",
+    help_triggers("--help", "-h", "help"),
+    note = "These commands work on the file itself, whether or not the gateway runs. \
+            Comments in it are kept.",
+    example = "{command_name} get gateway.port\n{command_name} set gateway.bind lan\n{command_name} validate"
+)]
+pub struct Config {
+    #[argh(subcommand)]
+    pub command: ConfigCommand,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+pub enum ConfigCommand {
+    Get(ConfigGet),
+    Set(ConfigSet),
+    Unset(ConfigUnset),
+    Path(ConfigPath),
+    Validate(ConfigValidate),
+}
+
+/// print a value, or everything; secrets are hidden
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "get", help_triggers("--help", "-h", "help"))]
+pub struct ConfigGet {
+    /// where, for example gateway.port
+    #[argh(positional)]
+    pub path: Option<String>,
+}
+
+/// set a value; what is no JSON5 is taken as text
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "set",
+    help_triggers("--help", "-h"),
+    example = "{command_name} gateway.auth.token '${{MY_TOKEN}}'\n\
+               {command_name} agents.defaults.model.primary anthropic/claude-sonnet-4-5"
+)]
+pub struct ConfigSet {
+    /// where, for example gateway.port
+    #[argh(positional)]
+    pub path: String,
+    /// the value, as JSON5 or text
+    #[argh(positional)]
+    pub value: String,
+}
+
+/// remove a value
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "unset", help_triggers("--help", "-h", "help"))]
+pub struct ConfigUnset {
+    /// where, for example gateway.port
+    #[argh(positional)]
+    pub path: String,
+}
+
+/// print where the file is
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "path", help_triggers("--help", "-h", "help"))]
+pub struct ConfigPath {}
+
+/// report every fault of the file
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "validate", help_triggers("--help", "-h", "help"))]
+pub struct ConfigValidate {}
+
+/// print the secret that clients of the local gateway need
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "token",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}\n{command_name} --path"
+)]
+pub struct Token {
+    /// print where it is kept instead
+    #[argh(switch)]
+    pub path: bool,
+}
+
+/// print and open the web page's address
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "dashboard",
+    help_triggers("--help", "-h", "help"),
+    note = "The address contains the gateway's token: keep it to yourself.",
+    example = "{command_name} --no-open"
+)]
+pub struct Dashboard {
+    /// only print it
+    #[argh(switch)]
+    pub no_open: bool,
+}
+
+/// copy the whole state into one file, also while the gateway runs
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "backup",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} ~/clawdia.backup"
+)]
+pub struct Backup {
+    /// the file to write; it must not exist
+    #[argh(positional)]
+    pub file: String,
+}
+
+/// bring back the state from a backup; the gateway must be stopped
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "restore",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} ~/clawdia.backup"
+)]
+pub struct Restore {
+    /// the file that `backup` wrote
+    #[argh(positional)]
+    pub file: String,
+}
+
+/// print a script that teaches your shell these commands
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "completion",
+    help_triggers("--help", "-h", "help"),
+    example = "source <({command_name} bash)\n\
+               {command_name} zsh > ~/.zfunc/_clawdia\n\
+               {command_name} fish > ~/.config/fish/completions/clawdia.fish"
+)]
+pub struct Completion {
+    /// bash, zsh or fish
+    #[argh(positional)]
+    pub shell: String,
+}
+
+/// print the version
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "version", help_triggers("--help", "-h", "help"))]
+pub struct Version {}

@@ -1,0 +1,231 @@
+//! How a command ends: one place for exit codes and error messages.
+
+use std::io::{self, IsTerminal, Write};
+use std::ops::{Deref, DerefMut};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::out::{Paint, code, color_unwanted};
+use super::text::printable_lines;
+use crate::client::{ClientError, ErrorKind};
+use crate::io::state_dir::{self, StartFault};
+
+/// What the exit code of a failed command says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It was tried and failed.
+    Failed = 1,
+    /// The command line is wrong; nothing was tried.
+    Usage = 2,
+    /// The disk or the network failed for now; a supervisor may try again (EX_IOERR).
+    World = state_dir::EXIT_IO as isize,
+    /// The configuration or a state file is at fault (EX_CONFIG of sysexits).
+    Configuration = state_dir::EXIT_CONFIG as isize,
+}
+
+/// Why a command failed, and what a person can do about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure(Box<Particulars>);
+
+/// What a failure consists of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Particulars {
+    /// The exit code.
+    pub exit: Exit,
+    /// For scripts: the gateway's error code or our own.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+    /// The gateway's details, or null.
+    pub details: Value,
+    /// Facts that explain it: name and value.
+    pub facts: Vec<(&'static str, String)>,
+    /// Commands that mend it.
+    pub mend: Vec<String>,
+    /// The error of the connection or the gateway, where that was it.
+    pub cause: Option<ClientError>,
+    /// Nobody reads the output any more: end without a word.
+    quiet: bool,
+}
+
+/// What a command returns.
+pub type Outcome = Result<(), Failure>;
+
+impl Failure {
+    /// A failure without particulars.
+    pub fn new(exit: Exit, code: &str, message: impl Into<String>) -> Self {
+        Self(Box::new(Particulars {
+            exit,
+            code: code.to_owned(),
+            message: message.into(),
+            details: Value::Null,
+            facts: Vec::new(),
+            mend: Vec::new(),
+            cause: None,
+            quiet: false,
+        }))
+    }
+
+    /// The command line is wrong.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, "USAGE", message)
+    }
+
+    /// It was tried and failed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, "FAILED", message)
+    }
+
+    /// The configuration or a state file is at fault.
+    pub fn configuration(message: impl Into<String>) -> Self {
+        Self::new(Exit::Configuration, "CONFIGURATION", message)
+    }
+
+    /// Adds a fact that explains it.
+    #[must_use]
+    pub fn fact(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.facts.push((name, value.into()));
+        self
+    }
+
+    /// Adds a command that mends it.
+    #[must_use]
+    pub fn mend(mut self, command: impl Into<String>) -> Self {
+        self.mend.push(command.into());
+        self
+    }
+
+    /// Tells the person (standard error) or the script (standard output) and gives the code.
+    pub fn report(&self, as_json: bool, no_color: bool) -> ExitCode {
+        if self.quiet {
+            return ExitCode::SUCCESS;
+        }
+        let written = if as_json {
+            writeln!(io::stdout(), "{:#}", self.to_json())
+        } else {
+            let color = io::stderr().is_terminal() && !no_color && !color_unwanted();
+            io::stderr().write_all(self.to_text(color).as_bytes())
+        };
+        // Where even the error cannot be written, the exit code still says it.
+        let _ = written;
+        ExitCode::from(self.exit as u8)
+    }
+
+    fn to_json(&self) -> Value {
+        let mut error = json!({"code": self.code, "message": self.message});
+        if !self.details.is_null() {
+            error["details"] = self.details.clone();
+        }
+        for (name, value) in &self.facts {
+            error["facts"][*name] = value.as_str().into();
+        }
+        if !self.mend.is_empty() {
+            error["mend"] = self.mend.clone().into();
+        }
+        json!({"ok": false, "error": error})
+    }
+
+    fn to_text(&self, color: bool) -> String {
+        let paint = |paint, text: &str| match code(paint) {
+            Some(code) if color => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+            _ => text.to_owned(),
+        };
+        let message = printable_lines(&self.message);
+        let mut text = format!("{} {message}\n", paint(Paint::Bad, "error:"));
+        let mends = self.mend.iter().map(|command| ("try", command));
+        let facts = self.facts.iter().map(|(name, value)| (*name, value));
+        for (name, value) in facts.chain(mends) {
+            let name = paint(Paint::Dim, &format!("{name:<9}"));
+            text.push_str(&format!("  {name} {}\n", printable_lines(value)));
+        }
+        text
+    }
+}
+
+impl Deref for Failure {
+    type Target = Particulars;
+
+    fn deref(&self) -> &Particulars {
+        &self.0
+    }
+}
+
+impl DerefMut for Failure {
+    fn deref_mut(&mut self) -> &mut Particulars {
+        &mut self.0
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// A failed print. A reader that went away (`| head`) is no failure.
+    fn from(error: io::Error) -> Self {
+        let mut failure = Self::failed(format!("cannot print: {error}"));
+        failure.quiet = error.kind() == io::ErrorKind::BrokenPipe;
+        failure
+    }
+}
+
+impl From<StartFault> for Failure {
+    fn from(fault: StartFault) -> Self {
+        let (exit, code) = match fault.exit_code {
+            state_dir::EXIT_IO => (Exit::World, "WORLD"),
+            _ => (Exit::Configuration, "CONFIGURATION"),
+        };
+        Self::new(exit, code, fault.message)
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let exit = match error.kind {
+            ErrorKind::Configuration => Exit::Configuration,
+            _ => Exit::Failed,
+        };
+        let details = error.as_gateway().map(|error| error.details.clone());
+        let mut failure = Self::new(exit, error.code(), error.message.clone());
+        failure.details = details.unwrap_or(Value::Null);
+        failure.cause = Some(error);
+        failure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_failure_has_its_exit_code() {
+        assert_eq!(Failure::failed("x").exit as u8, 1);
+        assert_eq!(Failure::usage("x").exit as u8, 2);
+        assert_eq!(Failure::configuration("x").exit as u8, 78);
+        let pinned = ClientError::new(ErrorKind::Configuration, "x");
+        assert_eq!(Failure::from(pinned).exit, Exit::Configuration);
+        let lost = ClientError::new(ErrorKind::Unreachable, "x");
+        assert_eq!(Failure::from(lost).exit, Exit::Failed);
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(
+            format!("{:?}", failure.report(false, true)),
+            format!("{:?}", ExitCode::SUCCESS)
+        );
+    }
+
+    #[test]
+    fn people_get_facts_and_commands_and_scripts_the_same_as_json() {
+        let failure = Failure::failed("no\u{1b}[2J")
+            .fact("gateway", "ws://h")
+            .mend("clawdia x");
+        let text = failure.to_text(false);
+        assert_eq!(
+            text,
+            "error: no\\u{1b}[2J\n  gateway   ws://h\n  try       clawdia x\n"
+        );
+        let json = failure.to_json();
+        assert_eq!(json["error"]["facts"]["gateway"], "ws://h");
+        assert_eq!(json["error"]["mend"][0], "clawdia x");
+    }
+}

@@ -1,0 +1,263 @@
+//! What a failed connection means, and the command that mends it.
+
+use super::exit::Failure;
+use super::text::span;
+use crate::client::secret::{Secrets, Target};
+use crate::client::{ClientError, ErrorKind, GatewayError, GatewayUrl};
+
+/// What a failure is explained with.
+pub struct Tried<'a> {
+    /// Where.
+    pub url: &'a GatewayUrl,
+    /// Whom that is.
+    pub target: Target,
+    /// What was sent.
+    pub secrets: &'a Secrets,
+    /// `--url` was given.
+    pub url_given: bool,
+}
+
+/// Turns the error of a connection or a call into what a person is told: which secret was
+/// used, from where it was read, and the command that mends it.
+pub fn explain(error: ClientError, tried: &Tried<'_>) -> Failure {
+    let failure = Failure::from(error.clone());
+    let failure = failure.fact("gateway", tried.url.to_string());
+    match &error.kind {
+        ErrorKind::Unreachable => unreachable(failure, tried),
+        ErrorKind::Timeout => failure.mend("the same with --timeout 60s"),
+        ErrorKind::Gateway(answer) => refused(failure, answer, tried),
+        ErrorKind::Closed { code: 1008, reason } if reason.starts_with("unauthorized") => {
+            unauthorized(failure, reason, tried)
+        }
+        _ => failure,
+    }
+}
+
+fn unreachable(mut failure: Failure, tried: &Tried<'_>) -> Failure {
+    match tried.target {
+        Target::Other if !tried.url_given => {
+            failure.message = "no gateway runs here".into();
+            failure.mend("clawdia gateway run")
+        }
+        Target::Remote => failure
+            .fact("address", "from gateway.remote.url in the configuration")
+            .mend("clawdia gateway probe"),
+        _ => failure,
+    }
+}
+
+fn refused(mut failure: Failure, answer: &GatewayError, tried: &Tried<'_>) -> Failure {
+    let message = answer.message.as_str();
+    if message.contains("too many attempts") {
+        return match answer.retry_after_ms {
+            Some(ms) => failure.fact("wait", span(ms)),
+            None => failure,
+        };
+    }
+    if message.starts_with("unauthorized: ") {
+        return unauthorized(failure, message, tried);
+    }
+    if answer.code == "NOT_PAIRED" {
+        let request = answer.details["requestId"].as_str().unwrap_or("--latest");
+        failure.message = "this device is not paired with the gateway yet".into();
+        return failure
+            .fact("request", request)
+            .fact("on", "the gateway's machine, or any paired device")
+            .mend(format!("clawdia devices approve {request}"));
+    }
+    if let Some(scope) = message.strip_prefix("missing scope: ") {
+        return failure.fact("scope", scope).mend("clawdia devices list");
+    }
+    failure
+}
+
+fn unauthorized(mut failure: Failure, reason: &str, tried: &Tried<'_>) -> Failure {
+    let what = if reason.contains("password") {
+        "password"
+    } else {
+        "token"
+    };
+    if tried.secrets.is_empty() {
+        failure.message = format!("the gateway wants a {what}, and none was sent");
+        failure = failure.fact(what_fact(what), none_because(tried));
+        return how_to_set(failure, what, tried);
+    }
+    failure.message = format!("the gateway refused the {what}");
+    let source = tried.secrets.source();
+    failure = failure.fact(what_fact(what), format!("from {source}"));
+    failure = failure.fact("reason", reason);
+    if source.starts_with("CLAWDIA_") {
+        let variable = source.split(' ').next().unwrap_or_default();
+        failure = failure.mend(format!("unset {variable}"));
+    }
+    match tried.target {
+        Target::Own if source.starts_with("--") || source.starts_with("CLAWDIA_") => {
+            failure.mend("clawdia token   # prints the right one")
+        }
+        // What the configuration says now is not what the gateway started with.
+        Target::Own => failure.mend("clawdia gateway run   # again, so that it reads the new one"),
+        Target::Remote | Target::Other => how_to_set(failure, what, tried),
+    }
+}
+
+fn what_fact(what: &str) -> &'static str {
+    if what == "password" {
+        "password"
+    } else {
+        "token"
+    }
+}
+
+fn none_because(tried: &Tried<'_>) -> String {
+    match tried.target {
+        Target::Own => "none: neither the configuration nor the state directory has one".into(),
+        Target::Remote => "none: the configuration has none in gateway.remote".into(),
+        Target::Other if tried.url.is_loopback() => format!(
+            "none: port {} is not held by the gateway of this state directory",
+            tried.url.port
+        ),
+        Target::Other => "none: this address is not gateway.remote.url".into(),
+    }
+}
+
+fn how_to_set(failure: Failure, what: &str, tried: &Tried<'_>) -> Failure {
+    let once = if what == "password" {
+        "the same with --password PASSWORD"
+    } else {
+        "the same with --token-file FILE"
+    };
+    match tried.target {
+        Target::Own => failure
+            .mend(once)
+            .mend(format!("clawdia config set gateway.auth.{what} …")),
+        Target::Remote => failure.mend(format!("clawdia config set gateway.remote.{what} …")),
+        Target::Other => failure.mend(once).mend(format!(
+            "clawdia config set gateway.remote.url {} && clawdia config set gateway.remote.{what} …",
+            tried.url
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::secret::Secret;
+    use serde_json::{Value, json};
+
+    fn answer(error: Value) -> ClientError {
+        ClientError::gateway(GatewayError::from_response(&error, Value::Null))
+    }
+
+    fn unauthorized(text: &str) -> ClientError {
+        answer(json!({"code":"INVALID_REQUEST","message":text}))
+    }
+
+    fn told(error: ClientError, target: Target, source: Option<&str>) -> String {
+        let url = GatewayUrl::parse("ws://127.0.0.1:18789").unwrap();
+        let secrets = Secrets {
+            token: source.map(|source| Secret::new("hush", source)),
+            password: None,
+        };
+        let tried = Tried {
+            url: &url,
+            target,
+            secrets: &secrets,
+            url_given: true,
+        };
+        let failure = explain(error, &tried);
+        let text = format!(
+            "{}\n{:?}\n{:?}",
+            failure.message, failure.facts, failure.mend
+        );
+        assert!(!text.contains("hush"), "the secret itself is never shown");
+        text
+    }
+
+    #[test]
+    fn every_refusal_names_the_secret_its_origin_and_the_command_that_mends_it() {
+        let mismatch = || unauthorized("unauthorized: gateway token mismatch (…)");
+        let missing = || unauthorized("unauthorized: gateway token missing (…)");
+        let cases = [
+            (
+                mismatch(),
+                Target::Own,
+                Some("--token"),
+                "--token",
+                "clawdia token",
+            ),
+            (
+                mismatch(),
+                Target::Own,
+                Some("CLAWDIA_GATEWAY_TOKEN (environment)"),
+                "CLAWDIA_GATEWAY_TOKEN (environment)",
+                "unset CLAWDIA_GATEWAY_TOKEN\"",
+            ),
+            (
+                mismatch(),
+                Target::Own,
+                Some("gateway.auth.token"),
+                "gateway.auth.token",
+                "gateway run",
+            ),
+            (
+                mismatch(),
+                Target::Remote,
+                Some("gateway.remote.token"),
+                "gateway.remote.token",
+                "config set gateway.remote.token",
+            ),
+            (
+                missing(),
+                Target::Remote,
+                None,
+                "has none in gateway.remote",
+                "config set gateway.remote.token",
+            ),
+            (
+                missing(),
+                Target::Other,
+                None,
+                "not held by the gateway",
+                "--token-file",
+            ),
+        ];
+        for (error, target, source, origin, mend) in cases {
+            let text = told(error, target, source);
+            assert!(text.contains("token") && text.contains(origin), "{text}");
+            assert!(text.contains(mend), "{text}");
+        }
+        let password = unauthorized("unauthorized: gateway password missing (…)");
+        let text = told(password, Target::Other, None);
+        assert!(
+            text.contains("wants a password") && text.contains("--password"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_device_that_is_not_paired_is_told_how_to_be() {
+        let error = answer(json!({"code":"NOT_PAIRED","message":"pairing required",
+            "details":{"requestId":"r-1"}}));
+        assert!(told(error, Target::Remote, None).contains("clawdia devices approve r-1"));
+    }
+
+    #[test]
+    fn a_lock_out_says_how_long_it_lasts() {
+        let error = answer(json!({"code":"INVALID_REQUEST","retryAfterMs":300_000,
+            "message":"unauthorized: too many attempts"}));
+        assert!(told(error, Target::Own, Some("--token")).contains("5 min"));
+    }
+
+    #[test]
+    fn a_missing_gateway_is_answered_with_how_to_start_one() {
+        let url = GatewayUrl::loopback(18789);
+        let tried = Tried {
+            url: &url,
+            target: Target::Other,
+            secrets: &Secrets::default(),
+            url_given: false,
+        };
+        let failure = explain(ClientError::new(ErrorKind::Unreachable, "x"), &tried);
+        assert_eq!(failure.mend, ["clawdia gateway run"]);
+    }
+}

@@ -1,0 +1,279 @@
+//! `clawdia agent`: a message to the agent, its answer as it comes.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::super::commands::Agent;
+use super::super::exit::{Failure, Outcome};
+use super::super::low::duration_ms;
+use super::super::out::{Out, Paint};
+use super::super::setup::{Session, Setup};
+use super::super::text::{cut, printable, printable_lines};
+use super::{list, message, text};
+use crate::client::{Event, Incoming, random};
+use crate::limits::{CLIENT_RUN_GRACE_MS, CLIENT_RUN_TIMEOUT_MS};
+
+/// Starts a run and prints what it says until it ends.
+pub fn run(args: Agent, setup: &Setup, out: &mut Out) -> Outcome {
+    if args.session.is_some() && args.session_key.is_some() {
+        return Err(Failure::usage(
+            "--session and --session-key exclude each other",
+        ));
+    }
+    let run_ms = setup.globals.timeout_ms.unwrap_or(CLIENT_RUN_TIMEOUT_MS);
+    let wait_ms = match &args.local_timeout {
+        Some(text) => duration_ms(text).map_err(Failure::usage)?,
+        None => run_ms + CLIENT_RUN_GRACE_MS,
+    };
+    let message = message(args.message)?;
+    let mut session = setup.connect()?;
+    let key = match args.idempotency_key {
+        Some(key) => key,
+        None => random::uuid()?,
+    };
+    let mut params = json!({
+        "message": message,
+        "sessionKey": session_key(&session, args.session_key, args.session),
+        "idempotencyKey": key,
+    });
+    if let Some(level) = args.thinking {
+        params["thinking"] = level.into();
+    }
+    if setup.globals.timeout_ms.is_some() {
+        params["timeout"] = run_ms.div_ceil(1_000).into();
+    }
+    let deadline = Instant::now() + Duration::from_millis(wait_ms);
+    let last = follow(&mut session, &params, deadline, out)?;
+    if out.wants_json() {
+        out.json(&last)?;
+    }
+    session.client.close();
+    match text(&last, "status") {
+        "ok" => Ok(()),
+        status => Err(Failure::failed(format!("the run ended as `{status}`"))),
+    }
+}
+
+/// The whole key of the session that is meant.
+fn session_key(session: &Session, key: Option<String>, name: Option<String>) -> String {
+    let defaults = &session.client.hello().payload["snapshot"]["sessionDefaults"];
+    let or = |key: &str, default: &str| match text(defaults, key) {
+        "" => default.to_owned(),
+        found => found.to_owned(),
+    };
+    match (key, name) {
+        (Some(key), _) => key,
+        (None, Some(name)) if name.contains(':') => name,
+        (None, Some(name)) => format!("agent:{}:{name}", or("defaultAgentId", "main")),
+        (None, None) => or("mainSessionKey", "agent:main:main"),
+    }
+}
+
+/// Sends the message and prints the run until its last answer, which is returned.
+fn follow(
+    session: &mut Session,
+    params: &Value,
+    deadline: Instant,
+    out: &mut Out,
+) -> Result<Value, Failure> {
+    let sent = session.client.send("agent", params, deadline);
+    let request = sent.map_err(|error| session.explain(error))?;
+    let accepted = session.client.answer(request, deadline);
+    let accepted = accepted.map_err(|error| session.explain(error))?;
+    if accepted["status"] != "accepted" {
+        // The same key was used before, and that run has ended.
+        Stream::default().end(&accepted, out)?;
+        return Ok(accepted);
+    }
+    let run_id = text(&accepted, "runId").to_owned();
+    let mut stream = Stream::default();
+    stream.wait(out)?;
+    loop {
+        let incoming = session.client.next(deadline).map_err(|error| {
+            let failure = session.explain(error);
+            failure.fact("run", printable(&run_id)).mend(format!(
+                "clawdia gateway call agent.wait --params '{{\"runId\":\"{}\"}}'",
+                printable(&run_id)
+            ))
+        });
+        match incoming {
+            Ok(Incoming::Event(event)) => stream.event(&event, &run_id, out)?,
+            Ok(Incoming::Response(number, Ok(payload))) if number == request => {
+                stream.end(&payload, out)?;
+                return Ok(payload);
+            }
+            Ok(Incoming::Response(number, Err(error))) if number == request => {
+                stream.stop(out)?;
+                let error = crate::client::ClientError::gateway(error);
+                return Err(session.explain(error).fact("run", printable(&run_id)));
+            }
+            Ok(Incoming::Response(..)) => {}
+            Err(failure) => {
+                stream.stop(out)?;
+                return Err(failure);
+            }
+        }
+    }
+}
+
+/// What of an answer has been printed. Texts are cumulative, so a part that was skipped for
+/// a slow reader is made up for by the next.
+#[derive(Default)]
+struct Stream {
+    printed: String,
+    waiting: bool,
+}
+
+impl Stream {
+    /// Shows a person that something is going on.
+    fn wait(&mut self, out: &mut Out) -> std::io::Result<()> {
+        if out.is_terminal() {
+            self.waiting = true;
+            let dots = out.paint(Paint::Dim, "…").into_owned();
+            out.part(&dots)?;
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: &Event, run_id: &str, out: &mut Out) -> std::io::Result<()> {
+        let payload = &event.payload;
+        if payload["runId"] != run_id || out.wants_json() {
+            return Ok(());
+        }
+        let data = &payload["data"];
+        match (event.name.as_str(), text(payload, "stream")) {
+            ("agent", "assistant") => self.print(text(data, "text"), out),
+            ("agent", "tool") if out.is_terminal() && data["phase"] == "start" => {
+                self.stop(out)?;
+                let note = format!(
+                    "· {} {}",
+                    text(data, "name"),
+                    cut(&data["args"].to_string(), 60)
+                );
+                let note = out.paint(Paint::Dim, &printable(&note)).into_owned();
+                out.line(&note)
+            }
+            ("chat", _) if payload["state"] == "delta" => {
+                self.print(&content(&payload["message"]), out)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Prints what `whole` has beyond what was printed.
+    fn print(&mut self, whole: &str, out: &mut Out) -> std::io::Result<()> {
+        if self.printed.starts_with(whole) {
+            return Ok(());
+        }
+        if !whole.starts_with(&self.printed) {
+            // A new text, not a longer one: after a tool call, say.
+            self.stop(out)?;
+        }
+        self.clear(out)?;
+        let rest = whole[self.printed.len()..].to_owned();
+        out.part(&printable_lines(&rest))?;
+        self.printed = whole.to_owned();
+        Ok(())
+    }
+
+    /// Ends the line that is being printed.
+    fn stop(&mut self, out: &mut Out) -> std::io::Result<()> {
+        self.clear(out)?;
+        if !self.printed.is_empty() && !self.printed.ends_with('\n') {
+            out.line("")?;
+        }
+        self.printed.clear();
+        out.flush()
+    }
+
+    /// The run is over: prints what of its result was not streamed.
+    fn end(&mut self, last: &Value, out: &mut Out) -> std::io::Result<()> {
+        if !out.wants_json() {
+            let texts = list(&last["result"], "payloads")
+                .iter()
+                .map(|p| text(p, "text"));
+            let whole: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
+            self.print(&whole.join("\n"), out)?;
+        }
+        self.stop(out)
+    }
+
+    fn clear(&mut self, out: &mut Out) -> std::io::Result<()> {
+        if std::mem::take(&mut self.waiting) {
+            out.part("\r\u{1b}[K")?;
+        }
+        Ok(())
+    }
+}
+
+/// The text of a chat message.
+fn content(message: &Value) -> String {
+    let parts = list(message, "content").iter();
+    parts.map(|part| text(part, "text")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(name: &str, payload: Value) -> Event {
+        Event {
+            name: name.into(),
+            payload,
+        }
+    }
+
+    fn assistant(text: &str) -> Event {
+        event(
+            "agent",
+            json!({"runId":"r","stream":"assistant","data":{"text":text}}),
+        )
+    }
+
+    fn printed(events: &[Event], texts: &[&str]) -> String {
+        let (mut out, buffer) = Out::buffer(false);
+        let mut stream = Stream::default();
+        for event in events {
+            stream.event(event, "r", &mut out).unwrap();
+        }
+        let payloads: Vec<Value> = texts.iter().map(|text| json!({"text":text})).collect();
+        stream
+            .end(&json!({"result":{"payloads":payloads}}), &mut out)
+            .unwrap();
+        buffer.text()
+    }
+
+    #[test]
+    fn a_streamed_answer_is_printed_once() {
+        let chat = json!({"runId":"r","state":"delta","message":{"content":[{"type":"text","text":"Hel"}]}});
+        let events = [assistant("Hel"), event("chat", chat), assistant("Hello")];
+        assert_eq!(printed(&events, &["Hello"]), "Hello\n");
+    }
+
+    #[test]
+    fn what_was_not_streamed_comes_from_the_result() {
+        assert_eq!(printed(&[], &["Hi", "there"]), "Hi\nthere\n");
+        assert_eq!(printed(&[assistant("Hi")], &["Hi there"]), "Hi there\n");
+        assert_eq!(printed(&[], &[]), "");
+    }
+
+    #[test]
+    fn another_text_begins_on_a_line_of_its_own() {
+        assert_eq!(
+            printed(&[assistant("One"), assistant("Two")], &["Two"]),
+            "One\nTwo\n"
+        );
+    }
+
+    #[test]
+    fn other_runs_are_not_shown() {
+        let other = json!({"runId":"x","stream":"assistant","data":{"text":"no"}});
+        assert_eq!(printed(&[event("agent", other)], &["yes"]), "yes\n");
+    }
+
+    #[test]
+    fn an_answer_cannot_command_the_terminal() {
+        assert_eq!(printed(&[assistant("a\u{1b}[2Jb")], &[]), "a\\u{1b}[2Jb\n");
+    }
+}

@@ -1,0 +1,167 @@
+//! `clawdia config …`: the file itself, whether or not the gateway runs.
+
+use serde_json::{Value, json};
+
+use super::super::commands::ConfigCommand;
+use super::super::exit::{Failure, Outcome};
+use super::super::out::{Out, Paint};
+use super::super::setup::{Setup, config_faults, variable};
+use super::super::text::{count, printable_lines};
+use crate::config::document::Document;
+use crate::config::edit::rewrite;
+use crate::config::select::{self, Step};
+use crate::config::{redact, syntax};
+use crate::io::config_file;
+
+/// Reads or changes the configuration.
+pub fn run(command: ConfigCommand, setup: &Setup, out: &mut Out) -> Outcome {
+    match command {
+        ConfigCommand::Get(args) => get(args.path.as_deref(), setup, out),
+        ConfigCommand::Set(args) => set(&args.path, &args.value, setup, out),
+        ConfigCommand::Unset(args) => unset(&args.path, setup, out),
+        ConfigCommand::Path(_) => path(setup, out),
+        ConfigCommand::Validate(_) => validate(setup, out),
+    }
+}
+
+fn get(path: Option<&str>, setup: &Setup, out: &mut Out) -> Outcome {
+    let document = setup.document()?;
+    let redacted = redacted(&document)?;
+    let Some(path) = path else {
+        match out.wants_json() {
+            true => out.json(&value_of(&redacted)?)?,
+            false => out.line(printable_lines(redacted.trim_end()).as_ref())?,
+        }
+        return Ok(());
+    };
+    let whole = value_of(&redacted)?;
+    let Some(value) = select::get(&whole, &parse_path(path)?) else {
+        return Err(Failure::failed(format!("{path} is not set")).fact("file", document.path()));
+    };
+    match value {
+        Value::String(text) if !out.wants_json() => out.line(&printable_lines(text))?,
+        value => out.json(value)?,
+    }
+    Ok(())
+}
+
+/// The file's text with its secrets hidden.
+fn redacted(document: &Document) -> Result<String, Failure> {
+    let tree = document
+        .tree()
+        .map_err(|fault| config_faults(document.path(), std::slice::from_ref(fault)))?;
+    Ok(redact::redact_text(document.text().unwrap_or("{}"), tree))
+}
+
+fn value_of(text: &str) -> Result<Value, Failure> {
+    let tree = syntax::parse(text).map_err(|fault| Failure::configuration(fault.to_string()))?;
+    Ok(tree.root.to_value())
+}
+
+fn set(path: &str, typed: &str, setup: &Setup, out: &mut Out) -> Outcome {
+    let value = match syntax::parse_any(typed) {
+        Ok(tree) => tree.root.to_value(),
+        Err(_) => Value::String(typed.to_owned()),
+    };
+    let steps = parse_path(path)?;
+    change(setup, out, |whole| {
+        select::set(whole, &steps, value)
+            .map_err(|fault| Failure::usage(fault.to_string()))
+            .map(|()| format!("{path} is set"))
+    })
+}
+
+fn unset(path: &str, setup: &Setup, out: &mut Out) -> Outcome {
+    let steps = parse_path(path)?;
+    change(setup, out, |whole| match select::unset(whole, &steps) {
+        true => Ok(format!("{path} is removed")),
+        false => Err(Failure::failed(format!("{path} is not set"))),
+    })
+}
+
+fn parse_path(path: &str) -> Result<Vec<Step>, Failure> {
+    select::parse_path(path).map_err(|fault| Failure::usage(fault.to_string()))
+}
+
+/// Changes the values and writes the file, with everything else in it left as it is. Faults
+/// that the file had before do not stand in the way of mending it one by one.
+fn change(
+    setup: &Setup,
+    out: &mut Out,
+    edit: impl FnOnce(&mut Value) -> Result<String, Failure>,
+) -> Outcome {
+    let before = setup.document()?;
+    let tree = before
+        .tree()
+        .map_err(|fault| config_faults(before.path(), std::slice::from_ref(fault)))?;
+    let mut whole = tree.root.to_value();
+    let done = edit(&mut whole)?;
+    let text = match before.text() {
+        Some(text) => rewrite(text, tree, &whole),
+        None => rewrite("{}", tree, &whole) + "\n",
+    };
+    let after = Document::new(before.path(), text);
+    let known = before.load(&variable).err().unwrap_or_default();
+    let mut faults = after.load(&variable).err().unwrap_or_default();
+    let remaining = faults.len();
+    faults.retain(|fault| !known.iter().any(|old| old.path == fault.path));
+    if !faults.is_empty() {
+        return Err(config_faults("would not be valid:", &faults));
+    }
+    let text = after.text().unwrap_or_default();
+    config_file::write(&setup.paths, before.hash(), text)
+        .map_err(|fault| Failure::configuration(fault.to_string()).fact("file", before.path()))?;
+    if out.wants_json() {
+        out.json(&json!({"ok": true, "path": before.path(), "faults": remaining}))?;
+        return Ok(());
+    }
+    out.done(&done)?;
+    out.field("file", Paint::Plain, before.path())?;
+    if remaining > 0 {
+        let note = format!(
+            "{} left: clawdia config validate",
+            count(remaining as u64, "fault")
+        );
+        out.field("still", Paint::Warning, &note)?;
+    }
+    Ok(())
+}
+
+fn path(setup: &Setup, out: &mut Out) -> Outcome {
+    let document = setup.document()?;
+    let exists = document.text().is_some();
+    if out.wants_json() {
+        out.json(&json!({"path": document.path(), "exists": exists}))?;
+    } else {
+        out.line(document.path())?;
+    }
+    Ok(())
+}
+
+fn validate(setup: &Setup, out: &mut Out) -> Outcome {
+    let document = setup.document()?;
+    let loaded = document.load(&variable);
+    let warnings = match &loaded {
+        Ok(loaded) => loaded.warnings.as_slice(),
+        Err(faults) => return Err(config_faults(document.path(), faults)),
+    };
+    if out.wants_json() {
+        let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        out.json(&json!({"ok": true, "path": document.path(), "warnings": warnings}))?;
+        return Ok(());
+    }
+    match document.text() {
+        Some(_) => out.done(&format!("{} is valid", document.path()))?,
+        None => out.done(&format!(
+            "{} does not exist: defaults are used",
+            document.path()
+        ))?,
+    }
+    if !warnings.is_empty() {
+        out.line(&count(warnings.len() as u64, "remark"))?;
+        for warning in warnings {
+            out.field("unused", Paint::Warning, &warning.to_string())?;
+        }
+    }
+    Ok(())
+}

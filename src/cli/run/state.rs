@@ -1,0 +1,54 @@
+//! `clawdia backup` and `clawdia restore`
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::super::exit::Outcome;
+use super::super::out::{Out, Paint};
+use super::super::setup::Setup;
+use super::unix_ms;
+use crate::io::backup::{self, Places};
+
+/// Copies the whole state into one file.
+pub fn backup(file: &str, setup: &Setup, out: &mut Out) -> Outcome {
+    let document = setup.document()?;
+    let places = Places {
+        state_dir: &setup.paths.state_dir,
+        config: Path::new(document.path()),
+    };
+    let names = backup::back_up(&places, Path::new(file), unix_ms())?;
+    if out.wants_json() {
+        out.json(&json!({"file": file, "contains": names}))?;
+    } else {
+        out.done(&format!("{file} holds {}", names.join(", ")))?;
+        let note = "  It holds secrets: keep it as safe as the gateway itself.";
+        let note = out.paint(Paint::Dim, note).into_owned();
+        out.line(&note)?;
+    }
+    Ok(())
+}
+
+/// Brings the state back from a file that [`backup`] wrote.
+pub fn restore(file: &str, setup: &Setup, out: &mut Out) -> Outcome {
+    let document = setup.document()?;
+    let places = Places {
+        state_dir: &setup.paths.state_dir,
+        config: Path::new(document.path()),
+    };
+    let now_ms = unix_ms();
+    let restored = backup::restore(&places, Path::new(file), now_ms)?;
+    let kept = restored.kept_in.display().to_string();
+    if out.wants_json() {
+        out.json(&json!({"createdAtMs": restored.created_at_ms, "keptIn": kept}))?;
+    } else {
+        let age = super::super::text::ago(now_ms, restored.created_at_ms);
+        out.done(&format!("the state of {age} is back"))?;
+        out.field(
+            "kept",
+            Paint::Plain,
+            &format!("what was here before, in {kept}"),
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! `clawdia status`
+
+use serde_json::{Value, json};
+
+use super::super::exit::Outcome;
+use super::super::out::{Out, Paint};
+use super::super::setup::{Session, Setup};
+use super::super::table::{Cell, Table};
+use super::super::text::{count, short_id};
+use super::{age, channels, health, joined, list, or_dash, text, unix_ms};
+
+/// Connects once and shows everything that matters.
+pub fn run(deep: bool, setup: &Setup, out: &mut Out) -> Outcome {
+    let mut session = setup.connect()?;
+    let health = session.call("health", &probe(deep))?;
+    let status = session.call("status", &json!({}))?;
+    let presence = session.call("system-presence", &json!({}))?;
+    let mut answer = json!({
+        "gateway": {
+            "url": session.to.url.to_string(),
+            "version": session.client.hello().server_version,
+            "protocol": session.client.hello().protocol,
+        },
+        "health": health,
+        "status": status,
+        "presence": presence,
+    });
+    if deep {
+        answer["channels"] = session.call("channels.status", &probe(deep))?;
+        answer["devices"] = session.call("device.pair.list", &json!({}))?;
+    }
+    if out.wants_json() {
+        out.json(&answer)?;
+    } else {
+        print(&answer, &session, deep, out)?;
+    }
+    session.client.close();
+    Ok(())
+}
+
+fn probe(deep: bool) -> Value {
+    if deep {
+        json!({"probe": true})
+    } else {
+        json!({})
+    }
+}
+
+fn print(answer: &Value, session: &Session, deep: bool, out: &mut Out) -> Outcome {
+    let ok = answer["health"]["ok"] == true;
+    let (word, paint) = match ok {
+        true => ("healthy", Paint::Good),
+        false => ("not healthy", Paint::Bad),
+    };
+    let line = format!("{} {}", out.paint(paint, "●"), out.paint(paint, word));
+    out.line(&line)?;
+    health::print(&answer["health"], session, out)?;
+    let defaults = &answer["status"]["sessions"]["defaults"];
+    out.field("model", Paint::Plain, or_dash(text(defaults, "model")))?;
+    let queued = list(&answer["status"], "queuedSystemEvents").len() as u64;
+    if queued > 0 {
+        let waiting = format!("{} for the next heartbeat", count(queued, "event"));
+        out.field("waiting", Paint::Plain, &waiting)?;
+    }
+    print_presence(&answer["presence"], out)?;
+    print_sessions(&answer["status"]["sessions"], out)?;
+    if deep {
+        channels::print(&answer["channels"], out)?;
+        print_pending(&answer["devices"], out)?;
+    }
+    Ok(())
+}
+
+/// Who is connected.
+pub fn print_presence(presence: &Value, out: &mut Out) -> Outcome {
+    let entries = presence.as_array().map_or(&[][..], Vec::as_slice);
+    let now = unix_ms();
+    out.line("")?;
+    out.heading(&format!(
+        "Connected ({})",
+        entries.iter().filter(|e| is_there(e)).count()
+    ))?;
+    let mut table = Table::new(&["NAME", "MODE", "ROLE", "PLATFORM", "VERSION", "SEEN"]);
+    for entry in entries {
+        let paint = if is_there(entry) {
+            Paint::Plain
+        } else {
+            Paint::Dim
+        };
+        let seen = match text(entry, "reason") {
+            "disconnect" => format!("left {}", age(entry, "ts", now)),
+            _ => age(entry, "ts", now),
+        };
+        table.row([
+            Cell::new(or_dash(text(entry, "host")), paint),
+            Cell::new(or_dash(text(entry, "mode")), paint),
+            Cell::new(or_dash(&joined(entry, "roles")), paint),
+            Cell::new(or_dash(text(entry, "platform")), paint),
+            Cell::new(or_dash(text(entry, "version")), paint),
+            Cell::new(seen, paint),
+        ]);
+    }
+    table.print(out, 2)?;
+    Ok(())
+}
+
+fn is_there(entry: &Value) -> bool {
+    text(entry, "reason") != "disconnect"
+}
+
+fn print_sessions(sessions: &Value, out: &mut Out) -> Outcome {
+    let recent = list(sessions, "recent");
+    if recent.is_empty() {
+        return Ok(());
+    }
+    let now = unix_ms();
+    out.line("")?;
+    out.heading(&format!("Sessions ({})", sessions["count"]))?;
+    let mut table = Table::new(&["KEY", "MODEL", "TOKENS", "USED"]);
+    for row in recent {
+        let tokens = row["totalTokens"].as_u64();
+        table.row([
+            text(row, "key").into(),
+            or_dash(text(row, "model")).into(),
+            tokens.map_or("-".to_owned(), |n| n.to_string()).into(),
+            age(row, "updatedAt", now).into(),
+        ]);
+    }
+    table.print(out, 2)?;
+    Ok(())
+}
+
+fn print_pending(devices: &Value, out: &mut Out) -> Outcome {
+    let pending = list(devices, "pending");
+    out.line("")?;
+    let paired = count(list(devices, "paired").len() as u64, "device");
+    out.heading(&format!(
+        "Devices ({paired} paired, {} waiting)",
+        pending.len()
+    ))?;
+    for request in pending {
+        let id = short_id(text(request, "requestId")).into_owned();
+        let who = or_dash(text(request, "displayName"));
+        let hint = format!(
+            "{who} wants in as {}: clawdia devices approve {id}",
+            text(request, "role")
+        );
+        out.field("waiting", Paint::Warning, &hint)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,326 @@
+//! From the command line, the environment and the files to an open connection.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::exit::Failure;
+use super::low::Globals;
+use super::refusal::{self, Tried};
+use super::text::count;
+use crate::client::identity::Identity;
+use crate::client::secret::{self, Available, Secret, Secrets, Target};
+use crate::client::tokens::{GatewayIdentity, TokenStore};
+use crate::client::{Client, ClientError, ConnectOptions, GatewayUrl};
+use crate::config::document::Document;
+use crate::config::paths::Paths;
+use crate::config::{AuthMode, Config, Fault, GatewayMode};
+use crate::io::{config_file, lock, secret as token_file};
+use crate::limits::{CLIENT_TIMEOUT_MS, SECRET_FILE_BYTES_MAX};
+
+/// What every command begins with.
+pub struct Setup {
+    /// The global options as typed.
+    pub globals: Globals,
+    /// Where this profile keeps its things.
+    pub paths: Paths,
+}
+
+/// A gateway to talk to, and what may be said to it.
+pub struct Destination {
+    pub url: GatewayUrl,
+    pub target: Target,
+    pub secrets: Secrets,
+    /// Expected certificate, SHA-256 in hexadecimal.
+    pub pin: Option<String>,
+    gateway: Option<GatewayIdentity>,
+}
+
+impl Setup {
+    /// Finds the profile's paths.
+    pub fn new(globals: Globals) -> Result<Self, Failure> {
+        let home = std::env::home_dir();
+        let profile = globals.profile.as_deref();
+        let paths = Paths::resolve(home.as_deref(), &variable, profile, globals.dev)
+            .map_err(|fault| Failure::usage(fault.to_string()))?;
+        Ok(Self { globals, paths })
+    }
+
+    /// The profile's name.
+    pub fn profile(&self) -> &str {
+        self.paths.profile.as_deref().unwrap_or("default")
+    }
+
+    /// The configuration file as it is.
+    pub fn document(&self) -> Result<Document, Failure> {
+        config_file::read(&self.paths).map_err(|fault| Failure::configuration(fault.to_string()))
+    }
+
+    /// Reads the configuration; every fault of it is told.
+    pub fn config(&self) -> Result<Arc<Config>, Failure> {
+        let document = self.document()?;
+        match document.load(&variable) {
+            Ok(loaded) => Ok(loaded.config),
+            Err(faults) => Err(config_faults(document.path(), &faults)),
+        }
+    }
+
+    /// Whom the command is for: `--url`, else the remote gateway in remote mode, else ours.
+    pub fn destination(&self) -> Result<Destination, Failure> {
+        let config = self.config()?;
+        let remote = self.remote_url(&config)?;
+        let url = match (&self.globals.url, &remote) {
+            (Some(text), _) => GatewayUrl::parse(text).map_err(Failure::usage)?,
+            (None, Some(url)) if config.gateway.mode == Some(GatewayMode::Remote) => url.clone(),
+            (None, _) => GatewayUrl::loopback(self.local_port(&config)?),
+        };
+        self.destination_of(url, &config)
+    }
+
+    /// The same for an address that is already known.
+    pub fn destination_of(&self, url: GatewayUrl, config: &Config) -> Result<Destination, Failure> {
+        let remote = self.remote_url(config)?;
+        let target = secret::classify(&url, remote.as_ref(), self.own_port());
+        let pin = match target {
+            Target::Remote => config.gateway.remote.tls_fingerprint.clone(),
+            Target::Own | Target::Other => None,
+        };
+        let available = Available {
+            flags: self.flag_secrets()?,
+            environment: environment_secrets(),
+            local: match target {
+                Target::Own => self.local_secrets(config)?,
+                Target::Remote | Target::Other => Secrets::default(),
+            },
+            remote: remote_secrets(config),
+        };
+        Ok(Destination {
+            gateway: match target {
+                Target::Own => Some(GatewayIdentity::own()),
+                Target::Remote => Some(GatewayIdentity::configured(&url, pin.as_deref())),
+                Target::Other => GatewayIdentity::of(&url, pin.as_deref()),
+            },
+            secrets: secret::choose(target, &available),
+            target,
+            url,
+            pin,
+        })
+    }
+
+    /// The address in `gateway.remote.url`.
+    pub fn remote_url(&self, config: &Config) -> Result<Option<GatewayUrl>, Failure> {
+        let Some(text) = &config.gateway.remote.url else {
+            return Ok(None);
+        };
+        let url = GatewayUrl::parse(text);
+        url.map(Some)
+            .map_err(|fault| Failure::configuration(format!("gateway.remote.url: {fault}")))
+    }
+
+    /// The port of the local gateway: the environment's, the one that our running process
+    /// serves, the configured one, the profile's own.
+    pub fn local_port(&self, config: &Config) -> Result<u16, Failure> {
+        let configured = self.own_port().or(config.gateway.port);
+        let port = self.paths.gateway_port(None, &variable, configured);
+        port.map_err(|fault| Failure::configuration(fault.to_string()))
+    }
+
+    /// The port that the gateway of this state directory serves now.
+    fn own_port(&self) -> Option<u16> {
+        // A lock that cannot be read is held by nobody whom we would trust with a secret.
+        self.lock_holder()?.port
+    }
+
+    /// Who holds this state directory.
+    pub fn lock_holder(&self) -> Option<lock::LockHolder> {
+        lock::holder(&self.paths.state_dir).ok().flatten().flatten()
+    }
+
+    /// What the local gateway asks for: `gateway.auth`, else its generated token.
+    pub fn local_secrets(&self, config: &Config) -> Result<Secrets, Failure> {
+        let auth = &config.gateway.auth;
+        let of = |name: &str, secret: &Option<crate::config::Secret>| {
+            secret.as_ref().map(|secret| {
+                Secret::new(
+                    secret.expose(),
+                    format!("gateway.auth.{name} in the configuration"),
+                )
+            })
+        };
+        let mut secrets = match auth.effective_mode() {
+            AuthMode::Password => Secrets {
+                token: None,
+                password: of("password", &auth.password),
+            },
+            AuthMode::Token => Secrets {
+                token: of("token", &auth.token),
+                password: None,
+            },
+        };
+        if secrets.is_empty() {
+            let dir = &self.paths.state_dir;
+            let token = token_file::load_token(dir)
+                .map_err(|fault| Failure::configuration(fault.to_string()))?;
+            let path = token_file::token_path(dir);
+            secrets.token = token.map(|token| Secret::new(token, path.display().to_string()));
+        }
+        Ok(secrets)
+    }
+
+    /// `--token`, `--token-file`, `--password`.
+    pub fn flag_secrets(&self) -> Result<Secrets, Failure> {
+        let globals = &self.globals;
+        let token = match (&globals.token, &globals.token_file) {
+            (Some(_), Some(_)) => {
+                return Err(Failure::usage(
+                    "--token and --token-file exclude each other",
+                ));
+            }
+            (Some(token), None) => Some(Secret::new(token, "--token")),
+            (None, Some(path)) => Some(Secret::new(
+                first_line(path)?,
+                format!("--token-file {path}"),
+            )),
+            (None, None) => None,
+        };
+        let password = globals
+            .password
+            .as_ref()
+            .map(|p| Secret::new(p, "--password"));
+        for secret in [&token, &password].into_iter().flatten() {
+            if crate::config::secret::is_placeholder(&secret.value) {
+                return Err(Failure::usage(format!("{} is empty", secret.source)));
+            }
+        }
+        Ok(Secrets { token, password })
+    }
+
+    /// Connects to where the command line says.
+    pub fn connect(&self) -> Result<Session, Failure> {
+        self.connect_to(self.destination()?, "cli")
+    }
+
+    /// Connects to a known destination; `mode` is `cli` or `probe`.
+    pub fn connect_to(&self, to: Destination, mode: &str) -> Result<Session, Failure> {
+        let deadline = self.deadline();
+        let directory = self.paths.state_dir.join("identity");
+        let tokens = TokenStore::new(&directory, self.profile());
+        let connected = Identity::load_or_create(&directory).and_then(|identity| {
+            let options = ConnectOptions {
+                url: &to.url,
+                secrets: &to.secrets,
+                gateway: to.gateway.as_ref(),
+                pin: to.pin.as_deref(),
+                identity: &identity,
+                tokens: &tokens,
+                mode,
+                insecure: self.globals.insecure,
+            };
+            crate::client::connect(&options, deadline)
+        });
+        let url_given = self.globals.url.is_some();
+        match connected {
+            Ok(client) => Ok(Session {
+                client,
+                to,
+                deadline,
+                url_given,
+            }),
+            Err(error) => Err(explain(error, &to, url_given)),
+        }
+    }
+
+    /// When the command gives up.
+    pub fn deadline(&self) -> Instant {
+        let ms = self.globals.timeout_ms.unwrap_or(CLIENT_TIMEOUT_MS);
+        Instant::now() + Duration::from_millis(ms)
+    }
+}
+
+/// An open connection, whose errors are explained.
+pub struct Session {
+    pub client: Client,
+    pub to: Destination,
+    pub deadline: Instant,
+    url_given: bool,
+}
+
+impl Session {
+    /// Calls `method` within the command's deadline.
+    pub fn call(&mut self, method: &str, params: &Value) -> Result<Value, Failure> {
+        let called = self.client.call(method, params, self.deadline);
+        called.map_err(|error| self.explain(error))
+    }
+
+    /// What an error on this connection means.
+    pub fn explain(&self, error: ClientError) -> Failure {
+        explain(error, &self.to, self.url_given)
+    }
+}
+
+fn explain(error: ClientError, to: &Destination, url_given: bool) -> Failure {
+    let tried = Tried {
+        url: &to.url,
+        target: to.target,
+        secrets: &to.secrets,
+        url_given,
+    };
+    refusal::explain(error, &tried)
+}
+
+/// One environment variable; one that is not UTF-8 counts as unset.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// All faults of a configuration as one failure.
+pub fn config_faults(path: &str, faults: &[Fault]) -> Failure {
+    let count = count(faults.len() as u64, "fault");
+    let mut message = format!("the configuration {path} has {count}");
+    for fault in faults {
+        message.push_str("\n  ");
+        message.push_str(&fault.to_string());
+    }
+    Failure::configuration(message).mend("clawdia config validate   # again, after mending")
+}
+
+fn environment_secrets() -> Secrets {
+    let read = |name: &str| {
+        let value = variable(name).filter(|value| !crate::config::secret::is_placeholder(value))?;
+        Some(Secret::new(value, format!("{name} (environment)")))
+    };
+    Secrets {
+        token: read("CLAWDIA_GATEWAY_TOKEN"),
+        password: read("CLAWDIA_GATEWAY_PASSWORD"),
+    }
+}
+
+fn remote_secrets(config: &Config) -> Secrets {
+    let remote = &config.gateway.remote;
+    let of = |name: &str, secret: &Option<crate::config::Secret>| {
+        secret.as_ref().map(|secret| {
+            Secret::new(
+                secret.expose(),
+                format!("gateway.remote.{name} in the configuration"),
+            )
+        })
+    };
+    Secrets {
+        token: of("token", &remote.token),
+        password: of("password", &remote.password),
+    }
+}
+
+/// The first line of a secret's file, without its end.
+fn first_line(path: &str) -> Result<String, Failure> {
+    let fault = |error| Failure::usage(format!("--token-file {path}: {error}"));
+    let file = File::open(path).map_err(fault)?;
+    let mut line = String::new();
+    BufReader::new(file.take(SECRET_FILE_BYTES_MAX))
+        .read_line(&mut line)
+        .map_err(fault)?;
+    Ok(line.trim().to_owned())
+}
