@@ -170,5 +170,9 @@ fn list(path: &str, faults: &[Fault]) -> String {
         text.push_str("\n  ");
         text.push_str(&fault.to_string());
     }
+    if let Some(way_back) = config_file::way_back(path) {
+        text.push_str("\n  ");
+        text.push_str(&way_back);
+    }
     text
 }
