@@ -142,6 +142,39 @@ pub const PRUNE_ROWS_MAX: usize = 1_000;
 /// Most messages of one page.
 pub const PAGE_MESSAGES_MAX: usize = 1_000;
 
+// ---- Sessions ---------------------------------------------------------------------------
+
+/// Sessions of all agents together.
+pub const SESSIONS_MAX: usize = 10_000;
+/// Longest key of a session.
+pub const SESSION_KEY_BYTES_MAX: usize = 256;
+/// Characters of a session's label.
+pub const SESSION_LABEL_CHARS_MAX: usize = 64;
+/// Longest value of any other text that a session keeps, such as the name of its model.
+pub const SESSION_SETTING_BYTES_MAX: usize = 256;
+/// Rows of one `sessions.list`.
+pub const SESSIONS_LISTED_MAX: usize = 1_000;
+/// Rows of one `sessions.list` that show something of their transcripts, newest first.
+pub const SESSIONS_TITLED_MAX: usize = 200;
+/// Characters of a title that is made of a session's first message.
+pub const SESSION_TITLE_CHARS_MAX: usize = 60;
+/// Keys of one `sessions.preview`; further ones are not looked at.
+pub const PREVIEW_KEYS_MAX: usize = 64;
+/// Messages of one session in a preview: default and most.
+pub const PREVIEW_MESSAGES: (usize, usize) = (12, 50);
+/// Characters of one message in a preview: default and most.
+pub const PREVIEW_CHARS: (usize, usize) = (240, 2_000);
+/// Bytes of one session's messages that are read for a preview.
+pub const PREVIEW_BYTES_MAX: usize = 256 * 1024;
+/// Messages of one `chat.history`: default and most.
+pub const HISTORY_MESSAGES: (usize, usize) = (200, PAGE_MESSAGES_MAX);
+/// What the answer of `chat.history` takes besides its messages.
+pub const HISTORY_ENVELOPE_BYTES_MAX: usize = 4 * 1024;
+/// Longest text of a message that a client puts into a transcript.
+pub const CHAT_TEXT_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
+/// Messages that `sessions.compact` keeps unless told otherwise.
+pub const COMPACT_MESSAGES_KEPT: u64 = 400;
+
 // ---- Runs -------------------------------------------------------------------------------
 
 /// Ended runs that are remembered, for those who ask for their outcome.
@@ -239,6 +272,8 @@ pub const FILE_LOCK_WAIT_MS: u64 = 2_000;
 const _: () = assert!(HTTP_LINE_BYTES_MAX <= HTTP_HEAD_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX_BEFORE_HELLO <= MESSAGE_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX <= MESSAGE_BYTES_MAX_CONFIGURABLE);
+const _: () = assert!(HISTORY_ENVELOPE_BYTES_MAX < MESSAGE_BYTES_MAX_BEFORE_HELLO);
+const _: () = assert!(SESSION_KEY_BYTES_MAX * 6 < HISTORY_ENVELOPE_BYTES_MAX);
 const _: () = assert!(HTTP_HEAD_BYTES_MAX <= RECEIVE_BUFFER_BYTES);
 const _: () = assert!(OUTBOX_SOFT_BYTES < OUTBOX_HARD_BYTES);
 const _: () = assert!(OUTBOX_HARD_BYTES <= OUTBOX_TOTAL_BYTES_MAX);

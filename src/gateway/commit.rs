@@ -23,6 +23,8 @@ pub enum Key {
     Pairings,
     /// A chat session with its transcript.
     Session(Box<str>),
+    /// A label among one agent's sessions.
+    Label(Box<str>, Box<str>),
     /// A method's idempotency key.
     Idempotency(&'static str, Box<str>),
     /// A stored setting.

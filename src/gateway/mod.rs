@@ -27,7 +27,9 @@ pub mod peer;
 mod presence;
 mod refusal;
 mod reload;
+mod sessions;
 mod timers;
+mod transcript;
 
 pub use effect::{Effect, Fetch, FetchResult, Input, LoadedConfig};
 pub use identity::{Entropy, Identity};
