@@ -91,7 +91,9 @@ fn follow(
     stream.wait(out)?;
     loop {
         let incoming = session.client.next(deadline).map_err(|error| {
-            let failure = session.explain(error);
+            let mut failure = session.explain(error);
+            // The run goes on without us; these commands wait for it again.
+            failure.mend.clear();
             failure.fact("run", printable(&run_id)).mend(format!(
                 "clawdia gateway call agent.wait --params '{{\"runId\":\"{}\"}}'",
                 printable(&run_id)

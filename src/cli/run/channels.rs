@@ -19,14 +19,14 @@ pub fn run(command: ChannelsCommand, setup: &Setup, out: &mut Out) -> Outcome {
         out.json(&payload)?;
         return Ok(());
     }
-    print(&payload, out)
+    print(&payload, 0, out)
 }
 
-/// A `channels.status` payload as a table.
-pub fn print(payload: &Value, out: &mut Out) -> Outcome {
+/// A `channels.status` payload as a table, indented by so many blanks.
+pub fn print(payload: &Value, indent: usize, out: &mut Out) -> Outcome {
     let order = list(payload, "channelOrder");
     if order.is_empty() {
-        out.line("No channels configured.")?;
+        out.line(&format!("{:indent$}none configured", ""))?;
         return Ok(());
     }
     let mut table = Table::new(&["CHANNEL", "ACCOUNT", "STATE", "PROBE", "LAST ERROR"]);
@@ -51,7 +51,7 @@ pub fn print(payload: &Value, out: &mut Out) -> Outcome {
             ]);
         }
     }
-    table.print(out, 0)?;
+    table.print(out, indent)?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup};
-use super::super::text::{count, span};
+use super::super::text::span;
 use super::{age, list, text};
 
 /// Connects, asks, prints.
@@ -93,9 +93,7 @@ fn sessions(health: &Value) -> String {
             text(last, "key"),
             age(last, "updatedAt", health["ts"].as_u64().unwrap_or(0))
         ),
-        None => count(number, "session")
-            .replace(" sessions", "")
-            .replace(" session", ""),
+        None => number.to_string(),
     }
 }
 

@@ -62,34 +62,34 @@ fn print(answer: &Value, session: &Session, deep: bool, out: &mut Out) -> Outcom
         let waiting = format!("{} for the next heartbeat", count(queued, "event"));
         out.field("waiting", Paint::Plain, &waiting)?;
     }
+    out.line("")?;
     print_presence(&answer["presence"], out)?;
     print_sessions(&answer["status"]["sessions"], out)?;
     if deep {
-        channels::print(&answer["channels"], out)?;
+        out.line("")?;
+        out.heading("Channels")?;
+        channels::print(&answer["channels"], 2, out)?;
         print_pending(&answer["devices"], out)?;
     }
     Ok(())
 }
 
-/// Who is connected.
+/// Who is connected besides the gateway itself, which is always there.
 pub fn print_presence(presence: &Value, out: &mut Out) -> Outcome {
     let entries = presence.as_array().map_or(&[][..], Vec::as_slice);
+    let others: Vec<&Value> = entries.iter().filter(|e| e["reason"] != "self").collect();
+    let there = others.iter().filter(|entry| is_there(entry)).count();
+    out.heading(&format!("Connected ({there})"))?;
+    if others.is_empty() {
+        out.line("  nobody")?;
+        return Ok(());
+    }
     let now = unix_ms();
-    out.line("")?;
-    out.heading(&format!(
-        "Connected ({})",
-        entries.iter().filter(|e| is_there(e)).count()
-    ))?;
     let mut table = Table::new(&["NAME", "MODE", "ROLE", "PLATFORM", "VERSION", "SEEN"]);
-    for entry in entries {
-        let paint = if is_there(entry) {
-            Paint::Plain
-        } else {
-            Paint::Dim
-        };
-        let seen = match text(entry, "reason") {
-            "disconnect" => format!("left {}", age(entry, "ts", now)),
-            _ => age(entry, "ts", now),
+    for entry in others {
+        let (paint, left) = match is_there(entry) {
+            true => (Paint::Plain, ""),
+            false => (Paint::Dim, "left "),
         };
         table.row([
             Cell::new(or_dash(text(entry, "host")), paint),
@@ -97,7 +97,7 @@ pub fn print_presence(presence: &Value, out: &mut Out) -> Outcome {
             Cell::new(or_dash(&joined(entry, "roles")), paint),
             Cell::new(or_dash(text(entry, "platform")), paint),
             Cell::new(or_dash(text(entry, "version")), paint),
-            Cell::new(seen, paint),
+            Cell::new(format!("{left}{}", age(entry, "ts", now)), paint),
         ]);
     }
     table.print(out, 2)?;
