@@ -5,6 +5,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod conn;
+pub mod driver;
 pub mod gateway;
 pub mod ids;
 pub mod io;

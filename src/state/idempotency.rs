@@ -33,7 +33,7 @@ pub struct Idempotency {
 }
 
 /// Remembered requests, found by method and key, bounded in number and bytes.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdempotencyTable {
     by_method: BTreeMap<Text, BTreeMap<Text, Arc<Idempotency>>>,
     /// Finished ones by (expires at, method, key): in this order they make room.

@@ -84,7 +84,7 @@ pub struct Run {
 }
 
 /// All open runs, and the `RUNS_ENDED_MAX` that ended last.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunTable {
     by_id: BTreeMap<Text, Arc<Run>>,
     /// Ids of queued and running ones.

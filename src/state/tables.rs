@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// Everything that survives and that the core looks at. Messages are not here: they are paged
 /// from the database.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
     devices: BTreeMap<Text, Arc<Device>>,
     pairings: BTreeMap<Text, Arc<PendingPairing>>,

@@ -1,0 +1,177 @@
+//! A store in memory: what was committed, what waits, and the faults that a test asks for.
+
+use crate::limits::PAGE_MESSAGES_MAX;
+use crate::state::{
+    Page, Pruned, Record, State, StoreAnswer, StoreFault, StoreFaultKind, StoreRequest,
+    StoredMessage, Text,
+};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Rows as the database would hold them, and requests on their way.
+#[derive(Default)]
+pub struct Store {
+    state: State,
+    messages: BTreeMap<Text, Vec<StoredMessage>>,
+    waiting: VecDeque<StoreRequest>,
+    /// Requests wait until [`super::Driver::release`] is called.
+    pub held: bool,
+    /// This many of the next batches fail as on a full disk.
+    pub failing: usize,
+    /// Batches that were committed.
+    pub batches: u64,
+}
+
+impl Store {
+    /// The tables as they were committed.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The transcript of a session id, oldest first.
+    pub fn messages(&self, session_id: &str) -> &[StoredMessage] {
+        self.messages.get(session_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Requests that wait.
+    pub fn waiting_len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// What a new process loads.
+    pub(super) fn committed(&self) -> State {
+        self.state.clone()
+    }
+
+    /// Of the batches that wait the first `committed` reach the disk; the rest is lost.
+    pub(super) fn die(&mut self, committed: usize) {
+        let batches = self.waiting.drain(..).filter_map(|request| match request {
+            StoreRequest::Commit { records, .. } => Some(records),
+            _ => None,
+        });
+        let batches: Vec<_> = batches.take(committed).collect();
+        for records in batches {
+            self.write(&records);
+        }
+        self.held = false;
+        self.failing = 0;
+    }
+
+    pub(super) fn ask(&mut self, request: StoreRequest) {
+        self.waiting.push_back(request);
+    }
+
+    /// Does the next thing that was asked for.
+    pub(super) fn answer_next(&mut self) -> Option<StoreAnswer> {
+        let answer = match self.waiting.pop_front()? {
+            StoreRequest::Commit { batch, records, .. } => {
+                let result = if self.failing > 0 {
+                    self.failing -= 1;
+                    Err(StoreFault {
+                        kind: StoreFaultKind::Full,
+                        message: "the disk is full".into(),
+                    })
+                } else {
+                    self.write(&records);
+                    Ok(())
+                };
+                StoreAnswer::Committed {
+                    batch,
+                    records,
+                    result,
+                }
+            }
+            StoreRequest::ReadMessages {
+                ticket,
+                session_id,
+                before_seq,
+                limit,
+                bytes_max,
+            } => {
+                let before_seq = before_seq.unwrap_or(u64::MAX);
+                let page = self.page(&session_id, before_seq, limit, bytes_max);
+                StoreAnswer::Messages {
+                    ticket,
+                    result: Ok(page),
+                }
+            }
+            StoreRequest::ReadPreviews {
+                ticket,
+                session_ids,
+                limit,
+                bytes_max,
+            } => {
+                let page = |id: &Text| self.page(id, u64::MAX, limit, bytes_max);
+                StoreAnswer::Previews {
+                    ticket,
+                    result: Ok(session_ids.iter().map(page).collect()),
+                }
+            }
+            // Nothing is old in a made-up world.
+            StoreRequest::Prune(_) => StoreAnswer::Pruned(Ok(Pruned::default())),
+        };
+        Some(answer)
+    }
+
+    /// Commits records that the core never asked for, as an earlier process would have.
+    pub fn write(&mut self, records: &[Record]) {
+        for record in records {
+            self.write_messages(record);
+            self.state.apply(record);
+        }
+        self.state.check_invariants();
+        self.batches += 1;
+    }
+
+    fn write_messages(&mut self, record: &Record) {
+        match record {
+            Record::MessageAppend {
+                session_id,
+                message,
+            } => {
+                let seq = self.state.transcript(session_id).append();
+                self.messages
+                    .entry(session_id.clone())
+                    .or_default()
+                    .push(StoredMessage {
+                        seq,
+                        message: message.clone(),
+                    });
+            }
+            Record::MessagesArchive {
+                session_id,
+                up_to_seq,
+                summary,
+                ..
+            } => {
+                let mut transcript = self.state.transcript(session_id);
+                let Some((_, last)) = transcript.archive(*up_to_seq, summary.is_some()) else {
+                    return;
+                };
+                let messages = self.messages.entry(session_id.clone()).or_default();
+                messages.retain(|message| message.seq > last);
+                if let Some(summary) = summary {
+                    let message = summary.clone();
+                    messages.insert(0, StoredMessage { seq: last, message });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn page(&self, session_id: &str, before_seq: u64, limit: usize, bytes_max: usize) -> Page {
+        let mut page = Page::default();
+        let mut bytes = 0;
+        let older = self.messages(session_id).iter().rev();
+        for stored in older.filter(|stored| stored.seq < before_seq) {
+            bytes += stored.message.body.len();
+            let is_over = bytes > bytes_max && !page.messages.is_empty();
+            if page.messages.len() == limit.min(PAGE_MESSAGES_MAX) || is_over {
+                page.has_older = true;
+                break;
+            }
+            page.messages.push(stored.clone());
+        }
+        page.messages.reverse();
+        page
+    }
+}
