@@ -115,6 +115,25 @@ pub const PAIRING_TTL_MS: u64 = 300_000;
 /// Pending pairing requests of all devices.
 pub const PAIRINGS_PENDING_MAX: usize = 32;
 
+// ---- Runs -------------------------------------------------------------------------------
+
+/// Runs that were accepted and have not ended, of all sessions and of one.
+pub const RUNS_LIVE_MAX: usize = 1_024;
+/// The same of one session.
+pub const RUNS_PER_SESSION_MAX: usize = 64;
+/// Longest time that a run may be given.
+pub const RUN_TIMEOUT_MS_MAX: u64 = 24 * 3_600_000;
+/// Newest messages of a transcript that a model reads, and their bytes.
+pub const CONTEXT_MESSAGES_MAX: usize = 100;
+/// The same in bytes.
+pub const CONTEXT_BYTES_MAX: usize = 256 * 1024;
+/// Between two tries to store the end of a run.
+pub const UNSAVED_RETRY_MS: u64 = 5_000;
+/// Longest time that `agent.wait` waits, and the time where its caller names none.
+pub const WAIT_MS_MAX: u64 = 24 * 3_600_000;
+/// The time where the caller of `agent.wait` names none.
+pub const WAIT_MS_DEFAULT: u64 = 30_000;
+
 // ---- Idempotency ------------------------------------------------------------------------
 
 /// How long a durable idempotency key is remembered.

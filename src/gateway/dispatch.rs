@@ -237,8 +237,29 @@ impl Gateway {
 
     /// Refuses a call that was kept.
     pub(super) fn refuse_kept(&mut self, call: &KeptCall, refusal: &Refusal) {
+        self.refuse_kept_with(call, None, refusal);
+    }
+
+    /// The same, with a payload beside the error.
+    pub(super) fn refuse_kept_with(
+        &mut self,
+        call: &KeptCall,
+        payload: Option<&[u8]>,
+        refusal: &Refusal,
+    ) {
         self.end_in_flight(call);
-        self.respond_refusal(call.conn, &call.id, refusal);
+        self.send_text(call.conn, |_, w| refusal.write(w, &call.id, payload));
+    }
+
+    /// Answers a kept call for the first of two times: its id stays in use.
+    pub(super) fn reply_first(
+        &mut self,
+        call: &KeptCall,
+        f: impl FnOnce(&Gateway, &mut Writer<'_>),
+    ) {
+        self.send_text(call.conn, |gateway, w| {
+            write_response(w, &call.id, |w| f(gateway, w));
+        });
     }
 
     /// The call is answered for good: its id is free again.

@@ -22,6 +22,7 @@ const FORGET_INTERVAL_MS: u64 = 60_000;
 impl Gateway {
     pub(super) fn on_start(&mut self) {
         self.forget_expired();
+        self.resume_runs();
     }
 
     /// A connection was accepted: it gets a place, maybe another one's, or none.
@@ -177,7 +178,7 @@ impl Gateway {
 
     /// Closes everybody once nothing accepted is on its way any more.
     pub(super) fn drain(&mut self) {
-        if self.stopping && self.commits.is_idle() && self.tickets.is_empty() {
+        if self.stopping && self.runs.at_work() == 0 && self.commits.is_idle() && self.tickets.is_empty() {
             self.close_all();
             self.try_exit();
         }

@@ -13,6 +13,7 @@ pub mod commit;
 mod connect;
 pub mod dispatch;
 pub mod effect;
+mod facts;
 mod fetch;
 mod hello;
 mod http;
@@ -27,7 +28,9 @@ pub mod peer;
 mod presence;
 mod refusal;
 mod reload;
+mod runs;
 mod sessions;
+mod slash;
 mod timers;
 mod transcript;
 
@@ -77,6 +80,7 @@ pub struct Gateway {
     limiter: Limiter,
     waiting: Waiting,
     replays: Replays,
+    runs: runs::Runs,
     system_events: VecDeque<Box<str>>,
     stopping: bool,
 }
@@ -117,6 +121,7 @@ impl Gateway {
             limiter: Limiter::default(),
             waiting,
             replays: Replays::default(),
+            runs: runs::Runs::default(),
             system_events: VecDeque::new(),
             stopping: false,
             loaded,
@@ -134,7 +139,8 @@ impl Gateway {
             Input::Text { conn, padded, len } => self.on_text(now, conn, padded, len),
             Input::Http { conn, head, body } => self.on_http(conn, head, body),
             Input::Closed { conn } => self.on_closed(conn),
-            Input::Step(_) | Input::StepRefused { .. } => {}
+            Input::Step(output) => self.on_step(output),
+            Input::StepRefused { tag, message } => self.on_step_refused(tag, &message),
             Input::Store(answer) => self.on_store(now, answer),
             Input::Fetched { ticket, result } => self.on_fetched(now, ticket, result),
             Input::Config(result) => self.on_config(result),

@@ -20,6 +20,10 @@ pub enum Timer {
     Health,
     /// Pending pairings and remembered keys may have expired.
     Forget,
+    /// The time of an `agent.wait` call is over.
+    Wait(u64),
+    /// Ends of runs that the store did not take are tried again.
+    Unsaved,
     /// The bounded time to drain at shutdown is over.
     Drained,
 }
@@ -64,6 +68,8 @@ impl Gateway {
                 Timer::Presence => self.broadcast_presence(),
                 Timer::Health => self.broadcast_health(),
                 Timer::Forget => self.forget_expired(),
+                Timer::Wait(number) => self.on_wait_over(number),
+                Timer::Unsaved => self.retry_unsaved(),
                 Timer::Drained => self.on_drained(),
             }
         }

@@ -123,16 +123,20 @@ impl Gateway {
         self.write_order_and_labels(w, &names);
     }
 
+    /// How a channel is, for people.
+    pub(in crate::gateway) fn channel_state(&self, name: &str) -> &'static str {
+        if self.is_channel_configured(name) {
+            "configured"
+        } else {
+            "not configured"
+        }
+    }
+
     /// Writes a line a channel, for people.
     pub(in crate::gateway) fn write_channel_summary(&self, w: &mut Writer<'_>) {
         w.array(|w| {
             for name in self.channel_names() {
-                let state = if self.is_channel_configured(name) {
-                    "configured"
-                } else {
-                    "not configured"
-                };
-                w.str(&format!("{}: {state}", label(name)));
+                w.str(&format!("{}: {}", label(name), self.channel_state(name)));
             }
         });
     }

@@ -1,6 +1,8 @@
 //! One file a group of methods; the table in [`super::methods`] names their functions.
 
+pub mod agent;
 pub mod channels;
+pub mod chat;
 pub mod health;
 pub mod models;
 pub mod system;

@@ -141,6 +141,14 @@ impl Gateway {
             .unwrap_or_else(|| ModelRef::new(BUILTIN.0, BUILTIN.1))
     }
 
+    /// Every model as `provider/model`, the built-in one first.
+    pub(in crate::gateway) fn model_names(&self) -> impl Iterator<Item = String> {
+        let configured = self.config().models.providers.iter().flat_map(|(provider, config)| {
+            config.models.iter().map(move |model| format!("{provider}/{}", model.id))
+        });
+        std::iter::once(format!("{}/{}", BUILTIN.0, BUILTIN.1)).chain(configured)
+    }
+
     /// How much context a session of the default agent has.
     pub(in crate::gateway) fn default_context_tokens(&self) -> u64 {
         let agents = &self.config().agents;

@@ -1,0 +1,212 @@
+//! A run is accepted once its message is stored.
+
+use super::{LiveRun, RunPhase};
+use crate::agent::{CancelToken, Thinking};
+use crate::gateway::commit::Key;
+use crate::gateway::dispatch::{KeptCall, Stop};
+use crate::gateway::{Gateway, Refusal};
+use crate::limits::{IDEMPOTENCY_TTL_MS, RUNS_LIVE_MAX, RUNS_PER_SESSION_MAX};
+use crate::now::Now;
+use crate::state::{
+    Delivery, Idempotency, IdempotencyState, Message, Record, Run, RunState, Session, Text,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Who accepted a run. Its idempotency key belongs to that method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Origin {
+    /// `chat.send`.
+    Chat,
+    /// `agent`.
+    Agent,
+    /// The gateway itself, such as `wake`: there is no key.
+    Own,
+}
+
+impl Origin {
+    /// The method whose idempotency key it is.
+    pub const fn method(self) -> Option<&'static str> {
+        match self {
+            Self::Chat => Some("chat.send"),
+            Self::Agent => Some("agent"),
+            Self::Own => None,
+        }
+    }
+}
+
+/// What somebody wants to be run.
+pub struct Request {
+    pub origin: Origin,
+    /// The caller's idempotency key, or a fresh id.
+    pub run_id: Text,
+    /// The session, as stored and as its client wrote it.
+    pub session_key: Text,
+    pub shown_key: Text,
+    pub message: String,
+    pub thinking: Option<Thinking>,
+    pub extra_prompt: Option<Text>,
+    pub timeout_ms: Option<u64>,
+    pub delivery: Delivery,
+    /// SHA-256 of what a repeat must have equal.
+    pub fingerprint: [u8; 32],
+}
+
+/// What a restart needs to go on with a run, kept in its row.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Kept {
+    pub origin: Origin,
+    pub shown_key: String,
+    pub message_seq: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra_prompt: Option<String>,
+    pub timeout_ms: u64,
+}
+
+/// What happens once a run is stored: an answer to the caller.
+pub type Accepted = Box<dyn FnOnce(&mut Gateway, Now, Result<(), String>) -> Option<KeptCall> + Send>;
+
+impl Gateway {
+    /// Stores a run with its message, then queues it. `accepted` answers the caller and may give
+    /// back the call that waits for the run's end.
+    ///
+    /// # Errors
+    ///
+    /// Busy while the session or key is being written; refused where too many runs wait.
+    pub(in crate::gateway) fn accept_run(
+        &mut self,
+        request: Request,
+        accepted: Accepted,
+    ) -> Result<(), Stop> {
+        let mut keys = vec![Key::Session(request.session_key.as_ref().into())];
+        if let Some(method) = request.origin.method() {
+            keys.push(Key::Idempotency(method, request.run_id.as_ref().into()));
+        }
+        if keys.iter().any(|key| self.commits.is_reserved(key)) {
+            return Err(Stop::Busy);
+        }
+        self.check_room(&request.session_key)?;
+        let mut session = self.session_or_new(&request.session_key);
+        session.updated_at_ms = self.now.unix_ms;
+        let message_seq = self.state.transcript(&session.session_id).last_seq + 1;
+        let message = super::super::sessions::user_message(&request.message, self.now.unix_ms);
+        let live = self.live_run(&request, &session, message_seq);
+        let mut records = self.make_room_for_key(&request)?;
+        records.push(Record::SessionPut(Arc::new(session.clone())));
+        records.push(append(&session, message));
+        records.push(Record::RunPut(live.row.clone()));
+        self.commit(keys, records, move |gateway, now, result| {
+            let stored = result.is_ok();
+            let call = accepted(gateway, now, result);
+            if stored {
+                gateway.touch_health();
+                gateway.runs.insert(LiveRun { call, ..live });
+                gateway.start_runs();
+            }
+        });
+        Ok(())
+    }
+
+    /// Whether another run may wait.
+    fn check_room(&self, session_key: &str) -> Result<(), Refusal> {
+        let lane = self.runs.slots_of(session_key).len();
+        let text = if self.runs.len() >= RUNS_LIVE_MAX {
+            format!("too many runs wait (at most {RUNS_LIVE_MAX}); try again later")
+        } else if lane >= RUNS_PER_SESSION_MAX {
+            format!("too many runs wait in this session (at most {RUNS_PER_SESSION_MAX})")
+        } else {
+            return Ok(());
+        };
+        Err(Refusal {
+            retryable: true,
+            ..Refusal::unavailable(text)
+        })
+    }
+
+    fn make_room_for_key(&self, request: &Request) -> Result<Vec<Record>, Refusal> {
+        let Some(method) = request.origin.method() else {
+            return Ok(Vec::new());
+        };
+        let Some(mut records) = self.state.idempotency().make_room(1, 0) else {
+            return Err(Refusal {
+                retryable: true,
+                ..Refusal::unavailable("too many requests are in flight; try again later")
+            });
+        };
+        records.push(Record::IdempotencyPut(Arc::new(Idempotency {
+            method: method.into(),
+            key: request.run_id.clone(),
+            fingerprint: request.fingerprint,
+            run_id: Some(request.run_id.clone()),
+            state: IdempotencyState::InFlight,
+            response: Text::from(""),
+            expires_at_ms: self.now.unix_ms + IDEMPOTENCY_TTL_MS,
+        })));
+        Ok(records)
+    }
+
+    fn live_run(&self, request: &Request, session: &Session, message_seq: u64) -> LiveRun {
+        let agents = &self.config().agents;
+        let timeout_ms = request
+            .timeout_ms
+            .filter(|ms| *ms > 0)
+            .unwrap_or(agents.defaults.timeout_seconds.saturating_mul(1_000))
+            .min(crate::limits::RUN_TIMEOUT_MS_MAX);
+        let kept = Kept {
+            origin: request.origin,
+            shown_key: request.shown_key.to_string(),
+            message_seq,
+            thinking: request.thinking.map(|level| level.as_str().to_owned()),
+            extra_prompt: request.extra_prompt.as_deref().map(str::to_owned),
+            timeout_ms,
+        };
+        let row = Run {
+            run_id: request.run_id.clone(),
+            session_key: session.key.clone(),
+            session_id: session.session_id.clone(),
+            state: RunState::Queued,
+            accepted_at_ms: self.now.unix_ms,
+            started_at_ms: None,
+            ended_at_ms: None,
+            open_step_has_side_effect: false,
+            delivery: request.delivery.clone(),
+            options: serde_json::to_string(&kept).ok().map(Text::from),
+            summary: None,
+            error: None,
+        };
+        self.revive(Arc::new(row), kept)
+    }
+
+    /// A live run of a stored one, as it waits.
+    pub(super) fn revive(&self, row: Arc<Run>, kept: Kept) -> LiveRun {
+        LiveRun {
+            row,
+            shown_key: kept.shown_key.into(),
+            origin: kept.origin,
+            message_seq: kept.message_seq,
+            thinking: kept.thinking.as_deref().and_then(Thinking::parse),
+            extra_prompt: kept.extra_prompt.map(Text::from),
+            deadline_mono_ms: self.now.mono_ms.saturating_add(kept.timeout_ms),
+            call: None,
+            generation: 0,
+            cancel: CancelToken::new(),
+            phase: RunPhase::Waiting,
+            seq: 0,
+            text: String::new(),
+            delta_mono_ms: None,
+            started_at_ms: None,
+        }
+    }
+}
+
+/// A message at the end of a session's transcript.
+pub(super) fn append(session: &Session, message: Message) -> Record {
+    Record::MessageAppend {
+        session_id: session.session_id.clone(),
+        message: Arc::new(message),
+    }
+}

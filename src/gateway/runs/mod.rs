@@ -1,0 +1,176 @@
+//! Agent runs: accepted, waiting in their session's lane, stepping, ended.
+//!
+//! ```text
+//! chat.send, agent ──commit──> lane of the session ──> loading ──> stepping ──commit──> ended
+//!                              one at a time           transcript  a worker             events
+//! ```
+//!
+//! Runs of one session never overlap; a run holds a worker only while it steps. What must
+//! survive of a run is [`crate::state::Run`]; this is what lives in memory alone.
+
+mod accept;
+mod end;
+mod events;
+mod resume;
+mod step;
+mod stop;
+mod wait;
+
+pub(super) use accept::{Origin, Request};
+pub(super) use events::write_assistant;
+pub(super) use step::thinking_of;
+pub(super) use stop::StopReason;
+pub(super) use wait::write_ended;
+
+use crate::agent::{CancelToken, RunTag, Thinking};
+use crate::gateway::dispatch::KeptCall;
+use crate::state::{Run, Text};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// A run that was accepted and has not ended.
+pub struct LiveRun {
+    /// As stored.
+    pub row: Arc<Run>,
+    /// The session key as its client wrote it: events repeat it.
+    pub shown_key: Text,
+    /// Which method accepted it, for its idempotency key.
+    pub origin: Origin,
+    /// The number of its message in the transcript: what came later is not its context.
+    pub message_seq: u64,
+    /// For this run alone; else the session's.
+    pub thinking: Option<Thinking>,
+    /// More for the system prompt.
+    pub extra_prompt: Option<Text>,
+    /// When it must have ended, on the monotonic clock.
+    pub deadline_mono_ms: u64,
+    /// The `agent` call that gets a second answer.
+    pub call: Option<KeptCall>,
+    /// Grows with each step; late output of an earlier one is dropped.
+    pub generation: u32,
+    /// Cancels the step that is under way.
+    pub cancel: CancelToken,
+    /// How far it is.
+    pub phase: RunPhase,
+    /// The last event's number, from 1.
+    pub seq: u64,
+    /// What the answer is so far.
+    pub text: String,
+    /// When the last chat delta went out, on the monotonic clock.
+    pub delta_mono_ms: Option<u64>,
+    /// When its first step began, on the wall clock.
+    pub started_at_ms: Option<u64>,
+}
+
+/// How far a live run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunPhase {
+    /// In its session's lane, or for want of a place among the steps.
+    Waiting,
+    /// Its transcript is being read.
+    Loading,
+    /// A worker has it.
+    Stepping,
+    /// Its end is being stored.
+    Ending,
+}
+
+/// All live runs.
+#[derive(Default)]
+pub struct Runs {
+    by_slot: BTreeMap<u64, LiveRun>,
+    by_id: BTreeMap<Text, u64>,
+    /// Runs of a session in the order in which they were accepted; the first one is at work.
+    lanes: BTreeMap<Text, VecDeque<u64>>,
+    /// First in their lanes, waiting for a place among the steps: fair by step.
+    ready: VecDeque<u64>,
+    /// Runs that load or step.
+    at_work: usize,
+    slots_given: u64,
+    waiters: wait::Waiters,
+    /// Ends that the store did not take yet.
+    unsaved: Vec<Arc<Run>>,
+}
+
+impl Runs {
+    /// Live runs.
+    pub fn len(&self) -> usize {
+        self.by_slot.len()
+    }
+
+    /// Runs that load or step.
+    pub fn at_work(&self) -> usize {
+        self.at_work
+    }
+
+    /// Whether nothing runs, waits or has to be stored.
+    pub fn is_idle(&self) -> bool {
+        self.by_slot.is_empty()
+    }
+
+    /// The live run with this id.
+    pub fn get(&self, run_id: &str) -> Option<&LiveRun> {
+        self.by_slot.get(self.by_id.get(run_id)?)
+    }
+
+    /// Runs of a session, oldest first.
+    fn slots_of(&self, session_key: &str) -> Vec<u64> {
+        let lane = self.lanes.get(session_key);
+        lane.into_iter().flatten().copied().collect()
+    }
+
+    /// The run that a worker's output is for, unless it is of an earlier step.
+    fn tagged(&mut self, tag: RunTag) -> Option<&mut LiveRun> {
+        self.by_slot
+            .get_mut(&tag.run)
+            .filter(|run| run.generation == tag.generation && run.phase == RunPhase::Stepping)
+    }
+
+    fn insert(&mut self, run: LiveRun) -> u64 {
+        self.slots_given += 1;
+        let slot = self.slots_given;
+        self.by_id.insert(run.row.run_id.clone(), slot);
+        let lane = self.lanes.entry(run.row.session_key.clone()).or_default();
+        lane.push_back(slot);
+        if lane.len() == 1 {
+            self.ready.push_back(slot);
+        }
+        self.by_slot.insert(slot, run);
+        slot
+    }
+
+    /// Takes a run out; the next of its lane becomes ready.
+    fn remove(&mut self, slot: u64) -> Option<LiveRun> {
+        let run = self.by_slot.remove(&slot)?;
+        self.by_id.remove(&run.row.run_id);
+        self.ready.retain(|other| *other != slot);
+        if matches!(run.phase, RunPhase::Loading | RunPhase::Stepping) {
+            self.at_work -= 1;
+        }
+        if let Some(lane) = self.lanes.get_mut(&run.row.session_key) {
+            let was_first = lane.front() == Some(&slot);
+            lane.retain(|other| *other != slot);
+            match lane.front() {
+                Some(next) if was_first => self.ready.push_back(*next),
+                Some(_) => {}
+                None => {
+                    self.lanes.remove(&run.row.session_key);
+                }
+            }
+        }
+        Some(run)
+    }
+
+    /// What must hold after each input.
+    pub fn check_invariants(&self) {
+        assert_eq!(self.by_slot.len(), self.by_id.len());
+        assert_eq!(self.by_slot.len(), self.lanes.values().map(VecDeque::len).sum());
+        let at_work = |run: &&LiveRun| matches!(run.phase, RunPhase::Loading | RunPhase::Stepping);
+        assert_eq!(self.at_work, self.by_slot.values().filter(at_work).count());
+        for lane in self.lanes.values() {
+            for slot in lane.iter().skip(1) {
+                assert_eq!(self.by_slot[slot].phase, RunPhase::Waiting, "runs overlap");
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! A run at work: its transcript is read, a worker answers, text streams to clients.
+
+use super::RunPhase;
+use crate::agent::{
+    ChatMessage, ModelRef, Role, RunTag, Step, StepEvent, StepOutput, Thinking,
+};
+use crate::gateway::{Effect, Gateway};
+use crate::limits::{CONTEXT_BYTES_MAX, CONTEXT_MESSAGES_MAX};
+use crate::state::{Page, Session, StoreFault, Text};
+use std::sync::Arc;
+
+impl Gateway {
+    /// Puts ready runs to work, as many as may work at a time.
+    pub(in crate::gateway) fn start_runs(&mut self) {
+        let at_work_max = self.config().agents.runs_max();
+        while self.runs.at_work < at_work_max && !self.stopping {
+            let Some(slot) = self.runs.ready.pop_front() else {
+                return;
+            };
+            self.load_context(slot);
+        }
+    }
+
+    fn load_context(&mut self, slot: u64) {
+        let Some(run) = self.runs.by_slot.get_mut(&slot) else {
+            return;
+        };
+        run.phase = RunPhase::Loading;
+        run.generation += 1;
+        self.runs.at_work += 1;
+        let tag = RunTag {
+            run: slot,
+            generation: run.generation,
+        };
+        let session_id = run.row.session_id.clone();
+        let before = Some(run.message_seq + 1);
+        self.read_messages(
+            session_id,
+            before,
+            CONTEXT_MESSAGES_MAX,
+            CONTEXT_BYTES_MAX,
+            move |gateway, _, page| gateway.on_context(tag, page),
+        );
+    }
+
+    fn on_context(&mut self, tag: RunTag, page: Result<Page, StoreFault>) {
+        let Some(run) = self.runs.by_slot.get_mut(&tag.run) else {
+            return;
+        };
+        if run.generation != tag.generation || run.phase != RunPhase::Loading {
+            return;
+        }
+        let page = match page {
+            Ok(page) => page,
+            Err(fault) => {
+                run.phase = RunPhase::Stepping;
+                let text = format!("the transcript could not be read: {}", fault.message);
+                return self.fail_run(tag.run, &text);
+            }
+        };
+        run.phase = RunPhase::Stepping;
+        run.started_at_ms.get_or_insert(self.now.unix_ms);
+        let first = run.seq == 0;
+        let step = self.step(tag, &page);
+        if first {
+            self.send_lifecycle_start(tag.run);
+        }
+        match step {
+            Some(step) => self.effects.push_back(Effect::Step(Box::new(step))),
+            None => self.fail_run(tag.run, "the session is gone"),
+        }
+    }
+
+    fn step(&mut self, tag: RunTag, page: &Page) -> Option<Step> {
+        let mut seed = [0u8; 8];
+        self.entropy.fill(&mut seed);
+        let run = self.runs.by_slot.get(&tag.run)?;
+        let session = self.state.sessions().get(&run.row.session_key)?.clone();
+        let messages: Vec<ChatMessage> = page
+            .messages
+            .iter()
+            .filter_map(|stored| chat_message(&stored.message))
+            .collect();
+        let facts = Arc::new(self.facts(&session));
+        Some(Step {
+            tag,
+            model: self.model_of_session(&session),
+            system_prompt: self.system_prompt(run.extra_prompt.as_deref()),
+            messages,
+            thinking: run.thinking.unwrap_or_else(|| thinking_of(&session)),
+            session_key: session.key.clone(),
+            facts,
+            deadline_mono_ms: run.deadline_mono_ms,
+            cancel: run.cancel.clone(),
+            seed: u64::from_le_bytes(seed),
+        })
+    }
+
+    /// The session's own model, else its agent's.
+    pub(in crate::gateway) fn model_of_session(&self, session: &Session) -> ModelRef {
+        match (&session.model_provider, &session.model) {
+            (Some(provider), Some(model)) if session.settings.contains_key("modelOverride") => {
+                ModelRef::new(provider, model)
+            }
+            _ => self.model_of(&session.agent_id),
+        }
+    }
+
+    fn system_prompt(&self, extra: Option<&str>) -> Text {
+        let mut prompt = format!(
+            "You are {}, the personal agent behind the gateway on {}.",
+            self.agent_name(self.default_agent()),
+            self.identity.host
+        );
+        for event in &self.system_events {
+            prompt.push_str("\nSystem: ");
+            prompt.push_str(event);
+        }
+        if let Some(extra) = extra {
+            prompt.push('\n');
+            prompt.push_str(extra);
+        }
+        prompt.into()
+    }
+
+    /// A worker's output.
+    pub(in crate::gateway) fn on_step(&mut self, output: StepOutput) {
+        let slot = output.tag.run;
+        if self.runs.tagged(output.tag).is_none() {
+            return;
+        }
+        match output.event {
+            StepEvent::Started => {}
+            StepEvent::Delta(delta) => self.on_delta(slot, &delta),
+            StepEvent::Done {
+                text,
+                usage,
+                stop_reason,
+                model,
+            } => self.finish_run(slot, text, usage, stop_reason, &model),
+            StepEvent::Failed { message, .. } => self.fail_run(slot, &message),
+        }
+    }
+
+    /// The pool had no place for a step.
+    pub(in crate::gateway) fn on_step_refused(&mut self, tag: RunTag, message: &str) {
+        if self.runs.tagged(tag).is_some() {
+            self.fail_run(tag.run, message);
+        }
+    }
+}
+
+/// The session's thinking level; off where none was chosen.
+pub(in crate::gateway) fn thinking_of(session: &Session) -> Thinking {
+    session
+        .thinking_level
+        .as_deref()
+        .and_then(Thinking::parse)
+        .unwrap_or_default()
+}
+
+/// A transcript row as a model reads it; None for rows that say nothing to it.
+fn chat_message(message: &crate::state::Message) -> Option<ChatMessage> {
+    let role = Role::parse(&message.role)?;
+    let body: serde_json::Value = serde_json::from_str(&message.body).ok()?;
+    if body["stopReason"] == "error" {
+        return None;
+    }
+    let text = match &body["content"] {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(parts) => parts
+            .iter()
+            .filter_map(|part| part["text"].as_str())
+            .collect::<Vec<_>>()
+            .join("\n"),
+        _ => return None,
+    };
+    Some(ChatMessage {
+        role,
+        text: text.into(),
+        unix_ms: message.ts,
+    })
+}

@@ -1,0 +1,189 @@
+//! Slash commands: messages that the gateway answers itself, without a model.
+
+use super::commit::Key;
+use super::dispatch::{KeptCall, Stop};
+use super::method::chat::write_status;
+use super::runs::{Request, StopReason, thinking_of};
+use super::{Gateway, Refusal, sessions};
+use crate::agent::builtin::{help_text, status_text};
+use crate::agent::{ModelRef, Thinking, Verbosity};
+use crate::limits::IDEMPOTENCY_TTL_MS;
+use crate::now::Now;
+use crate::state::{Idempotency, IdempotencyState, Record, Session, Text};
+use crate::wire::json::Writer;
+use std::sync::Arc;
+
+/// Every command with what it does, for `/help`.
+const COMMANDS: &[(&str, &str)] = &[
+    ("/help", "what you can say here"),
+    ("/status", "this gateway and this session"),
+    ("/whoami", "which session and agent this is"),
+    ("/new", "start the session over"),
+    ("/stop", "stop what runs in this session"),
+    ("/model [provider/model]", "show or choose the session's model"),
+    ("/think [off|minimal|low|medium|high]", "show or choose how much it thinks"),
+    ("/verbose [on|off]", "show or hide tool work"),
+];
+
+/// A command and what stands behind it.
+pub struct SlashCommand {
+    name: String,
+    argument: String,
+}
+
+/// What a command does: a text, and maybe a changed session.
+struct Answer {
+    text: String,
+    session: Session,
+    restarts: bool,
+}
+
+impl Gateway {
+    /// The command that a message is; None for text that goes to the model.
+    pub(super) fn slash_command(&self, message: &str) -> Option<SlashCommand> {
+        let rest = message.trim().strip_prefix('/')?;
+        let (name, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let name = name.to_lowercase();
+        let known = matches!(
+            name.as_str(),
+            "help" | "commands" | "status" | "whoami" | "id" | "new" | "reset" | "model" | "think"
+                | "thinking" | "verbose"
+        );
+        known.then(|| SlashCommand {
+            name,
+            argument: argument.trim().to_owned(),
+        })
+    }
+
+    /// Stores what the command changes and its answer, then tells the client: `started`, and a
+    /// final with number 1.
+    pub(super) fn run_slash(
+        &mut self,
+        now: Now,
+        request: Request,
+        command: SlashCommand,
+        call: KeptCall,
+    ) -> Result<(), Stop> {
+        let session_lock = Key::Session(request.session_key.as_ref().into());
+        if self.commits.is_reserved(&session_lock) {
+            return Err(Stop::Busy);
+        }
+        let answer = self.answer_slash(&request, &command)?;
+        let mut records = self
+            .state
+            .idempotency()
+            .make_room(1, 0)
+            .ok_or_else(|| Refusal::unavailable("too many requests are in flight"))?;
+        let mut response = Vec::new();
+        write_status(&mut Writer::new(&mut response), &request.run_id, "ok");
+        records.push(Record::IdempotencyPut(Arc::new(Idempotency {
+            method: "chat.send".into(),
+            key: request.run_id.clone(),
+            fingerprint: request.fingerprint,
+            run_id: Some(request.run_id.clone()),
+            state: IdempotencyState::Done,
+            response: String::from_utf8_lossy(&response).into(),
+            expires_at_ms: now.unix_ms + IDEMPOTENCY_TTL_MS,
+        })));
+        records.push(Record::SessionPut(Arc::new(answer.session.clone())));
+        records.push(Record::MessageAppend {
+            session_id: answer.session.session_id.clone(),
+            message: Arc::new(sessions::injected_message(&answer.text, now.unix_ms)),
+        });
+        let keys = vec![
+            session_lock,
+            Key::Idempotency("chat.send", request.run_id.as_ref().into()),
+        ];
+        if answer.restarts {
+            self.stop_runs(&request.session_key, None, StopReason::SessionGone);
+            if keys.iter().any(|key| self.commits.is_reserved(key)) {
+                return Err(Stop::Busy);
+            }
+        }
+        self.commit(keys, records, move |gateway, _, result| match result {
+            Ok(()) => {
+                gateway.reply_kept(&call, |_, w| write_status(w, &request.run_id, "started"));
+                gateway.send_injected(&request.run_id, &request.shown_key, 1, &answer.text);
+                gateway.touch_health();
+            }
+            Err(fault) => gateway.refuse_kept(&call, &Refusal::not_stored(&fault)),
+        });
+        Ok(())
+    }
+
+    fn answer_slash(&mut self, request: &Request, command: &SlashCommand) -> Result<Answer, Refusal> {
+        let mut session = self.session_or_new(&request.session_key);
+        session.updated_at_ms = self.now.unix_ms;
+        let mut restarts = false;
+        let text = match command.name.as_str() {
+            "help" | "commands" => help_text(COMMANDS),
+            "status" => status_text(&self.facts(&session)),
+            "whoami" | "id" => format!(
+                "Session {} of agent {} on {}.",
+                session.key, session.agent_id, self.identity.host
+            ),
+            "new" | "reset" => {
+                restarts = true;
+                session = self.restarted_session(&session);
+                "The session starts over: what was said before is forgotten.".to_owned()
+            }
+            "model" => self.choose_model(&mut session, &command.argument),
+            "verbose" => choose_verbosity(&mut session, &command.argument),
+            _ => choose_thinking(&mut session, &command.argument),
+        };
+        Ok(Answer {
+            text,
+            session,
+            restarts,
+        })
+    }
+
+    fn choose_model(&self, session: &mut Session, wanted: &str) -> String {
+        if wanted.is_empty() {
+            let names: Vec<String> = self.model_names().collect();
+            return format!(
+                "This session uses {}. There are: {}.",
+                self.model_of_session(session),
+                names.join(", ")
+            );
+        }
+        let known = self.model_names().any(|name| name == wanted);
+        match ModelRef::parse(wanted).filter(|_| known) {
+            Some(model) => {
+                session.model_provider = Some(model.provider().into());
+                session.model = Some(model.model().into());
+                session.settings.insert("modelOverride".into(), wanted.into());
+                format!("This session now uses {model}.")
+            }
+            None => format!("There is no model {wanted}. Say /model to see which there are."),
+        }
+    }
+}
+
+fn choose_thinking(session: &mut Session, wanted: &str) -> String {
+    if wanted.is_empty() {
+        return format!("Thinking is {}.", thinking_of(session).as_str());
+    }
+    match Thinking::parse(wanted) {
+        Some(level) => {
+            let stored = (level != Thinking::Off).then(|| Text::from(level.as_str()));
+            session.thinking_level = stored;
+            format!("Thinking is now {}.", level.as_str())
+        }
+        None => format!("{wanted} is no level: off, minimal, low, medium or high."),
+    }
+}
+
+fn choose_verbosity(session: &mut Session, wanted: &str) -> String {
+    let now = session.verbose_level.as_deref().and_then(Verbosity::parse);
+    if wanted.is_empty() {
+        return format!("Verbose is {}.", now.unwrap_or_default().as_str());
+    }
+    match Verbosity::parse(wanted) {
+        Some(level) => {
+            session.verbose_level = Some(level.as_str().into());
+            format!("Verbose is now {}.", level.as_str())
+        }
+        None => format!("{wanted} is neither on nor off."),
+    }
+}
