@@ -2,7 +2,6 @@
 
 use super::Gateway;
 use super::peer::Live;
-use super::runs::thinking_of;
 use crate::agent::{
     ChannelFact, DeviceFact, Facts, GatewayFacts, HealthFacts, Listed, PairingFact, PeerFact,
     RunFacts, SessionFact, SessionFacts, Verbosity, Zone,
@@ -67,6 +66,7 @@ impl Gateway {
                 state: self.channel_state(channel).to_owned(),
             })),
             models: Listed::from_all(self.model_names()),
+            model_apis: Listed::from_all(crate::agent::MODEL_APIS.iter().map(|api| (*api).to_owned())),
             default_model: self.default_model().to_string(),
             runs: RunFacts {
                 active: self.runs.at_work(),
@@ -104,7 +104,7 @@ impl Gateway {
         SessionFacts {
             key: session.key.to_string(),
             model: self.model_of_session(session).to_string(),
-            thinking: thinking_of(session),
+            thinking: self.thinking_of(session),
             verbosity: verbosity.unwrap_or_default(),
             messages: self.message_count(session),
             updated_unix_ms: session.updated_at_ms,

@@ -44,13 +44,17 @@ const fn row(name: &'static str, scope: Scope, params: Shape, run: Run) -> Metho
 }
 
 use Scope::{Admin, Read, Write};
-use method::{channels, health, models, system, tables, voice};
+use method::{agent, channels, chat, health, models, system, tables, voice};
 
 /// Every method, sorted by name.
 pub static METHODS: &[Method] = &[
+    row("agent", Write, AGENT, agent::run),
     row("agent.identity.get", Read, AGENT_IDENTITY, models::identity),
+    row("agent.wait", Write, AGENT_WAIT, agent::wait),
     row("agents.list", Read, params::NONE, models::agents),
     row("channels.status", Read, CHANNELS_STATUS, channels::status),
+    row("chat.abort", Write, CHAT_ABORT, chat::abort),
+    row("chat.send", Write, CHAT_SEND, chat::send),
     Method {
         name: "connect",
         access: Access::First,
@@ -81,6 +85,48 @@ pub static METHODS: &[Method] = &[
     row("wake", Write, WAKE, system::wake),
 ];
 
+const AGENT: Shape = closed(&[
+    req("message", NAME),
+    opt("agentId", NAME),
+    opt("to", TEXT),
+    opt("replyTo", TEXT),
+    opt("sessionId", TEXT),
+    opt("sessionKey", TEXT),
+    opt("thinking", TEXT),
+    opt("deliver", Kind::Bool),
+    opt("attachments", ANY_LIST),
+    opt("channel", TEXT),
+    opt("replyChannel", TEXT),
+    opt("accountId", TEXT),
+    opt("replyAccountId", TEXT),
+    opt("threadId", TEXT),
+    opt("groupId", TEXT),
+    opt("groupChannel", TEXT),
+    opt("groupSpace", TEXT),
+    opt("timeout", COUNT),
+    opt("lane", TEXT),
+    opt("extraSystemPrompt", TEXT),
+    req("idempotencyKey", IDEMPOTENCY_KEY),
+    opt("label", Kind::Text { min: 1, max: 64 }),
+    opt("spawnedBy", TEXT),
+]);
+const AGENT_WAIT: Shape = closed(&[req("runId", NAME), opt("timeoutMs", COUNT)]);
+const CHAT_ABORT: Shape = closed(&[req("sessionKey", NAME), opt("runId", NAME)]);
+const CHAT_SEND: Shape = closed(&[
+    req("sessionKey", NAME),
+    req("message", NAME),
+    opt("thinking", TEXT),
+    opt("deliver", Kind::Bool),
+    opt("attachments", ANY_LIST),
+    opt("timeoutMs", COUNT),
+    req("idempotencyKey", IDEMPOTENCY_KEY),
+]);
+const ANY_LIST: Kind = Kind::List {
+    min: 0,
+    of: &Kind::Any,
+};
+/// Keys are stored for a day: a bounded length each.
+const IDEMPOTENCY_KEY: Kind = Kind::Text { min: 1, max: 256 };
 const AGENT_IDENTITY: Shape = closed(&[opt("agentId", NAME), opt("sessionKey", TEXT)]);
 const CHANNELS_STATUS: Shape = closed(&[opt("probe", Kind::Bool), opt("timeoutMs", COUNT)]);
 const CRON_LIST: Shape = closed(&[opt("includeDisabled", Kind::Bool)]);

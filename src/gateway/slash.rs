@@ -3,7 +3,7 @@
 use super::commit::Key;
 use super::dispatch::{KeptCall, Stop};
 use super::method::chat::write_status;
-use super::runs::{Request, StopReason, thinking_of};
+use super::runs::{Request, StopReason};
 use super::{Gateway, Refusal, sessions};
 use crate::agent::builtin::{help_text, status_text};
 use crate::agent::{ModelRef, Thinking, Verbosity};
@@ -112,7 +112,7 @@ impl Gateway {
     }
 
     fn answer_slash(&mut self, request: &Request, command: &SlashCommand) -> Result<Answer, Refusal> {
-        let mut session = self.session_or_new(&request.session_key);
+        let mut session = self.session_or_new(&request.session_key, self.now);
         session.updated_at_ms = self.now.unix_ms;
         let mut restarts = false;
         let text = match command.name.as_str() {
@@ -129,7 +129,7 @@ impl Gateway {
             }
             "model" => self.choose_model(&mut session, &command.argument),
             "verbose" => choose_verbosity(&mut session, &command.argument),
-            _ => choose_thinking(&mut session, &command.argument),
+            _ => self.choose_thinking(&mut session, &command.argument),
         };
         Ok(Answer {
             text,
@@ -152,25 +152,24 @@ impl Gateway {
             Some(model) => {
                 session.model_provider = Some(model.provider().into());
                 session.model = Some(model.model().into());
-                session.settings.insert("modelOverride".into(), wanted.into());
                 format!("This session now uses {model}.")
             }
             None => format!("There is no model {wanted}. Say /model to see which there are."),
         }
     }
-}
 
-fn choose_thinking(session: &mut Session, wanted: &str) -> String {
-    if wanted.is_empty() {
-        return format!("Thinking is {}.", thinking_of(session).as_str());
-    }
-    match Thinking::parse(wanted) {
-        Some(level) => {
-            let stored = (level != Thinking::Off).then(|| Text::from(level.as_str()));
-            session.thinking_level = stored;
-            format!("Thinking is now {}.", level.as_str())
+    fn choose_thinking(&self, session: &mut Session, wanted: &str) -> String {
+        if wanted.is_empty() {
+            return format!("Thinking is {}.", self.thinking_of(session).as_str());
         }
-        None => format!("{wanted} is no level: off, minimal, low, medium or high."),
+        match Thinking::parse(wanted) {
+            Some(level) => {
+                let stored = (level != Thinking::Off).then(|| Text::from(level.as_str()));
+                session.thinking_level = stored;
+                format!("Thinking is now {}.", level.as_str())
+            }
+            None => format!("{wanted} is no level: off, minimal, low, medium or high."),
+        }
     }
 }
 

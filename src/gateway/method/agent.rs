@@ -6,7 +6,7 @@ use crate::agent::Thinking;
 use crate::gateway::dispatch::{Call, Handled, Outcome};
 use crate::gateway::params::Params;
 use crate::gateway::runs::{Origin, Request, write_ended};
-use crate::gateway::{Gateway, Refusal, sessions};
+use crate::gateway::{Gateway, Refusal};
 use crate::limits::{WAIT_MS_DEFAULT, WAIT_MS_MAX};
 use crate::now::Now;
 use crate::state::{Delivery, Text};
@@ -38,7 +38,7 @@ pub fn run(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '
     let request = Request {
         origin: Origin::Agent,
         run_id: key.into(),
-        session_key: session_key.as_str().into(),
+        session_key,
         shown_key: shown_key.as_str().into(),
         message: message.to_owned(),
         thinking: params.text("thinking").and_then(Thinking::parse),
@@ -85,7 +85,7 @@ pub fn wait(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_
 }
 
 /// The session that the parameters name: stored key and key as sent.
-fn session_of(gateway: &Gateway, params: Params<'_, '_>) -> Result<(String, String), Refusal> {
+fn session_of(gateway: &Gateway, params: Params<'_, '_>) -> Result<(Text, String), Refusal> {
     let invalid = |text: String| Refusal::invalid(format!("invalid agent params: {text}"));
     let agent = params.text("agentId");
     if let Some(agent) = agent
@@ -110,7 +110,7 @@ fn session_of(gateway: &Gateway, params: Params<'_, '_>) -> Result<(String, Stri
             ));
         }
     };
-    let key = sessions::valid_key(gateway, &shown)?;
+    let key = gateway.session_key(&shown)?;
     match (agent, agent_of_key(&key)) {
         (Some(agent), Some(of_key)) if agent != of_key => Err(invalid(format!(
             "agent \"{agent}\" does not match session key agent \"{of_key}\""

@@ -4,7 +4,7 @@ use crate::agent::Thinking;
 use crate::gateway::dispatch::{Call, Handled, Outcome, Stop};
 use crate::gateway::params::Params;
 use crate::gateway::runs::{Origin, Request, StopReason};
-use crate::gateway::{Gateway, Refusal, sessions};
+use crate::gateway::{Gateway, Refusal};
 use crate::now::Now;
 use crate::state::{Delivery, IdempotencyState, Text};
 use crate::wire::json::Writer;
@@ -18,7 +18,7 @@ const STOP_WORDS: [&str; 7] = [
 /// `chat.send`: stores the message, answers `started`, then runs the agent.
 pub fn send(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
     let shown_key = params.required_text("sessionKey");
-    let session_key = sessions::valid_key(gateway, shown_key)?;
+    let session_key = gateway.session_key(shown_key)?;
     let message = params.required_text("message");
     check_attachments(params)?;
     gateway.check_send_policy(&session_key)?;
@@ -43,7 +43,7 @@ pub fn send(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, 
     let request = Request {
         origin: Origin::Chat,
         run_id: key.into(),
-        session_key: session_key.as_str().into(),
+        session_key,
         shown_key: shown_key.into(),
         message: message.to_owned(),
         thinking: params.text("thinking").and_then(Thinking::parse),
@@ -76,7 +76,7 @@ pub fn send(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, 
 
 /// `chat.abort`: stops one run of the session, or all of them.
 pub fn abort(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
-    let session_key = sessions::valid_key(gateway, params.required_text("sessionKey"))?;
+    let session_key = gateway.session_key(params.required_text("sessionKey"))?;
     let run_id = params.text("runId");
     if let Some(run) = run_id.and_then(|run_id| gateway.runs.get(run_id))
         && *run.row.session_key != *session_key

@@ -4,7 +4,7 @@ use super::{LiveRun, RunPhase};
 use crate::agent::{CancelToken, Thinking};
 use crate::gateway::commit::Key;
 use crate::gateway::dispatch::{KeptCall, Stop};
-use crate::gateway::{Gateway, Refusal};
+use crate::gateway::{Gateway, Refusal, sessions};
 use crate::limits::{IDEMPOTENCY_TTL_MS, RUNS_LIVE_MAX, RUNS_PER_SESSION_MAX};
 use crate::now::Now;
 use crate::state::{
@@ -90,10 +90,11 @@ impl Gateway {
             return Err(Stop::Busy);
         }
         self.check_room(&request.session_key)?;
-        let mut session = self.session_or_new(&request.session_key);
+        self.place_for_session(&request.session_key)?;
+        let mut session = self.session_or_new(&request.session_key, self.now);
         session.updated_at_ms = self.now.unix_ms;
         let message_seq = self.state.transcript(&session.session_id).last_seq + 1;
-        let message = super::super::sessions::user_message(&request.message, self.now.unix_ms);
+        let message = sessions::user_message(&request.message, self.now.unix_ms);
         let live = self.live_run(&request, &session, message_seq);
         let mut records = self.make_room_for_key(&request)?;
         records.push(Record::SessionPut(Arc::new(session.clone())));

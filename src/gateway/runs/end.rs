@@ -6,7 +6,7 @@ use super::{LiveRun, RunPhase};
 use crate::agent::{ModelRef, StopReason, Usage};
 use crate::gateway::commit::Key;
 use crate::gateway::timers::Timer;
-use crate::gateway::{Code, Gateway, Refusal, sessions};
+use crate::gateway::{Code, Gateway, Refusal};
 use crate::limits::{IDEMPOTENCY_TTL_MS, UNSAVED_RETRY_MS};
 use crate::state::{Idempotency, IdempotencyState, Message, Record, Run, RunState, Session, Text};
 use crate::wire::json::Writer;
@@ -34,8 +34,7 @@ impl Gateway {
         let Some(run) = self.runs.by_slot.get(&slot) else {
             return;
         };
-        let message =
-            sessions::assistant_message(&text, model, &usage, stop.as_str(), self.now.unix_ms);
+        let message = self.assistant_message(&text, model, usage, stop, self.now.unix_ms);
         let response = self.final_payload(run, &text, &usage, model);
         let end = End {
             state: RunState::Ok,
@@ -43,7 +42,7 @@ impl Gateway {
             error: None,
             response,
         };
-        self.end_run(slot, end, Some(message), Some((usage, model.clone())));
+        self.end_run(slot, end, message, Some(usage));
     }
 
     /// The run has no answer; clients and transcript are told why.
@@ -63,16 +62,16 @@ impl Gateway {
             error: Some(error.to_owned()),
             response: String::from_utf8_lossy(&response).into(),
         };
-        let message = sessions::error_message(error, self.now.unix_ms);
-        self.end_run(slot, end, Some(message), None);
+        let message = self.failed_message(error, &self.default_model(), self.now.unix_ms);
+        self.end_run(slot, end, message, None);
     }
 
     fn end_run(
         &mut self,
         slot: u64,
         end: End,
-        message: Option<Message>,
-        used: Option<(Usage, ModelRef)>,
+        message: Message,
+        used: Option<Usage>,
     ) {
         let Some(run) = self.runs.by_slot.get_mut(&slot) else {
             return;
@@ -97,7 +96,7 @@ impl Gateway {
             && session.session_id == row.session_id
         {
             let session = self.session_after(session, used);
-            records.extend(message.map(|message| append(&session, message)));
+            records.push(append(&session, message));
             records.push(Record::SessionPut(Arc::new(session)));
         }
         records.extend(self.key_done(run, &end.response));
@@ -115,17 +114,15 @@ impl Gateway {
         Arc::new(row)
     }
 
-    fn session_after(&self, session: &Session, used: Option<(Usage, ModelRef)>) -> Session {
+    fn session_after(&self, session: &Session, used: Option<Usage>) -> Session {
         let mut session = session.clone();
         session.updated_at_ms = self.now.unix_ms;
         session.aborted_last_run = false;
-        if let Some((usage, model)) = used {
+        if let Some(usage) = used {
             session.input_tokens += usage.input;
             session.output_tokens += usage.output;
             session.total_tokens = usage.total();
             session.context_tokens = self.default_context_tokens();
-            session.model = Some(model.model().into());
-            session.model_provider = Some(model.provider().into());
         }
         session
     }

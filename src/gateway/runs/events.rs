@@ -96,6 +96,29 @@ impl Gateway {
         });
     }
 
+    /// A message that no model made, as the one `chat` event of its run.
+    pub(in crate::gateway) fn send_injected(
+        &mut self,
+        run_id: &str,
+        session_key: &str,
+        seq: u64,
+        text: &str,
+    ) {
+        let head = ChatHead {
+            run_id: run_id.into(),
+            session_key: session_key.into(),
+            seq,
+        };
+        let message = crate::gateway::transcript::injected_message(text, self.now.unix_ms);
+        self.broadcast("chat", Weight::Must, None, |_, w| {
+            w.object(|w| {
+                head.write(w, "final");
+                w.key("message");
+                w.raw(message.body.as_bytes());
+            });
+        });
+    }
+
     fn send_agent_event(&mut self, slot: u64, stream: &str, data: impl FnOnce(&mut Writer<'_>)) {
         let Some(run) = self.runs.by_slot.get_mut(&slot) else {
             return;

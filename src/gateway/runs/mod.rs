@@ -18,7 +18,6 @@ mod wait;
 
 pub(super) use accept::{Origin, Request};
 pub(super) use events::write_assistant;
-pub(super) use step::thinking_of;
 pub(super) use stop::StopReason;
 pub(super) use wait::write_ended;
 

@@ -3,7 +3,7 @@
 
 use super::accept::{Kept, append};
 use super::end::run_keys;
-use crate::gateway::{Gateway, sessions};
+use crate::gateway::Gateway;
 use crate::state::{Record, Run, RunState, Text};
 use std::sync::Arc;
 
@@ -50,7 +50,8 @@ impl Gateway {
         if let Some(session) = self.state.sessions().get(&row.session_key)
             && session.session_id == row.session_id
         {
-            let message = sessions::error_message(text, self.now.unix_ms);
+            let model = self.model_of_session(session);
+            let message = self.failed_message(text, &model, self.now.unix_ms);
             records.push(append(session, message));
         }
         self.commit(keys, records, move |gateway, _, result| {

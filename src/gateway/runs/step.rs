@@ -1,12 +1,10 @@
 //! A run at work: its transcript is read, a worker answers, text streams to clients.
 
 use super::RunPhase;
-use crate::agent::{
-    ChatMessage, ModelRef, Role, RunTag, Step, StepEvent, StepOutput, Thinking,
-};
-use crate::gateway::{Effect, Gateway};
+use crate::agent::{ChatMessage, Role, RunTag, Step, StepEvent, StepOutput};
+use crate::gateway::{Effect, Gateway, transcript};
 use crate::limits::{CONTEXT_BYTES_MAX, CONTEXT_MESSAGES_MAX};
-use crate::state::{Page, Session, StoreFault, Text};
+use crate::state::{Page, StoreFault, Text};
 use std::sync::Arc;
 
 impl Gateway {
@@ -87,23 +85,13 @@ impl Gateway {
             model: self.model_of_session(&session),
             system_prompt: self.system_prompt(run.extra_prompt.as_deref()),
             messages,
-            thinking: run.thinking.unwrap_or_else(|| thinking_of(&session)),
+            thinking: run.thinking.unwrap_or_else(|| self.thinking_of(&session)),
             session_key: session.key.clone(),
             facts,
             deadline_mono_ms: run.deadline_mono_ms,
             cancel: run.cancel.clone(),
             seed: u64::from_le_bytes(seed),
         })
-    }
-
-    /// The session's own model, else its agent's.
-    pub(in crate::gateway) fn model_of_session(&self, session: &Session) -> ModelRef {
-        match (&session.model_provider, &session.model) {
-            (Some(provider), Some(model)) if session.settings.contains_key("modelOverride") => {
-                ModelRef::new(provider, model)
-            }
-            _ => self.model_of(&session.agent_id),
-        }
     }
 
     fn system_prompt(&self, extra: Option<&str>) -> Text {
@@ -150,31 +138,10 @@ impl Gateway {
     }
 }
 
-/// The session's thinking level; off where none was chosen.
-pub(in crate::gateway) fn thinking_of(session: &Session) -> Thinking {
-    session
-        .thinking_level
-        .as_deref()
-        .and_then(Thinking::parse)
-        .unwrap_or_default()
-}
-
 /// A transcript row as a model reads it; None for rows that say nothing to it.
 fn chat_message(message: &crate::state::Message) -> Option<ChatMessage> {
     let role = Role::parse(&message.role)?;
-    let body: serde_json::Value = serde_json::from_str(&message.body).ok()?;
-    if body["stopReason"] == "error" {
-        return None;
-    }
-    let text = match &body["content"] {
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Array(parts) => parts
-            .iter()
-            .filter_map(|part| part["text"].as_str())
-            .collect::<Vec<_>>()
-            .join("\n"),
-        _ => return None,
-    };
+    let text = transcript::text_of(&message.body)?;
     Some(ChatMessage {
         role,
         text: text.into(),
