@@ -32,15 +32,17 @@ impl Gateway {
                     messages: self.message_count(session),
                 },
             )),
-            devices: Listed::from_all(self.state.devices().values().map(|device| DeviceFact {
-                name: name_of(&device.client).unwrap_or_else(|| short(&device.device_id)),
-                roles: device
-                    .grants
-                    .iter()
-                    .map(|grant| grant.role.as_str().to_owned())
-                    .collect(),
-                platform: text(&device.client.platform),
-                connected: self.is_connected(&device.device_id),
+            devices: Listed::from_all(self.state.devices().values().map(|device| {
+                DeviceFact {
+                    name: name_of(&device.client).unwrap_or_else(|| short(&device.device_id)),
+                    roles: device
+                        .grants
+                        .iter()
+                        .map(|grant| grant.role.as_str().to_owned())
+                        .collect(),
+                    platform: text(&device.client.platform),
+                    connected: self.is_connected(&device.device_id),
+                }
             })),
             pairings: Listed::from_all(
                 self.state
@@ -49,8 +51,7 @@ impl Gateway {
                     .filter(|pending| !self.has_expired(pending))
                     .map(|pending| PairingFact {
                         request_id: pending.request_id.to_string(),
-                        name: name_of(&pending.client)
-                            .unwrap_or_else(|| short(&pending.device_id)),
+                        name: name_of(&pending.client).unwrap_or_else(|| short(&pending.device_id)),
                         role: pending
                             .roles
                             .first()
@@ -66,7 +67,7 @@ impl Gateway {
                 state: self.channel_state(channel).to_owned(),
             })),
             models: Listed::from_all(self.model_names()),
-            model_apis: Listed::from_all(crate::agent::MODEL_APIS.iter().map(|api| (*api).to_owned())),
+            model_apis: crate::agent::MODEL_APIS,
             default_model: self.default_model().to_string(),
             runs: RunFacts {
                 active: self.runs.at_work(),
@@ -142,7 +143,11 @@ impl Gateway {
 
 fn peer_fact(live: &Live) -> PeerFact {
     PeerFact {
-        name: live.display_name.as_deref().unwrap_or(&live.client_id).to_owned(),
+        name: live
+            .display_name
+            .as_deref()
+            .unwrap_or(&live.client_id)
+            .to_owned(),
         mode: live.client_mode.to_string(),
         platform: live.platform.to_string(),
         version: live.version.to_string(),

@@ -178,7 +178,11 @@ impl Gateway {
 
     /// Closes everybody once nothing accepted is on its way any more.
     pub(super) fn drain(&mut self) {
-        if self.stopping && self.runs.at_work() == 0 && self.commits.is_idle() && self.tickets.is_empty() {
+        if self.stopping
+            && self.runs.at_work() == 0
+            && self.commits.is_idle()
+            && self.tickets.is_empty()
+        {
             self.close_all();
             self.try_exit();
         }

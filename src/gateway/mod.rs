@@ -248,6 +248,7 @@ impl Gateway {
 
     /// What must hold after each input.
     pub fn check_invariants(&self) {
+        self.runs.check_invariants();
         for (conns, role) in [
             (&self.operators, crate::state::Role::Operator),
             (&self.nodes, crate::state::Role::Node),

@@ -20,8 +20,14 @@ const COMMANDS: &[(&str, &str)] = &[
     ("/whoami", "which session and agent this is"),
     ("/new", "start the session over"),
     ("/stop", "stop what runs in this session"),
-    ("/model [provider/model]", "show or choose the session's model"),
-    ("/think [off|minimal|low|medium|high]", "show or choose how much it thinks"),
+    (
+        "/model [provider/model]",
+        "show or choose the session's model",
+    ),
+    (
+        "/think [off|minimal|low|medium|high]",
+        "show or choose how much it thinks",
+    ),
     ("/verbose [on|off]", "show or hide tool work"),
 ];
 
@@ -46,8 +52,17 @@ impl Gateway {
         let name = name.to_lowercase();
         let known = matches!(
             name.as_str(),
-            "help" | "commands" | "status" | "whoami" | "id" | "new" | "reset" | "model" | "think"
-                | "thinking" | "verbose"
+            "help"
+                | "commands"
+                | "status"
+                | "whoami"
+                | "id"
+                | "new"
+                | "reset"
+                | "model"
+                | "think"
+                | "thinking"
+                | "verbose"
         );
         known.then(|| SlashCommand {
             name,
@@ -111,7 +126,11 @@ impl Gateway {
         Ok(())
     }
 
-    fn answer_slash(&mut self, request: &Request, command: &SlashCommand) -> Result<Answer, Refusal> {
+    fn answer_slash(
+        &mut self,
+        request: &Request,
+        command: &SlashCommand,
+    ) -> Result<Answer, Refusal> {
         let mut session = self.session_or_new(&request.session_key, self.now);
         session.updated_at_ms = self.now.unix_ms;
         let mut restarts = false;
@@ -124,7 +143,10 @@ impl Gateway {
             ),
             "new" | "reset" => {
                 restarts = true;
-                session = self.restarted_session(&session);
+                session.session_id = self.uuid().into();
+                session.input_tokens = 0;
+                session.output_tokens = 0;
+                session.total_tokens = 0;
                 "The session starts over: what was said before is forgotten.".to_owned()
             }
             "model" => self.choose_model(&mut session, &command.argument),

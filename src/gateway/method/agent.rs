@@ -43,7 +43,9 @@ pub fn run(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '
         message: message.to_owned(),
         thinking: params.text("thinking").and_then(Thinking::parse),
         extra_prompt: text("extraSystemPrompt"),
-        timeout_ms: params.u64("timeout").map(|seconds| seconds.saturating_mul(1_000)),
+        timeout_ms: params
+            .u64("timeout")
+            .map(|seconds| seconds.saturating_mul(1_000)),
         delivery: Delivery {
             deliver: params.bool("deliver").unwrap_or(false),
             channel: text("replyChannel").or_else(|| text("channel")),
@@ -54,12 +56,13 @@ pub fn run(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '
         fingerprint,
     };
     let kept = call.keep();
+    let accepted_at = now.unix_ms;
     let run_id = request.run_id.clone();
     gateway.accept_run(
         request,
-        Box::new(move |gateway, now, result| match result {
+        Box::new(move |gateway, _, result| match result {
             Ok(()) => {
-                gateway.reply_first(&kept, |_, w| write_accepted(w, &run_id, now.unix_ms));
+                gateway.reply_first(&kept, |_, w| write_accepted(w, &run_id, accepted_at));
                 Some(kept)
             }
             Err(fault) => {
@@ -74,7 +77,11 @@ pub fn run(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '
 /// `agent.wait`: answers when the run has ended, or with `timeout`.
 pub fn wait(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
     let run_id = params.required_text("runId");
-    let ended = gateway.state.runs().get(run_id).filter(|run| run.state.is_ended());
+    let ended = gateway
+        .state
+        .runs()
+        .get(run_id)
+        .filter(|run| run.state.is_ended());
     if let Some(row) = ended.cloned() {
         gateway.reply(call, |_, w| write_ended(w, &row));
         return Ok(Outcome::Done);

@@ -11,9 +11,7 @@ use crate::wire::json::Writer;
 use ring::digest::{Context, SHA256};
 
 /// Messages that, alone, stop what runs.
-const STOP_WORDS: [&str; 7] = [
-    "/stop", "stop", "esc", "abort", "wait", "exit", "interrupt",
-];
+const STOP_WORDS: [&str; 7] = ["/stop", "stop", "esc", "abort", "wait", "exit", "interrupt"];
 
 /// `chat.send`: stores the message, answers `started`, then runs the agent.
 pub fn send(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
@@ -166,9 +164,11 @@ pub fn fingerprint(parts: &[&str]) -> [u8; 32] {
 /// The built-in agent reads text alone: an attachment that could not be delivered is refused,
 /// never dropped.
 fn check_attachments(params: Params<'_, '_>) -> Result<(), Refusal> {
-    let given = params
-        .get("attachments")
-        .map_or(0, |list| list.elements().filter(|item| item.get("content").is_some()).count());
+    let given = params.get("attachments").map_or(0, |list| {
+        list.elements()
+            .filter(|item| item.get("content").is_some())
+            .count()
+    });
     if given > 0 {
         return Err(Refusal::invalid(
             "attachments are not taken yet: no configured model reads them",
@@ -179,7 +179,9 @@ fn check_attachments(params: Params<'_, '_>) -> Result<(), Refusal> {
 
 fn is_stop_word(message: &str) -> bool {
     let word = message.trim();
-    STOP_WORDS.iter().any(|stop| word.eq_ignore_ascii_case(stop))
+    STOP_WORDS
+        .iter()
+        .any(|stop| word.eq_ignore_ascii_case(stop))
 }
 
 fn write_stopped(w: &mut Writer<'_>, stopped: &[Text]) {

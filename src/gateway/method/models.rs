@@ -143,9 +143,17 @@ impl Gateway {
 
     /// Every model as `provider/model`, the built-in one first.
     pub(in crate::gateway) fn model_names(&self) -> impl Iterator<Item = String> {
-        let configured = self.config().models.providers.iter().flat_map(|(provider, config)| {
-            config.models.iter().map(move |model| format!("{provider}/{}", model.id))
-        });
+        let configured = self
+            .config()
+            .models
+            .providers
+            .iter()
+            .flat_map(|(provider, config)| {
+                config
+                    .models
+                    .iter()
+                    .map(move |model| format!("{provider}/{}", model.id))
+            });
         std::iter::once(format!("{}/{}", BUILTIN.0, BUILTIN.1)).chain(configured)
     }
 

@@ -68,7 +68,8 @@ pub(super) struct Kept {
 }
 
 /// What happens once a run is stored: an answer to the caller.
-pub type Accepted = Box<dyn FnOnce(&mut Gateway, Now, Result<(), String>) -> Option<KeptCall> + Send>;
+pub type Accepted =
+    Box<dyn FnOnce(&mut Gateway, Now, Result<(), String>) -> Option<KeptCall> + Send>;
 
 impl Gateway {
     /// Stores a run with its message, then queues it. `accepted` answers the caller and may give

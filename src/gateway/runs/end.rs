@@ -66,13 +66,7 @@ impl Gateway {
         self.end_run(slot, end, message, None);
     }
 
-    fn end_run(
-        &mut self,
-        slot: u64,
-        end: End,
-        message: Message,
-        used: Option<Usage>,
-    ) {
+    fn end_run(&mut self, slot: u64, end: End, message: Message, used: Option<Usage>) {
         let Some(run) = self.runs.by_slot.get_mut(&slot) else {
             return;
         };

@@ -17,7 +17,6 @@ mod stop;
 mod wait;
 
 pub(super) use accept::{Origin, Request};
-pub(super) use events::write_assistant;
 pub(super) use stop::StopReason;
 pub(super) use wait::write_ended;
 
@@ -102,11 +101,6 @@ impl Runs {
         self.at_work
     }
 
-    /// Whether nothing runs, waits or has to be stored.
-    pub fn is_idle(&self) -> bool {
-        self.by_slot.is_empty()
-    }
-
     /// The live run with this id.
     pub fn get(&self, run_id: &str) -> Option<&LiveRun> {
         self.by_slot.get(self.by_id.get(run_id)?)
@@ -163,7 +157,10 @@ impl Runs {
     /// What must hold after each input.
     pub fn check_invariants(&self) {
         assert_eq!(self.by_slot.len(), self.by_id.len());
-        assert_eq!(self.by_slot.len(), self.lanes.values().map(VecDeque::len).sum());
+        assert_eq!(
+            self.by_slot.len(),
+            self.lanes.values().map(VecDeque::len).sum::<usize>()
+        );
         let at_work = |run: &&LiveRun| matches!(run.phase, RunPhase::Loading | RunPhase::Stepping);
         assert_eq!(self.at_work, self.by_slot.values().filter(at_work).count());
         for lane in self.lanes.values() {

@@ -16,7 +16,12 @@ pub struct Waiters {
 
 impl Gateway {
     /// Answers the call when the run ends, or with `timeout` in `timeout_ms`.
-    pub(in crate::gateway) fn wait_for_run(&mut self, call: KeptCall, run_id: &str, timeout_ms: u64) {
+    pub(in crate::gateway) fn wait_for_run(
+        &mut self,
+        call: KeptCall,
+        run_id: &str,
+        timeout_ms: u64,
+    ) {
         self.runs.waiters.given += 1;
         let number = self.runs.waiters.given;
         let waiter = (Text::from(run_id), call);
