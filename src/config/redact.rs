@@ -6,7 +6,7 @@
 
 use super::env::is_reference;
 use super::fault::{Fault, Place};
-use super::syntax::{Content, Item, Node, Tree};
+use super::syntax::{Content, Item, Node, Tree, parse_any};
 use super::validate::join;
 use serde_json::Value;
 use std::ops::Range;
@@ -28,24 +28,31 @@ pub fn redact_text(text: &str, tree: &Tree) -> String {
     )
 }
 
-/// The values of a document's secrets, for masking them in the log.
-pub fn secret_values(tree: &Tree) -> Vec<String> {
-    fn collect(node: &Node, spans: &[Range<usize>], out: &mut Vec<String>) {
-        match &node.content {
-            Content::Scalar(Value::String(text)) if spans.contains(&node.span) => {
-                out.push(text.clone());
-            }
-            Content::Scalar(_) => {}
-            Content::Array(items) | Content::Object(items) => {
-                items.iter().for_each(|i| collect(&i.value, spans, out));
-            }
-        }
-    }
+/// The secrets among values whose references are resolved, for masking them in the log.
+pub fn secret_values(values: &Value) -> Vec<String> {
+    // One rule finds secrets, and it is written for text.
+    let text = values.to_string();
+    let Ok(tree) = parse_any(&text) else {
+        return Vec::new();
+    };
     let mut spans = Vec::new();
     secrets(&tree.root, Hide::Nothing, &mut spans);
-    let mut out = Vec::new();
-    collect(&tree.root, &spans, &mut out);
-    out
+    spans
+        .into_iter()
+        .filter_map(|span| serde_json::from_str::<Value>(&text[span]).ok())
+        .map(|value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        })
+        .collect()
+}
+
+/// Whether a document holds any secret, not only references to some.
+pub fn has_secrets(tree: &Tree) -> bool {
+    let mut spans = Vec::new();
+    secrets(&tree.root, Hide::Nothing, &mut spans);
+    !spans.is_empty()
 }
 
 /// A text that came back, with every stand-in replaced by what stands at its place in the old one.
@@ -213,7 +220,6 @@ fn splice<'a>(text: &str, parts: impl Iterator<Item = (Range<usize>, &'a str)>) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::syntax::parse_any;
     use super::*;
 
     fn redact(text: &str) -> String {
@@ -297,7 +303,7 @@ mod tests {
 
     #[test]
     fn the_log_learns_what_to_mask() {
-        let values = secret_values(&parse_any(DOCUMENT).unwrap());
+        let values = secret_values(&parse_any(DOCUMENT).unwrap().root.to_value());
         assert!(values.contains(&"hunter2".to_owned()) && values.contains(&"hunter2-q".to_owned()));
         assert!(!values.iter().any(|v| v.contains("PASSWORD")));
     }

@@ -438,6 +438,24 @@ mod tests {
         assert!(fault(&"{a:".repeat(500_000)).contains("too deep"));
     }
 
+    /// Threads that read the configuration have small stacks.
+    #[test]
+    fn the_deepest_document_fits_a_small_stack() {
+        let deepest = format!(
+            "{}{}",
+            "{a:".repeat(JSON_DEPTH_MAX),
+            "{}".to_owned() + &"}".repeat(JSON_DEPTH_MAX)
+        );
+        let read = move || {
+            let document = crate::config::Document::new("", deepest);
+            document.load(&|_| None).map(|loaded| loaded.warnings.len())
+        };
+        let thread = std::thread::Builder::new()
+            .stack_size(256 * 1024)
+            .spawn(read);
+        assert_eq!(thread.unwrap().join().unwrap(), Ok(1));
+    }
+
     #[test]
     fn more_entries_than_anybody_writes_are_refused() {
         let text = format!("[{}]", "1,".repeat(CONFIG_ENTRIES_MAX + 1));

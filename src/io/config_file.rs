@@ -9,7 +9,7 @@ use super::state_dir::is_open_to_others;
 use crate::config::document::Document;
 use crate::config::fault::{Fault, Place};
 use crate::config::paths::Paths;
-use crate::config::redact::secret_values;
+use crate::config::redact::has_secrets;
 use crate::limits::CONFIG_BYTES_MAX;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -77,9 +77,9 @@ pub fn write(paths: &Paths, base_hash: &str, text: &str) -> Result<(), WriteFaul
 /// A warning where others may read a file that holds secrets, with the command that mends it.
 pub fn check_mode(document: &Document) -> Option<String> {
     let path = document.path();
-    let has_secrets = document.tree().is_ok_and(|t| !secret_values(t).is_empty());
+    let secret = document.tree().is_ok_and(has_secrets);
     let open = fs::metadata(path).is_ok_and(|meta| is_open_to_others(&meta));
-    (has_secrets && open)
+    (secret && open)
         .then(|| format!("{path} holds secrets and other users can read it: chmod 600 {path}"))
 }
 

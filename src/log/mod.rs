@@ -3,6 +3,7 @@
 //! What this folder holds is pure: how a line is escaped, masked, counted and shown to clients.
 
 pub mod client;
+pub mod console;
 pub mod file;
 pub mod iso;
 pub mod mask;

@@ -36,12 +36,17 @@ impl Files {
     /// When the system gives none.
     pub fn start(
         source: Source,
+        log_settings: log::LogSettings,
         log_path: String,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Result<Self, StartFault> {
         let (questions, asked) = bounded::<Question>(FILE_REQUESTS_MAX);
         let (found, answers) = bounded(FILE_REQUESTS_MAX);
-        let reader = Reader { source, log_path };
+        let reader = Reader {
+            source,
+            log_settings,
+            log_path,
+        };
         let thread = std::thread::Builder::new()
             .name("files".into())
             .stack_size(256 * 1024)
@@ -98,6 +103,7 @@ impl Files {
 
 struct Reader {
     source: Source,
+    log_settings: log::LogSettings,
     log_path: String,
 }
 
@@ -108,12 +114,9 @@ impl Reader {
                 ticket,
                 result: self.fetch(fetch),
             },
-            Question::Reload => Answer::Reloaded(
-                self.source
-                    .reload()
-                    .map(Box::new)
-                    .map_err(|fault| fault.message),
-            ),
+            Question::Reload => {
+                Answer::Reloaded(self.reload().map(Box::new).map_err(|fault| fault.message))
+            }
         }
     }
 
@@ -127,7 +130,7 @@ impl Reader {
                 Ok(tail) => FetchResult::LogTail(tail),
                 Err(fault) => FetchResult::Failed(format!("{}: {fault}", self.log_path)),
             },
-            Fetch::Config => match self.source.reload() {
+            Fetch::Config => match self.reload() {
                 Ok(loaded) => FetchResult::Config(Box::new(loaded)),
                 Err(fault) => FetchResult::Failed(fault.message),
             },
@@ -136,9 +139,15 @@ impl Reader {
         }
     }
 
+    fn reload(&self) -> Result<LoadedConfig, StartFault> {
+        let loaded = self.source.reload()?;
+        self.source.tell_log(&loaded, &self.log_settings);
+        Ok(loaded)
+    }
+
     fn write_config(&self, base_hash: &str, text: &str) -> FetchResult {
         match config_file::write(&self.source.options.paths, base_hash, text) {
-            Ok(()) => match self.source.reload() {
+            Ok(()) => match self.reload() {
                 Ok(loaded) => FetchResult::ConfigWritten(Box::new(loaded)),
                 Err(fault) => FetchResult::Failed(fault.message),
             },

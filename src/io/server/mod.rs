@@ -17,16 +17,17 @@ use crate::config::paths::Paths;
 use crate::gateway::Gateway;
 use crate::io::app::Settings;
 use crate::io::lock::{LockHolder, StateLock};
-use crate::io::log::Log;
+use crate::io::log::{Log, LogConfig};
 use crate::io::reactor::Reactor;
 use crate::io::signals::Signals;
 use crate::io::state_dir::{self, StartFault};
 use crate::io::workers::{Workers, WorkersConfig};
-use crate::io::{clock, entropy, store, sys};
+use crate::io::{clock, config_file, entropy, store, sys};
 use crate::limits::{
     ANSWERS_PER_TURN_MAX, CLOSE_GRACE_MS, HANDSHAKE_DEADLINE_MS, HTTP_BODY_DEADLINE_MS,
     MESSAGE_BYTES_MAX_BEFORE_HELLO, PING_INTERVAL_MS, STEPS_QUEUED_MAX,
 };
+use crate::log::Level;
 use crate::wire::message::MessageLimits;
 use source::Source;
 use std::io::Write as _;
@@ -68,9 +69,11 @@ pub fn run(options: Options) -> Result<(), StartFault> {
     let dir = source.options.paths.state_dir.clone();
     let start = clock::now();
     let mut notices = state_dir::prepare(&dir)?;
+    notices.extend(config_file::check_mode(&loaded.document));
     let mut lock = StateLock::acquire(&dir, LockHolder::this_process(start.unix_ms))?;
     let loaded = source.with_generated_secret(loaded)?;
-    let log = Log::start(())?;
+    let log = Log::start(log_config(&source, &config))?;
+    source.tell_log(&loaded, &log.settings());
     sys::raise_descriptor_limit();
 
     let port = source.port(&config)?;
@@ -99,7 +102,7 @@ pub fn run(options: Options) -> Result<(), StartFault> {
         mono_ms: Arc::new(|| clock::now().mono_ms),
     });
     let identity = identity::gather(&source, &loaded, &bound, start);
-    let files = files::Files::start(source, identity.log_path.clone(), wake)?;
+    let files = files::Files::start(source, log.settings(), identity.log_path.clone(), wake)?;
     let gateway = Gateway::new(
         start,
         identity,
@@ -134,6 +137,22 @@ pub fn run(options: Options) -> Result<(), StartFault> {
     log.close();
     drop(lock);
     served.map_err(|fault| StartFault::io("serve with", &dir, fault))
+}
+
+/// The file's settings; a terminal sees what a person has to know, or with `--verbose` all.
+fn log_config(source: &Source, config: &crate::config::Config) -> LogConfig {
+    let logging = &config.logging;
+    let console = match source.options.verbose {
+        true => Level::Debug,
+        false => logging.console_level.unwrap_or(Level::Warn),
+    };
+    LogConfig {
+        path: source.log_path(config),
+        max_bytes: logging.max_bytes,
+        keep: logging.keep,
+        level: logging.level,
+        console,
+    }
 }
 
 /// The embedded provider; configured ones join it through the same registry.

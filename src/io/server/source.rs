@@ -2,9 +2,12 @@
 
 use super::Options;
 use crate::config::document::Document;
+use crate::config::paths::expand_home;
+use crate::config::redact::secret_values;
 use crate::config::{AuthMode, Config, Fault, GatewayMode};
 use crate::gateway::LoadedConfig;
 use crate::gateway::auth::secret::{GatewaySecret, SecretError};
+use crate::io::log::LogSettings;
 use crate::io::state_dir::StartFault;
 use crate::io::{config_file, secret};
 use std::sync::Arc;
@@ -129,9 +132,30 @@ impl Source {
             .and_then(|loaded| self.with_generated_secret(loaded))
     }
 
-    /// The log file.
-    pub fn log_path(&self, _: &Config) -> std::path::PathBuf {
-        self.options.paths.log_file()
+    /// The log file; a relative setting is meant in the state directory.
+    pub fn log_path(&self, config: &Config) -> std::path::PathBuf {
+        let paths = &self.options.paths;
+        match &config.logging.file {
+            Some(file) => {
+                let home = std::env::home_dir();
+                paths.state_dir.join(expand_home(file, home.as_deref()))
+            }
+            None => paths.log_file(),
+        }
+    }
+
+    /// Lets the log know its level and all that it must not show, wherever that comes from.
+    pub fn tell_log(&self, loaded: &LoadedConfig, log: &LogSettings) {
+        log.set_level(loaded.config.logging.level);
+        let resolved = loaded.document.load(&variable);
+        let mut secrets = resolved.map_or_else(|_| Vec::new(), |l| secret_values(&l.values));
+        let auth = &loaded.config.gateway.auth;
+        for secret in [&auth.token, &auth.password].into_iter().flatten() {
+            secrets.push(secret.expose().to_owned());
+        }
+        let generated = secret::load_token(&self.options.paths.state_dir);
+        secrets.extend(generated.ok().flatten());
+        log.learn(secrets);
     }
 
     /// The port to listen on.
