@@ -1,0 +1,61 @@
+//! A WebSocket client reduced to what a load generator needs: the handshake, and frames that are
+//! made before the clock runs.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use clawdia::wire::frame::{self, Opcode};
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\
+    Host: localhost\r\n\
+    Upgrade: websocket\r\n\
+    Connection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Version: 13\r\n\r\n";
+
+const KEY: [u8; 4] = [0x12, 0xa5, 0x5c, 0xe7];
+
+/// A connected and upgraded socket, still blocking.
+///
+/// # Errors
+///
+/// When the server does not answer the upgrade with 101.
+pub fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(addr)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.write_all(REQUEST)?;
+    let mut head = Vec::new();
+    let mut byte = [0];
+    // Byte by byte, so that nothing behind the head is lost; it is short.
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    if !head.starts_with(b"HTTP/1.1 101 ") {
+        return Err(io::Error::other("the server refused the upgrade"));
+    }
+    Ok(stream)
+}
+
+/// A whole frame as clients send it.
+pub fn masked_frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    let (head, len) = frame::encode(opcode, payload.len());
+    let mut bytes = head[..len].to_vec();
+    bytes[1] |= 0x80;
+    bytes.extend(KEY);
+    bytes.extend(
+        payload
+            .iter()
+            .zip(KEY.iter().cycle())
+            .map(|(byte, key)| byte ^ key),
+    );
+    bytes
+}
+
+/// A whole frame as the server sends it.
+pub fn server_frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    let (head, len) = frame::encode(opcode, payload.len());
+    [&head[..len], payload].concat()
+}

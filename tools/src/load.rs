@@ -1,0 +1,198 @@
+//! Load on one thread: many connections, each with some messages under way.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use clawdia::wire::frame::Opcode;
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::client::{connect, masked_frame, server_frame};
+
+/// What to send, and when to give up.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    pub addr: SocketAddr,
+    pub connections: usize,
+    pub in_flight: usize,
+    pub payload_bytes: usize,
+    /// Messages sent in all.
+    pub messages: usize,
+    pub deadline: Instant,
+}
+
+/// Open connections and what was counted on them.
+pub struct Clients {
+    load: Load,
+    poll: Poll,
+    clients: Vec<Client>,
+    request: Vec<u8>,
+    reply: Vec<u8>,
+}
+
+struct Client {
+    stream: TcpStream,
+    /// Bytes of replies that came.
+    received: u64,
+    /// Bytes of requests that the kernel has not taken yet.
+    unsent: Vec<u8>,
+}
+
+impl Clients {
+    /// Connects and upgrades all of them.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is refused.
+    pub fn connect(load: Load) -> io::Result<Self> {
+        let payload = vec![b'a'; load.payload_bytes];
+        let poll = Poll::new()?;
+        let mut clients = Vec::with_capacity(load.connections);
+        for index in 0..load.connections {
+            let stream = connect(load.addr)?;
+            stream.set_nonblocking(true)?;
+            let mut stream = TcpStream::from_std(stream);
+            poll.registry().register(
+                &mut stream,
+                Token(index),
+                Interest::READABLE | Interest::WRITABLE,
+            )?;
+            clients.push(Client {
+                stream,
+                received: 0,
+                unsent: Vec::new(),
+            });
+        }
+        let request = masked_frame(Opcode::Text, &payload);
+        let reply = server_frame(Opcode::Text, &payload);
+        Ok(Self {
+            load,
+            poll,
+            clients,
+            request,
+            reply,
+        })
+    }
+
+    /// Every connection sends its share of the messages and waits for each one to come back.
+    ///
+    /// # Errors
+    ///
+    /// When a connection breaks, a reply is not what was sent, or time is up.
+    pub fn echo(&mut self) -> io::Result<()> {
+        let Load {
+            in_flight,
+            messages,
+            connections,
+            ..
+        } = self.load;
+        let share = messages / connections;
+        let mut sent = vec![0; connections];
+        let mut done = 0;
+        for (index, sent) in sent.iter_mut().enumerate() {
+            *sent = in_flight.min(share);
+            self.clients[index].send(&self.request, *sent)?;
+        }
+        let before: Vec<u64> = self.clients.iter().map(|client| client.received).collect();
+        let reply_len = self.reply.len() as u64;
+        self.receive(|clients, request, index| {
+            let came = ((clients[index].received - before[index]) / reply_len) as usize;
+            let wanted = (came + in_flight).min(share) - sent[index];
+            sent[index] += wanted;
+            clients[index].send(request, wanted)?;
+            let whole = clients[index].received - before[index] == share as u64 * reply_len;
+            done += usize::from(whole && share > 0);
+            Ok(done < connections)
+        })
+    }
+
+    /// The first connection sends every message, each of which comes back on all of them.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Clients::echo`].
+    pub fn broadcast(&mut self) -> io::Result<()> {
+        let Load {
+            in_flight,
+            messages,
+            connections,
+            ..
+        } = self.load;
+        let mut sent = in_flight.min(messages);
+        let mut received = 0;
+        let round_len = (self.reply.len() * connections) as u64;
+        self.clients[0].send(&self.request, sent)?;
+        let mut counted: Vec<u64> = self.clients.iter().map(|client| client.received).collect();
+        self.receive(|clients, request, index| {
+            received += clients[index].received - counted[index];
+            counted[index] = clients[index].received;
+            let came = (received / round_len) as usize;
+            let wanted = (came + in_flight).min(messages) - sent;
+            sent += wanted;
+            clients[0].send(request, wanted)?;
+            Ok(came < messages)
+        })
+    }
+
+    fn receive(
+        &mut self,
+        mut on_bytes: impl FnMut(&mut [Client], &[u8], usize) -> io::Result<bool>,
+    ) -> io::Result<()> {
+        let mut events = Events::with_capacity(1_024);
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            self.poll
+                .poll(&mut events, Some(Duration::from_millis(500)))?;
+            if Instant::now() > self.load.deadline {
+                return Err(io::Error::other("time is up"));
+            }
+            for event in &events {
+                let index = event.token().0;
+                self.clients[index].send(&[], 0)?;
+                while let Some(len) = self.clients[index].receive(&mut buffer, &self.reply)? {
+                    if !on_bytes(&mut self.clients, &self.request, index)? {
+                        return Ok(());
+                    }
+                    if len < buffer.len() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Client {
+    fn send(&mut self, request: &[u8], times: usize) -> io::Result<()> {
+        for _ in 0..times {
+            self.unsent.extend_from_slice(request);
+        }
+        while !self.unsent.is_empty() {
+            match self.stream.write(&self.unsent) {
+                Ok(len) => drop(self.unsent.drain(..len)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts what is there; `None` when nothing is.
+    fn receive(&mut self, buffer: &mut [u8], reply: &[u8]) -> io::Result<Option<usize>> {
+        match self.stream.read(buffer) {
+            Ok(0) => Err(io::Error::other("the server closed a connection")),
+            Ok(len) => {
+                let at = (self.received % reply.len() as u64) as usize;
+                let head_len = len.min(reply.len() - at);
+                if buffer[..head_len] != reply[at..at + head_len] {
+                    return Err(io::Error::other("a reply is not what was sent"));
+                }
+                self.received += len as u64;
+                Ok(Some(len))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
