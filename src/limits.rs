@@ -78,6 +78,9 @@ pub const JSON_PADDING_BYTES: usize = 64;
 pub const ACCEPTS_PER_TURN_MAX: usize = 64;
 /// Bytes read from one peer in one turn.
 pub const READ_BYTES_PER_TURN_MAX: usize = 256 * 1024;
+/// Bytes read from all peers together after which their answers are sent within the turn, so that
+/// what waits to be sent stays small and in the processor's cache.
+pub const READ_BYTES_PER_FLUSH: usize = 128 * 1024;
 /// Answers of workers and the store taken in one turn.
 pub const ANSWERS_PER_TURN_MAX: usize = 256;
 /// Back-off after accept failed for want of descriptors: first and longest.

@@ -11,8 +11,10 @@ use crate::wire::json::{PLACE_DIGITS, Writer, fill_place};
 const OPCODE_TEXT: u8 = 1;
 /// Spare queues kept for the next peers that send.
 const SPARE_QUEUES_MAX: usize = 1_024;
-/// A spare queue's buffer larger than this is given back to the allocator.
-const SPARE_BYTES_MAX: usize = 16 * 1024;
+/// What the buffers of all spare queues may hold together.
+const SPARE_TOTAL_BYTES_MAX: usize = 1024 * 1024;
+/// A buffer larger than this is given back to the allocator.
+const SPARE_BYTES_MAX: usize = 128 * 1024;
 
 /// What all outboxes of one loop share: the turn's events and spare memory.
 #[derive(Default)]
@@ -22,6 +24,7 @@ pub struct Turn {
     // Boxed, so that an empty outbox is one pointer.
     #[allow(clippy::vec_box)]
     spare: Vec<Box<Queue>>,
+    spare_bytes: usize,
     queued_total: usize,
 }
 
@@ -59,9 +62,8 @@ impl Turn {
 
     /// A frame for many receivers whose payload exists already and has no number in it.
     pub fn raw_frame(&mut self, opcode: u8, payload: &[u8]) -> SharedFrame {
-        let start = emit::open(&mut self.events);
-        self.events.extend_from_slice(payload);
-        emit::seal(&mut self.events, start, opcode);
+        let start = self.events.len();
+        emit::frame(&mut self.events, opcode, payload);
         SharedFrame {
             start: start as u32,
             len: (self.events.len() - start) as u32,
@@ -83,14 +85,22 @@ impl Turn {
     }
 
     fn take_queue(&mut self) -> Box<Queue> {
-        self.spare.pop().unwrap_or_default()
+        let queue = self.spare.pop().unwrap_or_default();
+        self.spare_bytes -= queue.capacity_bytes().min(self.spare_bytes);
+        queue
     }
 
     fn give_back(&mut self, mut queue: Box<Queue>) {
         queue.own.clear();
         queue.shared.clear();
         queue.sent = 0;
-        if self.spare.len() < SPARE_QUEUES_MAX && queue.own.capacity() <= SPARE_BYTES_MAX {
+        let bytes = queue.capacity_bytes();
+        let spare_bytes = self.spare_bytes + bytes;
+        if self.spare.len() < SPARE_QUEUES_MAX
+            && bytes <= SPARE_BYTES_MAX
+            && spare_bytes <= SPARE_TOTAL_BYTES_MAX
+        {
+            self.spare_bytes = spare_bytes;
             self.spare.push(queue);
         }
     }
@@ -154,11 +164,7 @@ impl Outbox {
 
     /// Queues one final frame of any kind.
     pub fn frame(&mut self, turn: &mut Turn, opcode: u8, payload: &[u8]) {
-        self.own(turn, |out| {
-            let start = emit::open(out);
-            out.extend_from_slice(payload);
-            emit::seal(out, start, opcode);
-        });
+        self.own(turn, |out| emit::frame(out, opcode, payload));
     }
 
     /// Queues bytes as they are, such as an HTTP response.
@@ -221,6 +227,10 @@ impl Outbox {
 }
 
 impl Queue {
+    fn capacity_bytes(&self) -> usize {
+        self.own.capacity() + self.shared.capacity() * size_of::<Reference>()
+    }
+
     fn offer(
         &mut self,
         events: &mut [u8],

@@ -1,21 +1,22 @@
 //! The two clocks, read once a turn.
 
-use rustix::time::{ClockId, clock_gettime};
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::now::Now;
 
-/// The time now.
+/// The time now. The zero of `mono_ms` is when this was first called.
 pub fn now() -> Now {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let start = *START.get_or_init(Instant::now);
+    // A clock set before 1970 is no time that anything here was written for.
+    let unix = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Now {
-        mono_ms: read_ms(ClockId::Monotonic),
-        unix_ms: read_ms(ClockId::Realtime),
+        mono_ms: start.elapsed().as_millis() as u64,
+        unix_ms: unix.as_millis() as u64,
     }
-}
-
-fn read_ms(id: ClockId) -> u64 {
-    let time = clock_gettime(id);
-    // Before 1970 is no time that anything here was written for.
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000 + time.tv_nsec as u64 / 1_000_000
 }
 
 #[cfg(test)]

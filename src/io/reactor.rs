@@ -9,8 +9,8 @@ use mio::{Events, Poll, Token, Waker};
 use crate::conn::Input;
 use crate::ids::ConnId;
 use crate::limits::{
-    ACCEPTS_PER_TURN_MAX, JSON_PADDING_BYTES, OUTBOX_SOFT_BYTES, READ_BYTES_PER_TURN_MAX,
-    RECEIVE_BUFFER_BYTES,
+    ACCEPTS_PER_TURN_MAX, JSON_PADDING_BYTES, OUTBOX_SOFT_BYTES, READ_BYTES_PER_FLUSH,
+    READ_BYTES_PER_TURN_MAX, RECEIVE_BUFFER_BYTES,
 };
 use crate::now::Now;
 use crate::outbox::Flush;
@@ -49,6 +49,8 @@ pub struct Reactor {
     /// Those that the program gave up and that have bytes to send.
     pub(super) leaving: Vec<ConnId>,
     passed: Vec<usize>,
+    /// Bytes read since the outboxes were flushed.
+    unanswered_len: usize,
     /// Workers have answered, and not all answers were taken.
     answers: bool,
     stopping: bool,
@@ -77,6 +79,7 @@ impl Reactor {
             ready: Vec::new(),
             leaving: Vec::new(),
             passed: Vec::new(),
+            unanswered_len: 0,
             answers: false,
             stopping: false,
         })
@@ -176,6 +179,10 @@ impl Reactor {
                     if event.is_readable() || event.is_read_closed() || event.is_error() {
                         self.read(app, now, id);
                     }
+                    if self.unanswered_len >= READ_BYTES_PER_FLUSH {
+                        self.perform(app, now);
+                        self.flush(app, now);
+                    }
                 }
             }
         }
@@ -261,6 +268,7 @@ impl Reactor {
                 return;
             }
             peer.heard = true;
+            self.unanswered_len += len;
             let going_on = if peer.leaving.is_some() {
                 self.listen_out(app, id, held + len)
             } else {
@@ -380,6 +388,7 @@ impl Reactor {
     }
 
     fn flush<A: App>(&mut self, app: &mut A, now: Now) {
+        self.unanswered_len = 0;
         let mut broken = Vec::new();
         while let Some((id, outbox, turn)) = app.poll_dirty() {
             let Some(peer) = self.peers.get_mut(id) else {

@@ -1,4 +1,6 @@
-//! A server's frame around a body whose length is known only after it was written.
+//! A server's frames: around a payload that is there, or one that is written first.
+
+use super::frame::SERVER_HEAD_BYTES_MAX;
 
 /// Room for the usual frame head: bodies of 126 to 65,535 bytes need exactly this.
 const HEAD_ROOM: usize = 4;
@@ -41,6 +43,23 @@ pub fn seal(out: &mut Vec<u8>, start: usize, opcode: u8) -> isize {
     }
 }
 
+/// Appends a whole frame whose payload is there already.
+#[inline]
+pub fn frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+    out.reserve(SERVER_HEAD_BYTES_MAX + payload.len());
+    // Each length form is written with its own constant length, which takes one instruction.
+    if payload.len() < 126 {
+        out.extend_from_slice(&[FIN | opcode, payload.len() as u8]);
+    } else if let Ok(len) = u16::try_from(payload.len()) {
+        let [high, low] = len.to_be_bytes();
+        out.extend_from_slice(&[FIN | opcode, 126, high, low]);
+    } else {
+        out.extend_from_slice(&[FIN | opcode, 127]);
+        out.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+    }
+    out.extend_from_slice(payload);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,10 +67,13 @@ mod tests {
     #[test]
     fn every_length_form_is_the_shortest() {
         for (len, head) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
+            let mut at_once = b"before".to_vec();
+            frame(&mut at_once, 1, &vec![b'x'; len]);
             let mut out = b"before".to_vec();
             let start = open(&mut out);
             out.extend(std::iter::repeat_n(b'x', len));
             let moved = seal(&mut out, start, 1);
+            assert!(out == at_once, "{len}");
             assert_eq!(out.len(), 6 + head + len, "{len}");
             assert_eq!(moved, head as isize - 4);
             assert_eq!(out[6], 0x81);
