@@ -284,7 +284,12 @@ pub fn config_faults(path: &str, faults: &[Fault]) -> Failure {
         message.push_str("\n  ");
         message.push_str(&fault.to_string());
     }
-    Failure::configuration(message).mend("clawdia config validate   # again, after mending")
+    let failure = Failure::configuration(message);
+    let failure = match config_file::way_back(path) {
+        Some(way) => failure.fact("or", way),
+        None => failure,
+    };
+    failure.mend("clawdia config validate   # again, after mending")
 }
 
 fn environment_secrets() -> Secrets {

@@ -141,12 +141,12 @@ fn path(setup: &Setup, out: &mut Out) -> Outcome {
 fn validate(setup: &Setup, out: &mut Out) -> Outcome {
     let document = setup.document()?;
     let loaded = document.load(&variable);
-    let warnings = match &loaded {
-        Ok(loaded) => loaded.warnings.as_slice(),
+    let mut warnings: Vec<String> = match &loaded {
+        Ok(loaded) => loaded.warnings.iter().map(ToString::to_string).collect(),
         Err(faults) => return Err(config_faults(document.path(), faults)),
     };
+    warnings.extend(config_file::check_mode(&document));
     if out.wants_json() {
-        let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
         out.json(&json!({"ok": true, "path": document.path(), "warnings": warnings}))?;
         return Ok(());
     }
@@ -157,11 +157,8 @@ fn validate(setup: &Setup, out: &mut Out) -> Outcome {
             document.path()
         ))?,
     }
-    if !warnings.is_empty() {
-        out.line(&count(warnings.len() as u64, "remark"))?;
-        for warning in warnings {
-            out.field("unused", Paint::Warning, &warning.to_string())?;
-        }
+    for warning in warnings {
+        out.field("remark", Paint::Warning, &warning)?;
     }
     Ok(())
 }

@@ -1,0 +1,135 @@
+//! The command line and a gateway of its own.
+
+mod support;
+
+use support::{Home, finish};
+
+#[test]
+fn the_commands_find_the_gateway_that_runs_and_its_secret() {
+    let home = Home::new();
+    let gateway = home.gateway(&[]);
+    let health = home.run(&["health"]).ok().out;
+    assert!(
+        health.contains("healthy") && health.contains(&gateway.port.to_string()),
+        "{health}"
+    );
+    assert_eq!(home.run(&["health", "--json"]).ok().json()["ok"], true);
+    let status = home.run(&["gateway", "status", "--json"]).ok().json();
+    assert_eq!(status["process"], gateway.pid());
+    for words in [
+        &["status"][..],
+        &["gateway", "probe"],
+        &["gateway", "call", "health"],
+        &["channels"],
+        &["models"],
+        &["system", "presence"],
+        &["system", "heartbeat"],
+        &["voicewake", "get"],
+    ] {
+        let plain = home.run(words).ok();
+        assert!(!plain.out.is_empty(), "{words:?}");
+        let mut words = words.to_vec();
+        words.push("--json");
+        home.run(&words).ok().json();
+    }
+    let page = home.run(&["dashboard", "--no-open"]).ok().out;
+    let token = home.run(&["token"]).ok().out;
+    let expected = format!("http://127.0.0.1:{}/#token={token}", gateway.port);
+    assert_eq!(page, expected);
+    assert_eq!(gateway.stop(), Some(0));
+}
+
+#[test]
+fn a_second_gateway_is_refused_in_one_line_and_touches_nothing() {
+    let home = Home::new();
+    let first = home.gateway(&[]);
+    let second = home.run(&["gateway", "run", "--port", "0"]);
+    assert_eq!(second.code, 78);
+    assert!(second.err.contains(&first.pid().to_string()), "{second:?}");
+    assert_eq!(second.err.trim_end().lines().count(), 1, "{second:?}");
+    home.run(&["health"]).ok();
+
+    let taken = first.port.to_string();
+    let other = Home::new().run(&["gateway", "run", "--port", &taken]);
+    assert_eq!(other.code, 78, "{other:?}");
+    assert!(other.err.contains(&taken), "{other:?}");
+}
+
+#[test]
+fn force_ends_the_former_gateway_of_this_state_directory() {
+    let home = Home::new();
+    let former = home.gateway(&[]);
+    let former_pid = former.pid();
+    let next = home.gateway(&["--force"]);
+    assert_eq!(former.wait(), Some(0));
+    let status = home.run(&["gateway", "status", "--json"]).ok().json();
+    assert_eq!(status["process"], next.pid());
+    assert_ne!(status["process"], former_pid);
+}
+
+#[test]
+fn a_wrong_token_is_named_with_its_origin() {
+    let home = Home::new();
+    let _gateway = home.gateway(&[]);
+    let ran = home.run(&["health", "--token", "wrong"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("refused the token"), "{ran:?}");
+    assert!(ran.err.contains("from --token"), "{ran:?}");
+    assert!(ran.err.contains("clawdia token"), "{ran:?}");
+    let mut command = home.command(&["health"]);
+    command.env("CLAWDIA_GATEWAY_TOKEN", "wrong");
+    assert!(finish(command).err.contains("unset CLAWDIA_GATEWAY_TOKEN"));
+}
+
+#[test]
+fn a_gateway_with_a_password_is_found_too() {
+    let home = Home::new();
+    home.configure("{ gateway: { auth: { mode: 'password', password: 'open sesame' } } }");
+    let _gateway = home.gateway(&[]);
+    home.run(&["health"]).ok();
+    assert_eq!(home.run(&["token"]).ok().out, "open sesame\n");
+    assert_eq!(home.run(&["health", "--password", "no"]).code, 1);
+}
+
+#[test]
+fn profiles_share_nothing() {
+    let home = Home::new();
+    let work = home.gateway(&["--profile", "work"]);
+    let _plain = home.gateway(&[]);
+    let process = |words: &[&str]| {
+        let mut all = vec!["gateway", "status", "--json"];
+        all.extend(words);
+        home.run(&all).ok().json()["process"].clone()
+    };
+    assert_eq!(process(&["--profile", "work"]), work.pid());
+    assert_ne!(process(&[]), work.pid());
+    let token = |words: &[&str]| home.run(words).ok().out;
+    assert_ne!(token(&["token"]), token(&["--profile=work", "token"]));
+    // The unnamed profile has nothing to say to the other one's gateway.
+    let url = format!("ws://127.0.0.1:{}", work.port);
+    let ran = home.run(&["health", "--url", &url]);
+    assert!(ran.err.contains("none was sent"), "{ran:?}");
+}
+
+#[test]
+fn a_backup_brings_everything_back() {
+    let home = Home::new();
+    let gateway = home.gateway(&[]);
+    home.run(&["health"]).ok();
+    let token = home.run(&["token"]).ok().out;
+    let file = home.state().with_file_name("state.backup");
+    let file = file.to_str().unwrap();
+    home.run(&["backup", file]).ok();
+    assert_eq!(home.run(&["restore", file]).code, 78, "while it runs");
+    gateway.stop();
+    std::fs::remove_file(home.state().join("gateway-token")).unwrap();
+    home.run(&["restore", file]).ok();
+    assert_eq!(home.run(&["token"]).ok().out, token);
+    assert_ne!(
+        home.run(&["backup", file]).code,
+        0,
+        "nothing is overwritten"
+    );
+    let _again = home.gateway(&[]);
+    home.run(&["health"]).ok();
+}

@@ -1,0 +1,143 @@
+//! What the command line answers without a gateway.
+
+mod support;
+
+use support::{Home, read};
+
+#[test]
+fn every_kind_of_end_has_its_exit_code() {
+    let home = Home::new();
+    for (words, code) in [
+        (&["--help"][..], 0),
+        (&[], 0),
+        (&["version"], 0),
+        (&["--version"], 0),
+        (&["devices", "--help"], 0),
+        (&["health"], 1),
+        (&["frobnicate"], 2),
+        (&["health", "--frobnicate"], 2),
+        (&["agent"], 2),
+        (&["health", "--timeout", "soon"], 2),
+        (&["--profile", "../x", "health"], 2),
+        (&["gateway", "run", "--bind", "everywhere"], 2),
+        (&["sessions", "patch", "main"], 2),
+    ] {
+        let ran = home.run(words);
+        assert_eq!(ran.code, code, "{words:?} {ran:?}");
+    }
+    home.configure("{ gateway: { prot: 1 } }");
+    let ran = home.run(&["health"]);
+    assert_eq!(ran.code, 78);
+    assert!(ran.err.contains("gateway.port"), "a suggestion: {ran:?}");
+}
+
+#[test]
+fn a_slip_is_answered_with_what_was_probably_meant() {
+    let ran = Home::new().run(&["devcies", "list"]);
+    assert!(
+        ran.err.contains("did you mean `clawdia devices`?"),
+        "{ran:?}"
+    );
+    assert_eq!(ran.out, "");
+}
+
+#[test]
+fn a_missing_gateway_is_answered_with_how_to_start_one() {
+    let home = Home::new();
+    let ran = home.run(&["health"]);
+    assert!(ran.err.contains("try       clawdia gateway run"), "{ran:?}");
+    let error = home.run(&["--json", "health"]).json();
+    assert_eq!(error["error"]["code"], "UNREACHABLE");
+    assert_eq!(error["error"]["mend"][0], "clawdia gateway run");
+}
+
+#[test]
+fn setting_a_value_keeps_the_comments_and_the_rest() {
+    let home = Home::new();
+    let text = "// my gateway\n{\n  gateway: {\n    port: 19999, // the old one\n    mode: 'local',\n  },\n}\n";
+    home.configure(text);
+    home.run(&["config", "set", "gateway.port", "20000"]).ok();
+    let file = home.state().join("clawdia.json");
+    assert_eq!(read(&file), text.replace("19999", "20000"));
+    assert_eq!(
+        home.run(&["config", "get", "gateway.port"]).ok().out,
+        "20000\n"
+    );
+
+    home.run(&["config", "set", "agents.defaults.model.primary", "a/b"])
+        .ok();
+    let shown = home.run(&["config", "get", "agents", "--json"]).ok().json();
+    assert_eq!(shown["defaults"]["model"]["primary"], "a/b");
+    home.run(&["config", "unset", "agents"]).ok();
+    assert!(!read(&file).contains("agents"));
+    assert!(read(&file).contains("// the old one"));
+    assert_eq!(home.run(&["config", "unset", "agents"]).code, 1);
+}
+
+#[test]
+fn a_value_that_would_not_be_valid_is_not_written() {
+    let home = Home::new();
+    let text = "{ gateway: { port: 1 } }";
+    home.configure(text);
+    for (path, value) in [
+        ("gateway.port", "70000"),
+        ("gateway.prot", "2"),
+        ("gateway.auth.mode", "none"),
+    ] {
+        let ran = home.run(&["config", "set", path, value]);
+        assert_eq!(ran.code, 78, "{path} {ran:?}");
+        assert_eq!(read(&home.state().join("clawdia.json")), text);
+    }
+    assert_eq!(home.run(&["config", "set", "a..b", "1"]).code, 2);
+}
+
+#[test]
+fn a_file_with_faults_can_be_mended_one_by_one() {
+    let home = Home::new();
+    home.configure("{ gateway: { port: 'x', prot: 1 } }");
+    let faults = home.run(&["config", "validate"]);
+    assert_eq!(faults.code, 78);
+    assert!(faults.err.contains("2 faults"), "{faults:?}");
+    home.run(&["config", "set", "gateway.port", "20000"]).ok();
+    home.run(&["config", "unset", "gateway.prot"]).ok();
+    home.run(&["config", "validate"]).ok();
+}
+
+#[test]
+fn a_configured_secret_is_hidden_unless_it_is_asked_for_by_name() {
+    let home = Home::new();
+    home.configure("{ gateway: { auth: { token: 'hush-hush' } } }");
+    assert!(!home.run(&["config", "get"]).ok().out.contains("hush"));
+    assert!(
+        !home
+            .run(&["config", "get", "gateway.auth"])
+            .ok()
+            .out
+            .contains("hush")
+    );
+    assert_eq!(home.run(&["token"]).ok().out, "hush-hush\n");
+    let path = home.run(&["token", "--path"]).ok().out;
+    assert!(path.ends_with("clawdia.json\n"), "{path}");
+}
+
+#[test]
+fn colours_and_escapes_stay_out_of_pipes() {
+    let home = Home::new();
+    for words in [&["health"][..], &["--help"], &["config", "validate"]] {
+        let ran = home.run(words);
+        assert!(
+            !ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'),
+            "{ran:?}"
+        );
+    }
+}
+
+#[test]
+fn completion_scripts_are_printed() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = home.run(&["completion", shell]).ok().out;
+        assert!(script.contains("voicewake"), "{shell}");
+    }
+    assert_eq!(home.run(&["completion", "csh"]).code, 2);
+}
