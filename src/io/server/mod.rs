@@ -22,12 +22,12 @@ use crate::io::reactor::Reactor;
 use crate::io::signals::Signals;
 use crate::io::state_dir::{self, StartFault};
 use crate::io::workers::{Workers, WorkersConfig};
-use crate::io::{clock, config_file, entropy, store, sys};
+use crate::io::{clock, entropy, store, sys};
 use crate::limits::{
     ANSWERS_PER_TURN_MAX, CLOSE_GRACE_MS, HANDSHAKE_DEADLINE_MS, HTTP_BODY_DEADLINE_MS,
     MESSAGE_BYTES_MAX_BEFORE_HELLO, PING_INTERVAL_MS, STEPS_QUEUED_MAX,
 };
-use crate::log::Level;
+use crate::log::{Level, LogLine};
 use crate::wire::message::MessageLimits;
 use source::Source;
 use std::io::Write as _;
@@ -69,11 +69,13 @@ pub fn run(options: Options) -> Result<(), StartFault> {
     let dir = source.options.paths.state_dir.clone();
     let start = clock::now();
     let mut notices = state_dir::prepare(&dir)?;
-    notices.extend(config_file::check_mode(&loaded.document));
     let mut lock = StateLock::acquire(&dir, LockHolder::this_process(start.unix_ms))?;
     let loaded = source.with_generated_secret(loaded)?;
     let log = Log::start(log_config(&source, &config))?;
     source.tell_log(&loaded, &log.settings());
+    for warning in source.warnings(&loaded) {
+        log.write(LogLine::new(start.unix_ms, Level::Warn, "config", warning));
+    }
     sys::raise_descriptor_limit();
 
     let port = source.port(&config)?;

@@ -144,6 +144,18 @@ impl Source {
         }
     }
 
+    /// What a person should mend although the gateway runs without it.
+    pub fn warnings(&self, loaded: &LoadedConfig) -> Vec<String> {
+        let document = &loaded.document;
+        let unused = document.load(&variable).map(|l| l.warnings);
+        let unused = unused.unwrap_or_default();
+        unused
+            .iter()
+            .map(|fault| format!("{}: {fault}", document.path()))
+            .chain(config_file::check_mode(document))
+            .collect()
+    }
+
     /// Lets the log know its level and all that it must not show, wherever that comes from.
     pub fn tell_log(&self, loaded: &LoadedConfig, log: &LogSettings) {
         log.set_level(loaded.config.logging.level);
