@@ -247,7 +247,7 @@ fn child_with_a_limit_on_file_sizes() {
     let is_refused = Arc::default();
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, is_refused).unwrap();
     let unlimited = getrlimit(Resource::Fsize);
-    let mut limit = unlimited.clone();
+    let mut limit = unlimited;
     limit.current = Some(400 * 1024);
     setrlimit(Resource::Fsize, limit).unwrap();
     let mut refused = 0;

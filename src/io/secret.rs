@@ -1,10 +1,9 @@
 //! The gateway's own token, made where the configuration names no secret.
 
-use super::atomic;
 use super::state_dir::{StartFault, check_owner, is_open_to_others};
+use super::{atomic, entropy};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::rand::{SecureRandom, SystemRandom};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -75,9 +74,7 @@ pub fn load_or_create_token(dir: &Path) -> Result<String, StartFault> {
 /// 43 characters of base64url.
 fn random_token() -> io::Result<String> {
     let mut bytes = [0; TOKEN_BYTES];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| io::Error::other("the system gives no random bytes"))?;
+    entropy::fill(&mut bytes)?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 

@@ -84,6 +84,8 @@ pub struct Retention {
     pub now_ms: UnixMs,
     /// Messages of transcripts older than this; None keeps them.
     pub messages_before_ms: Option<UnixMs>,
+    /// The newest that a transcript keeps; None keeps all.
+    pub messages_len_max: Option<u64>,
     /// Messages that were archived before this; None keeps them.
     pub archive_before_ms: Option<UnixMs>,
     /// Runs that ended before this; None keeps the newest `RUNS_ENDED_MAX`.
@@ -115,13 +117,23 @@ pub enum StoreFaultKind {
     Busy,
     /// The disk failed, but nothing that was answered is in doubt.
     Io,
-    /// The disk did not confirm a write. What was answered before may not be as safe as was said,
-    /// so the process should end for its supervisor and read anew what is there.
+    /// The disk did not confirm a write. What was answered before may not be as safe as was said.
     SyncFailed,
     /// The database is damaged.
     Corrupt,
-    /// The store's thread is gone.
-    Gone,
+    /// The store itself failed: a fault of the program.
+    Broken,
+}
+
+impl StoreFault {
+    /// Waiting mends nothing: the process should end for its supervisor and begin anew from what is
+    /// on disk.
+    pub const fn is_fatal(&self) -> bool {
+        match self.kind {
+            StoreFaultKind::Full | StoreFaultKind::Busy | StoreFaultKind::Io => false,
+            StoreFaultKind::SyncFailed | StoreFaultKind::Corrupt | StoreFaultKind::Broken => true,
+        }
+    }
 }
 
 impl std::fmt::Display for StoreFault {

@@ -15,6 +15,7 @@ use crate::state::{State, StoreAnswer, StoreFault, StoreFaultKind, StoreRequest}
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use read::Reader;
 use rusqlite::Connection;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use write::Writer;
@@ -101,7 +102,7 @@ impl Store {
         queue.try_send(request).map_err(|fault| match fault {
             TrySendError::Full(it) => refuse(it, StoreFaultKind::Busy, "too many requests wait"),
             TrySendError::Disconnected(it) => {
-                refuse(it, StoreFaultKind::Gone, "the store's thread is gone")
+                refuse(it, StoreFaultKind::Broken, "the store's thread is gone")
             }
         })
     }
@@ -116,11 +117,6 @@ impl Store {
         self.answers.recv().ok()
     }
 
-    /// A thread ended, which it does only by a panic: what was asked of it gets no answer.
-    pub fn is_dead(&self) -> bool {
-        self.threads.iter().any(JoinHandle::is_finished)
-    }
-
     /// Does all that was asked for, closes the database and returns the answers that nobody took.
     pub fn close(self) -> Vec<StoreAnswer> {
         let Self {
@@ -132,7 +128,7 @@ impl Store {
         drop((writes, reads));
         let left = answers.iter().collect();
         for thread in threads {
-            // A panic was reported where it happened.
+            // A panic outside of a request was reported where it happened.
             let _ = thread.join();
         }
         left
@@ -155,13 +151,6 @@ impl Outlet {
     }
 }
 
-impl Drop for Outlet {
-    /// The loop also learns that a thread is gone.
-    fn drop(&mut self) {
-        (self.wake)();
-    }
-}
-
 fn run_writer(conn: &Connection, requests: &Receiver<StoreRequest>, outlet: &Outlet) {
     let mut writer = Writer::new(conn);
     for request in requests {
@@ -171,17 +160,19 @@ fn run_writer(conn: &Connection, requests: &Receiver<StoreRequest>, outlet: &Out
                 records,
                 durable,
             } => {
-                let result = writer.commit(&records, durable);
+                let result = guarded(|| writer.commit(&records, durable));
                 StoreAnswer::Committed {
                     batch,
                     records,
                     result,
                 }
             }
-            StoreRequest::Prune(limits) => StoreAnswer::Pruned(prune::prune(&mut writer, &limits)),
+            StoreRequest::Prune(limits) => {
+                StoreAnswer::Pruned(guarded(|| prune::prune(&mut writer, &limits)))
+            }
             read => refuse(
                 read,
-                StoreFaultKind::Gone,
+                StoreFaultKind::Broken,
                 "the writing thread reads nothing",
             ),
         };
@@ -204,6 +195,17 @@ fn run_reader(conn: &Connection, requests: &Receiver<StoreRequest>, outlet: &Out
             break;
         }
     }
+}
+
+/// A panic becomes the fault of the one request that met it: every request has an answer.
+fn guarded<T>(body: impl FnOnce() -> Result<T, StoreFault>) -> Result<T, StoreFault> {
+    std::panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
+        let message = "the store panicked, see the standard error output".to_string();
+        Err(StoreFault {
+            kind: StoreFaultKind::Broken,
+            message,
+        })
+    })
 }
 
 /// The answer to a request that was not done.

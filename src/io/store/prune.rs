@@ -17,8 +17,10 @@ pub(super) fn prune(writer: &mut Writer<'_>, limits: &Retention) -> Result<Prune
         if let Some(before_ms) = limits.archive_before_ms {
             forget_archive(writer, before_ms, &mut pruned)?;
         }
-        if let Some(before_ms) = limits.messages_before_ms {
-            forget_messages(writer, before_ms, &mut pruned)?;
+        if limits.messages_before_ms.is_some() || limits.messages_len_max.is_some() {
+            let before_ms = limits.messages_before_ms.unwrap_or(0);
+            let len_max = limits.messages_len_max.unwrap_or(u64::MAX);
+            forget_messages(writer, before_ms, len_max, &mut pruned)?;
         }
         Ok(pruned)
     })
@@ -82,9 +84,14 @@ fn forget_archive(writer: &mut Writer<'_>, before_ms: UnixMs, pruned: &mut Prune
     Ok(())
 }
 
-/// Only from a transcript's beginning up to the first message that is young enough, so that
-/// its numbers stay without a gap.
-fn forget_messages(writer: &mut Writer<'_>, before_ms: UnixMs, pruned: &mut Pruned) -> Result<()> {
+/// Only from a transcript's beginning up to the first message that is to stay, so that its
+/// numbers have no gap.
+fn forget_messages(
+    writer: &mut Writer<'_>,
+    before_ms: UnixMs,
+    len_max: u64,
+    pruned: &mut Pruned,
+) -> Result<()> {
     let transcripts: Vec<(Text, Transcript)> = select(writer, TRANSCRIPTS, &[], |row| {
         Ok((
             text(row, 0)?,
@@ -94,23 +101,25 @@ fn forget_messages(writer: &mut Writer<'_>, before_ms: UnixMs, pruned: &mut Prun
             },
         ))
     })?;
-    let mut left = PRUNE_ROWS_MAX;
+    let mut left = PRUNE_ROWS_MAX as u64;
     for (session_id, mut transcript) in transcripts {
         let oldest = "SELECT ts FROM message WHERE session_id = ?1 ORDER BY seq LIMIT ?2";
-        let asked = params![&*session_id, int(left as u64)];
+        let asked = params![&*session_id, int(left)];
         let times = select(writer, oldest, asked, |row| row.get::<_, u64>(0))?;
-        let old = times.iter().take_while(|ts| **ts < before_ms).count();
-        if old == 0 {
+        let old = times.iter().take_while(|ts| **ts < before_ms).count() as u64;
+        let too_many = transcript.message_count().saturating_sub(len_max);
+        let forgotten = old.max(too_many).min(left);
+        if forgotten == 0 {
             continue;
         }
-        transcript.first_seq += old as u64;
+        transcript.first_seq += forgotten;
         let delete = "DELETE FROM message WHERE session_id = ?1 AND seq < ?2";
         writer.execute(delete, params![&*session_id, int(transcript.first_seq)])?;
         pruned.records.push(Record::TranscriptPut {
             session_id,
             transcript,
         });
-        left -= old;
+        left -= forgotten;
         if left == 0 {
             pruned.has_more = true;
             break;

@@ -1,6 +1,7 @@
 //! Reading pages of transcripts.
 
 use super::fault::store_fault;
+use super::guarded;
 use super::load::text;
 use super::write::int;
 use crate::limits::PAGE_MESSAGES_MAX;

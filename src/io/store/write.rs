@@ -52,6 +52,8 @@ impl<'c> Writer<'c> {
     }
 
     fn begin(&mut self, durable: bool) -> Result<()> {
+        // A panic may have left one open.
+        self.roll_back();
         if self.is_durable != Some(durable) {
             // FULL syncs the journal at each commit. NORMAL leaves that to the next full commit or
             // checkpoint: the kernel has the bytes, so only a power cut can lose them.

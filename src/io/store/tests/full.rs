@@ -53,3 +53,21 @@ fn a_refused_record_takes_the_whole_batch_back() {
     assert_eq!(place.stored(), state);
     assert_eq!(state.devices().len(), 2);
 }
+
+#[test]
+fn a_panic_fails_one_request_and_leaves_no_transaction_open() {
+    let place = Place::new();
+    let before = place.commit(rows(1));
+    let conn = open_writer(&place.database()).unwrap();
+    let mut writer = Writer::new(&conn);
+    let outcome: Result<(), StoreFault> = guarded(|| {
+        writer.transaction(true, |writer| {
+            writer.execute("DELETE FROM device", &[])?;
+            panic!("as a fault of the program would")
+        })
+    });
+    let fault = outcome.unwrap_err();
+    assert!(fault.kind == StoreFaultKind::Broken && fault.is_fatal());
+    writer.commit(&[], true).unwrap();
+    assert_eq!(load(&conn).unwrap(), before);
+}

@@ -141,6 +141,7 @@ fn prune(store: &Store, state: &mut State, limits: Retention) -> Pruned {
 const KEEP_ALL: Retention = Retention {
     now_ms: 0,
     messages_before_ms: None,
+    messages_len_max: None,
     archive_before_ms: None,
     runs_before_ms: None,
 };
@@ -168,6 +169,7 @@ fn retention_forgets_what_is_old_and_nothing_else() {
     let limits = Retention {
         now_ms: 3,
         messages_before_ms: Some(3),
+        messages_len_max: None,
         archive_before_ms: Some(6),
         runs_before_ms: Some(51),
     };
@@ -220,6 +222,30 @@ fn retention_works_in_bounded_steps() {
     assert_eq!(state.transcript("id-1").message_count(), 10);
     assert!(!prune(&store, &mut state, limits).has_more);
     assert_eq!(state.transcript("id-1").message_count(), 1);
+    store.close();
+    assert_eq!(place.stored(), state);
+}
+
+#[test]
+fn a_transcript_keeps_its_newest_messages_up_to_the_bound() {
+    let place = Place::new();
+    let Opened {
+        store, mut state, ..
+    } = place.open().unwrap();
+    let append = |session, count| (1..=count).map(move |n| fixture::append(session, n));
+    commit(
+        &store,
+        &mut state,
+        append(1, 9).chain(append(2, 3)).collect(),
+    )
+    .unwrap();
+    let limits = Retention {
+        messages_len_max: Some(4),
+        ..KEEP_ALL
+    };
+    prune(&store, &mut state, limits);
+    assert_eq!(numbers(&read(&store, None, 10, usize::MAX)), [6, 7, 8, 9]);
+    assert_eq!(state.transcript("id-2").message_count(), 3);
     store.close();
     assert_eq!(place.stored(), state);
 }
