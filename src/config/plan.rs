@@ -1,5 +1,6 @@
 //! A write of the configuration decided before anything is written.
 
+use super::change::changes;
 use super::document::{Document, Loaded};
 use super::edit::rewrite;
 use super::fault::{Fault, Place};
@@ -7,6 +8,7 @@ use super::paths::Lookup;
 use super::redact::restore_text;
 use super::select::merge_patch;
 use super::syntax::{Tree, parse_any};
+use super::table::Reload;
 use crate::limits::{CONFIG_BYTES_MAX, CONFIG_SHRINK_BYTES_MIN};
 use serde_json::{Value, json};
 
@@ -41,6 +43,18 @@ impl Plan {
     /// The bytes to write.
     pub fn text(&self) -> &str {
         self.document.text().unwrap_or_default()
+    }
+
+    /// The paths of changes against `before` that take effect only at the next start.
+    pub fn at_next_start(&self, before: &Document, env: Lookup<'_>) -> Vec<String> {
+        let Ok(old) = before.load(env) else {
+            return Vec::new();
+        };
+        changes(&old.values, &self.loaded.values)
+            .into_iter()
+            .filter(|change| change.reload == Reload::Restart)
+            .map(|change| change.path)
+            .collect()
     }
 }
 

@@ -1,6 +1,9 @@
 //! Files that exist in a map only.
 
 use super::{Driver, config};
+use crate::config::document::Document;
+use crate::config::payload::{get_payload, written_payload};
+use crate::config::plan::{WriteRequest, plan_write};
 use crate::gateway::{Fetch, FetchResult};
 use crate::log::Tail;
 
@@ -12,11 +15,16 @@ impl Driver {
     pub(super) fn answer_fetch(&mut self, fetch: Fetch) -> FetchResult {
         match fetch {
             Fetch::LogTail { cursor, limit, .. } => FetchResult::LogTail(self.tail(cursor, limit)),
-            Fetch::Config => match config::load(&self.config) {
-                Ok(loaded) => FetchResult::Config(Box::new(loaded)),
-                Err(fault) => FetchResult::Failed(fault),
-            },
-            Fetch::WriteConfig { base_hash, text } => self.write_config(&base_hash, text),
+            Fetch::Config => FetchResult::Config(get_payload(&self.document(), &|_| None)),
+            Fetch::WriteConfig {
+                kind,
+                raw,
+                base_hash,
+            } => self.write_config(WriteRequest {
+                kind,
+                raw: &raw,
+                base_hash: base_hash.as_deref(),
+            }),
             Fetch::StaticFile { path, .. } => match self.files.get(&path) {
                 Some((media_type, bytes)) => FetchResult::File {
                     media_type,
@@ -27,15 +35,24 @@ impl Driver {
         }
     }
 
-    fn write_config(&mut self, base_hash: &str, text: String) -> FetchResult {
-        let current = crate::config::document::Document::new(config::PATH, self.config.clone());
-        if current.hash() != base_hash {
-            return FetchResult::ConfigChanged;
-        }
-        match config::load(&text) {
+    fn document(&self) -> Document {
+        Document::new(config::PATH, self.config.clone())
+    }
+
+    fn write_config(&mut self, request: WriteRequest<'_>) -> FetchResult {
+        let before = self.document();
+        let plan = match plan_write(&before, request, &|_| None) {
+            Ok(plan) => plan,
+            Err(refusal) => return FetchResult::ConfigRefused(refusal),
+        };
+        match config::load(plan.text()) {
             Ok(loaded) => {
-                self.config = text;
-                FetchResult::ConfigWritten(Box::new(loaded))
+                self.config = plan.text().to_owned();
+                FetchResult::ConfigWritten {
+                    payload: written_payload(&loaded.document),
+                    at_next_start: plan.at_next_start(&before, &|_| None),
+                    loaded: Box::new(loaded),
+                }
             }
             Err(fault) => FetchResult::Failed(fault),
         }

@@ -4,6 +4,7 @@ use super::auth::secret::GatewaySecret;
 use crate::agent::{RunTag, Step, StepOutput};
 use crate::config::Config;
 use crate::config::document::Document;
+use crate::config::plan::{self, WriteKind};
 use crate::ids::ConnId;
 use crate::log::LogLine;
 use crate::state::{StoreAnswer, StoreRequest};
@@ -79,10 +80,14 @@ pub enum Fetch {
         limit: usize,
         max_bytes: usize,
     },
-    /// The configuration file as it is now.
+    /// The configuration file as it is now, as `config.get` shows it.
     Config,
-    /// Replace the configuration file, if it still has this hash.
-    WriteConfig { base_hash: String, text: String },
+    /// Plan a change of the configuration file and do it.
+    WriteConfig {
+        kind: WriteKind,
+        raw: String,
+        base_hash: Option<String>,
+    },
     /// A file below `root`, or its page for a path that names none.
     StaticFile { root: String, path: String },
 }
@@ -91,12 +96,18 @@ pub enum Fetch {
 pub enum FetchResult {
     /// A piece of the log.
     LogTail(crate::log::Tail),
-    /// The configuration file.
-    Config(Box<LoadedConfig>),
-    /// The configuration file was replaced; this is what it holds now.
-    ConfigWritten(Box<LoadedConfig>),
-    /// The configuration file is not what it was when the caller read it.
-    ConfigChanged,
+    /// The answer to `config.get`.
+    Config(serde_json::Value),
+    /// The configuration file was replaced; this is what it means now.
+    ConfigWritten {
+        loaded: Box<LoadedConfig>,
+        /// `{ok, path, config}`.
+        payload: serde_json::Value,
+        /// Paths of changes that take effect only at the next start.
+        at_next_start: Vec<String>,
+    },
+    /// The change was refused; the file is as it was.
+    ConfigRefused(plan::Refusal),
     /// A file's media type and bytes.
     File {
         media_type: &'static str,

@@ -44,7 +44,7 @@ const fn row(name: &'static str, scope: Scope, params: Shape, run: Run) -> Metho
 }
 
 use Scope::{Admin, Read, Write};
-use method::{agent, channels, chat, health, models, system, tables, voice};
+use method::{agent, channels, chat, config, health, logs, models, system, tables, voice};
 
 /// Every method, sorted by name.
 pub static METHODS: &[Method] = &[
@@ -55,6 +55,11 @@ pub static METHODS: &[Method] = &[
     row("channels.status", Read, CHANNELS_STATUS, channels::status),
     row("chat.abort", Write, CHAT_ABORT, chat::abort),
     row("chat.send", Write, CHAT_SEND, chat::send),
+    row("config.apply", Admin, CONFIG_CHANGE, config::apply),
+    row("config.get", Admin, params::NONE, config::get),
+    row("config.patch", Admin, CONFIG_CHANGE, config::patch),
+    row("config.schema", Admin, params::NONE, config::schema),
+    row("config.set", Admin, CONFIG_SET, config::set),
     Method {
         name: "connect",
         access: Access::First,
@@ -65,6 +70,7 @@ pub static METHODS: &[Method] = &[
     row("cron.status", Read, params::NONE, tables::cron_status),
     row("health", Read, params::OPEN, health::health),
     row("last-heartbeat", Read, params::OPEN, system::last_heartbeat),
+    row("logs.tail", Read, LOGS_TAIL, logs::tail),
     row("models.list", Read, params::NONE, models::list),
     row("node.list", Read, params::NONE, tables::node_list),
     row(
@@ -129,6 +135,25 @@ const ANY_LIST: Kind = Kind::List {
 const IDEMPOTENCY_KEY: Kind = Kind::Text { min: 1, max: 256 };
 const AGENT_IDENTITY: Shape = closed(&[opt("agentId", NAME), opt("sessionKey", TEXT)]);
 const CHANNELS_STATUS: Shape = closed(&[opt("probe", Kind::Bool), opt("timeoutMs", COUNT)]);
+const CONFIG_CHANGE: Shape = closed(&[
+    req("raw", NAME),
+    opt("baseHash", NAME),
+    opt("sessionKey", TEXT),
+    opt("note", TEXT),
+    opt("restartDelayMs", COUNT),
+]);
+const CONFIG_SET: Shape = closed(&[req("raw", NAME), opt("baseHash", NAME)]);
+const LOGS_TAIL: Shape = closed(&[
+    opt("cursor", COUNT),
+    opt("limit", Kind::Int { min: 1, max: 5_000 }),
+    opt(
+        "maxBytes",
+        Kind::Int {
+            min: 1,
+            max: 1_000_000,
+        },
+    ),
+]);
 const CRON_LIST: Shape = closed(&[opt("includeDisabled", Kind::Bool)]);
 const TALK_MODE: Shape = closed(&[req("enabled", Kind::Bool), opt("phase", TEXT)]);
 const WAKE: Shape = closed(&[

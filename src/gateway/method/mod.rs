@@ -3,7 +3,9 @@
 pub mod agent;
 pub mod channels;
 pub mod chat;
+pub mod config;
 pub mod health;
+pub mod logs;
 pub mod models;
 pub mod system;
 pub mod tables;

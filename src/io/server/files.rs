@@ -1,6 +1,8 @@
 //! Files that the core asks for, on a thread of their own: the loop never waits for a disk.
 
-use super::source::Source;
+use super::source::{Source, variable};
+use crate::config::payload::{get_payload, written_payload};
+use crate::config::plan::{self, WriteKind, WriteRequest, plan_write};
 use crate::gateway::{Fetch, FetchResult, LoadedConfig};
 use crate::io::state_dir::StartFault;
 use crate::io::{config_file, log, static_files};
@@ -130,11 +132,15 @@ impl Reader {
                 Ok(tail) => FetchResult::LogTail(tail),
                 Err(fault) => FetchResult::Failed(format!("{}: {fault}", self.log_path)),
             },
-            Fetch::Config => match self.reload() {
-                Ok(loaded) => FetchResult::Config(Box::new(loaded)),
+            Fetch::Config => match self.source.read() {
+                Ok(document) => FetchResult::Config(get_payload(&document, &variable)),
                 Err(fault) => FetchResult::Failed(fault.message),
             },
-            Fetch::WriteConfig { base_hash, text } => self.write_config(&base_hash, &text),
+            Fetch::WriteConfig {
+                kind,
+                raw,
+                base_hash,
+            } => self.write_config(kind, &raw, base_hash.as_deref()),
             Fetch::StaticFile { root, path } => static_files::read(&PathBuf::from(root), &path),
         }
     }
@@ -145,13 +151,46 @@ impl Reader {
         Ok(loaded)
     }
 
-    fn write_config(&self, base_hash: &str, text: &str) -> FetchResult {
-        match config_file::write(&self.source.options.paths, base_hash, text) {
-            Ok(()) => match self.reload() {
-                Ok(loaded) => FetchResult::ConfigWritten(Box::new(loaded)),
-                Err(fault) => FetchResult::Failed(fault.message),
-            },
-            Err(config_file::WriteFault::Changed) => FetchResult::ConfigChanged,
+    fn write_config(&self, kind: WriteKind, raw: &str, base_hash: Option<&str>) -> FetchResult {
+        let before = match self.source.read() {
+            Ok(document) => document,
+            Err(fault) => return FetchResult::Failed(fault.message),
+        };
+        let request = WriteRequest {
+            kind,
+            raw,
+            base_hash,
+        };
+        let plan = match plan_write(&before, request, &variable) {
+            Ok(plan) => plan,
+            Err(refusal) => return FetchResult::ConfigRefused(refusal),
+        };
+        // A document that this start would refuse must not be left behind for the next one.
+        let loaded = match self
+            .source
+            .resolve(plan.document.clone())
+            .and_then(|loaded| self.source.with_generated_secret(loaded))
+        {
+            Ok(loaded) => loaded,
+            Err(fault) => return FetchResult::Failed(fault.message),
+        };
+        let written = if plan.document.text() == before.text() {
+            Ok(())
+        } else {
+            config_file::write(&self.source.options.paths, before.hash(), plan.text())
+        };
+        match written {
+            Ok(()) => {
+                self.source.tell_log(&loaded, &self.log_settings);
+                FetchResult::ConfigWritten {
+                    payload: written_payload(&loaded.document),
+                    at_next_start: plan.at_next_start(&before, &variable),
+                    loaded: Box::new(loaded),
+                }
+            }
+            Err(config_file::WriteFault::Changed) => {
+                FetchResult::ConfigRefused(plan::Refusal::HashStale)
+            }
             Err(fault) => FetchResult::Failed(fault.to_string()),
         }
     }
