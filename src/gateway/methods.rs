@@ -43,8 +43,8 @@ const fn row(name: &'static str, scope: Scope, params: Shape, run: Run) -> Metho
     }
 }
 
-use Scope::{Admin, Read, Write};
-use method::{agent, channels, chat, config, health, logs, models, system, tables, voice};
+use Scope::{Admin, Pairing, Read, Write};
+use method::{agent, channels, chat, config, devices, health, logs, models, system, tables, voice};
 
 /// Every method, sorted by name.
 pub static METHODS: &[Method] = &[
@@ -68,6 +68,11 @@ pub static METHODS: &[Method] = &[
     },
     row("cron.list", Read, CRON_LIST, tables::cron_list),
     row("cron.status", Read, params::NONE, tables::cron_status),
+    row("device.pair.approve", Pairing, REQUEST, devices::approve),
+    row("device.pair.list", Pairing, params::NONE, devices::list),
+    row("device.pair.reject", Pairing, REQUEST, devices::reject),
+    row("device.token.revoke", Pairing, TOKEN, devices::revoke),
+    row("device.token.rotate", Pairing, ROTATION, devices::rotate),
     row("health", Read, params::OPEN, health::health),
     row("last-heartbeat", Read, params::OPEN, system::last_heartbeat),
     row("logs.tail", Read, LOGS_TAIL, logs::tail),
@@ -79,6 +84,12 @@ pub static METHODS: &[Method] = &[
         params::OPEN,
         system::set_heartbeats,
     ),
+    Method {
+        name: "skills.bins",
+        access: Access::Node,
+        params: params::NONE,
+        run: tables::skills_bins,
+    },
     row("skills.status", Read, params::NONE, tables::skills_status),
     row("status", Read, params::OPEN, system::status),
     row("system-event", Admin, params::OPEN, system::event),
@@ -155,6 +166,13 @@ const LOGS_TAIL: Shape = closed(&[
     ),
 ]);
 const CRON_LIST: Shape = closed(&[opt("includeDisabled", Kind::Bool)]);
+const REQUEST: Shape = closed(&[req("requestId", NAME)]);
+const ROTATION: Shape = closed(&[
+    req("deviceId", NAME),
+    req("role", NAME),
+    opt("scopes", Kind::List { min: 0, of: &NAME }),
+]);
+const TOKEN: Shape = closed(&[req("deviceId", NAME), req("role", NAME)]);
 const TALK_MODE: Shape = closed(&[req("enabled", Kind::Bool), opt("phase", TEXT)]);
 const WAKE: Shape = closed(&[
     req("mode", Kind::OneOf(&["now", "next-heartbeat"])),

@@ -76,6 +76,15 @@ impl Actor<'_> {
         }
     }
 
+    /// Whether the actor may approve a request that adds up to `grant`. A device without
+    /// admin gives itself no role that it has not: it would approve what it does not hold.
+    pub fn may_approve(&self, grant: &Grant, is_new_role: bool) -> Result<(), Forbidden> {
+        if is_new_role && self.device.is_some() && !self.scopes.allows(Scope::Admin) {
+            return Err(Forbidden::Missing(Scope::Admin));
+        }
+        self.may_manage(grant)
+    }
+
     /// Whether the actor may give the token of `current` the scopes `wanted`: what it may
     /// take and give, within what the device was approved for.
     pub fn may_rotate(
@@ -273,6 +282,20 @@ mod tests {
         assert!(actor(PAIRING, Some("phone")).may_hold_token_of("phone"));
         assert!(!actor(ScopeSet::ALL, Some("laptop")).may_hold_token_of("phone"));
         assert!(!actor(ScopeSet::ALL, None).may_hold_token_of("phone"));
+    }
+
+    #[test]
+    fn a_device_gives_itself_no_new_role_without_admin() {
+        let node = grant(ScopeSet::EMPTY, &[]);
+        for held in subsets() {
+            let decided = actor(held, Some("phone")).may_approve(&node, true);
+            assert_eq!(decided.is_ok(), held.has(Scope::Admin), "{held:?}");
+        }
+        assert_eq!(
+            actor(PAIRING, Some("phone")).may_approve(&node, false),
+            Ok(())
+        );
+        assert_eq!(actor(PAIRING, None).may_approve(&node, true), Ok(()));
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod channels;
 pub mod chat;
 pub mod config;
+pub mod devices;
 pub mod health;
 pub mod logs;
 pub mod models;

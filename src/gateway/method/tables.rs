@@ -57,6 +57,12 @@ pub fn skills_status(gateway: &mut Gateway, _: Now, call: Call<'_>, _: Params<'_
     Ok(Outcome::Done)
 }
 
+/// `skills.bins`: programs that skills need, for nodes to look for; no skills are installed.
+pub fn skills_bins(gateway: &mut Gateway, _: Now, call: Call<'_>, _: Params<'_, '_>) -> Handled {
+    gateway.reply(call, |_, w| w.object(|w| w.field_strs("bins", [])));
+    Ok(Outcome::Done)
+}
+
 /// `cron.list`: no jobs.
 pub fn cron_list(gateway: &mut Gateway, _: Now, call: Call<'_>, _: Params<'_, '_>) -> Handled {
     gateway.reply(call, |_, w| w.object(|w| w.field_strs("jobs", [])));
