@@ -133,11 +133,6 @@ pub fn holder(dir: &Path) -> io::Result<Option<Option<LockHolder>>> {
     }
 }
 
-/// Whether the gateway of this state directory is the one that serves `port` on this machine.
-pub fn serves_port(dir: &Path, port: u16) -> bool {
-    matches!(holder(dir), Ok(Some(Some(holder))) if holder.port == Some(port))
-}
-
 fn open(path: &PathBuf) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -218,16 +213,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(holder(dir.path()).unwrap(), None);
         let mut lock = StateLock::acquire(dir.path(), LockHolder::this_process(7)).unwrap();
-        assert!(!serves_port(dir.path(), 4));
         lock.set_port(4).unwrap();
         assert_eq!(
             holder(dir.path()).unwrap(),
             Some(Some(lock.holder().clone()))
         );
-        assert!(serves_port(dir.path(), 4) && !serves_port(dir.path(), 5));
         drop(lock);
         assert_eq!(holder(dir.path()).unwrap(), None);
-        assert!(!serves_port(dir.path(), 4));
     }
 
     #[test]

@@ -60,13 +60,11 @@ impl<'c> Reader<'c> {
         limit: usize,
         bytes_max: usize,
     ) -> Result<Page, StoreFault> {
-        self.read_page(
-            session_id,
-            before_seq,
-            limit.min(PAGE_MESSAGES_MAX),
-            bytes_max,
-        )
-        .map_err(|fault| store_fault(&fault))
+        let limit = limit.min(PAGE_MESSAGES_MAX);
+        guarded(|| {
+            self.read_page(session_id, before_seq, limit, bytes_max)
+                .map_err(|fault| store_fault(&fault))
+        })
     }
 
     fn read_page(

@@ -71,3 +71,19 @@ fn a_panic_fails_one_request_and_leaves_no_transaction_open() {
     writer.commit(&[], true).unwrap();
     assert_eq!(load(&conn).unwrap(), before);
 }
+
+#[test]
+fn a_durable_batch_is_synced_at_its_commit_and_another_is_not() {
+    let place = Place::new();
+    place.stored();
+    let conn = open_writer(&place.database()).unwrap();
+    let mut writer = Writer::new(&conn);
+    let (normal, full) = (1, 2);
+    for (durable, expected) in [(false, normal), (true, full), (true, full), (false, normal)] {
+        writer.commit(&rows(1)[..1], durable).unwrap();
+        let mode: i64 = conn
+            .pragma_query_value(None, "synchronous", |row| row.get(0))
+            .unwrap();
+        assert_eq!(mode, expected);
+    }
+}
