@@ -387,6 +387,35 @@ mod tests {
         assert!(!shown.to_string().contains("hunter2"));
     }
 
+    /// The thread that writes the file has a small stack.
+    #[test]
+    fn the_deepest_write_fits_a_small_stack() {
+        let nested = |end: &str| {
+            let levels = crate::limits::JSON_DEPTH_MAX - 2;
+            let (open, close) = ("{a:".repeat(levels), "}".repeat(levels));
+            format!("{{gateway: {{mode: 'local'}}, channels: {open}{end}{close}}} // mine\n")
+        };
+        let work = move || {
+            let document = Document::new("/c.json", nested("{token: 'x'}"));
+            let base_hash = Some(document.hash());
+            for kind in [WriteKind::Set, WriteKind::Patch] {
+                let raw = &nested("{b: 2}");
+                let raw = raw.trim_end().trim_end_matches("// mine");
+                let request = WriteRequest {
+                    kind,
+                    raw,
+                    base_hash,
+                };
+                let plan = plan_write(&document, request, &|_| None).expect(raw);
+                get_payload(&plan.document, &|_| None);
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .stack_size(256 * 1024)
+            .spawn(work);
+        thread.unwrap().join().unwrap();
+    }
+
     #[test]
     fn a_damaged_base_is_not_patched_but_may_be_replaced() {
         let document = Document::new("/c.json", "{ gateway: ".into());
