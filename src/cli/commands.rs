@@ -264,7 +264,12 @@ pub enum SessionsCommand {
 
 /// list sessions, the latest first
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "list", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "list",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} --active 60"
+)]
 pub struct SessionsList {
     /// at most so many
     #[argh(option, arg_name = "number", short = 'n')]
@@ -279,7 +284,12 @@ pub struct SessionsList {
 
 /// show the last messages of a session
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "preview", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "preview",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} main -n 5"
+)]
 pub struct SessionsPreview {
     /// the session's key
     #[argh(positional)]
@@ -317,7 +327,12 @@ pub struct SessionsPatch {
 
 /// begin a session anew under its key
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "reset", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "reset",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} main"
+)]
 pub struct SessionsReset {
     /// the session's key
     #[argh(positional)]
@@ -326,7 +341,12 @@ pub struct SessionsReset {
 
 /// keep only the last part of a session
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "compact", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "compact",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} main --max-lines 200"
+)]
 pub struct SessionsCompact {
     /// the session's key
     #[argh(positional)]
@@ -338,7 +358,12 @@ pub struct SessionsCompact {
 
 /// delete a session
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "delete", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "delete",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} agent:main:old"
+)]
 pub struct SessionsDelete {
     /// the session's key
     #[argh(positional)]
@@ -371,12 +396,22 @@ pub enum DevicesCommand {
 
 /// list devices that wait and devices that are paired
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "list", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "list",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} --json"
+)]
 pub struct DevicesList {}
 
 /// let a waiting device in
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "approve", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "approve",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} 2d508ad7\n{command_name} --latest"
+)]
 pub struct DevicesApprove {
     /// the request, as `devices list` shows it
     #[argh(positional)]
@@ -388,7 +423,12 @@ pub struct DevicesApprove {
 
 /// turn a waiting device away
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "reject", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "reject",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} 2d508ad7"
+)]
 pub struct DevicesReject {
     /// the request, as `devices list` shows it
     #[argh(positional)]
@@ -397,7 +437,12 @@ pub struct DevicesReject {
 
 /// replace a device's token, also to give it fewer scopes
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "rotate", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "rotate",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} a3abfd30 --role operator --scope operator.read"
+)]
 pub struct DevicesRotate {
     /// the device, as `devices list` shows it
     #[argh(positional)]
@@ -412,7 +457,12 @@ pub struct DevicesRotate {
 
 /// take a device's token away and close its connections
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "revoke", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "revoke",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} a3abfd30 --role node"
+)]
 pub struct DevicesRevoke {
     /// the device, as `devices list` shows it
     #[argh(positional)]
@@ -444,7 +494,12 @@ pub enum ChannelsCommand {
 
 /// show each channel's accounts
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "status", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "status",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} --probe"
+)]
 pub struct ChannelsStatus {
     /// ask the services themselves
     #[argh(switch)]
@@ -473,7 +528,12 @@ pub enum ModelsCommand {
 
 /// list the models
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "list", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "list",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}"
+)]
 pub struct ModelsList {}
 
 /// events, presence and heartbeats
@@ -499,7 +559,12 @@ pub enum SystemCommand {
 
 /// tell the agent that something happened
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "event", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "event",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} --text \"the build is done\" --mode now"
+)]
 pub struct SystemEvent {
     /// what happened
     #[argh(option, arg_name = "text")]
@@ -511,12 +576,22 @@ pub struct SystemEvent {
 
 /// show who is connected
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "presence", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "presence",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}"
+)]
 pub struct SystemPresence {}
 
 /// show the last heartbeat, or switch heartbeats on and off
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "heartbeat", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "heartbeat",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} disable"
+)]
 pub struct SystemHeartbeat {
     /// last (default), enable or disable
     #[argh(positional)]
@@ -545,12 +620,22 @@ pub enum VoicewakeCommand {
 
 /// show them
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "get", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "get",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}"
+)]
 pub struct VoicewakeGet {}
 
 /// replace them
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "set", help_triggers("--help", "-h"))]
+#[argh(
+    subcommand,
+    name = "set",
+    help_triggers("--help", "-h"),
+    example = "{command_name} clawdia \"hey computer\""
+)]
 pub struct VoicewakeSet {
     /// one word or phrase each
     #[argh(positional)]
@@ -584,7 +669,12 @@ pub enum ConfigCommand {
 
 /// print a value, or everything; secrets are hidden
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "get", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "get",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} gateway.port"
+)]
 pub struct ConfigGet {
     /// where, for example gateway.port
     #[argh(positional)]
@@ -611,7 +701,12 @@ pub struct ConfigSet {
 
 /// remove a value
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "unset", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "unset",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} gateway.port"
+)]
 pub struct ConfigUnset {
     /// where, for example gateway.port
     #[argh(positional)]
@@ -620,12 +715,22 @@ pub struct ConfigUnset {
 
 /// print where the file is
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "path", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "path",
+    help_triggers("--help", "-h", "help"),
+    example = "$EDITOR \"$({command_name})\""
+)]
 pub struct ConfigPath {}
 
 /// report every fault of the file
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "validate", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "validate",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}"
+)]
 pub struct ConfigValidate {}
 
 /// print the secret that clients of the local gateway need
@@ -703,5 +808,35 @@ pub struct Completion {
 
 /// print the version
 #[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "version", help_triggers("--help", "-h", "help"))]
+#[argh(
+    subcommand,
+    name = "version",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}"
+)]
 pub struct Version {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_says_what_it_does_and_shows_how() {
+        fn check(command: &argh::CommandInfoWithArgs) {
+            assert!(!command.description.is_empty(), "{}", command.name);
+            assert!(!command.examples.is_empty(), "{}", command.name);
+            for flag in command.flags {
+                assert!(
+                    !flag.description.is_empty(),
+                    "{} {}",
+                    command.name,
+                    flag.long
+                );
+            }
+            for sub in &command.commands {
+                check(&sub.command);
+            }
+        }
+        check(&Cli::get_args_info());
+    }
+}

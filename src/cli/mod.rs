@@ -40,7 +40,10 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
     }
     let (globals, high) = match low::split(&typed) {
         Ok(split) => split,
-        Err(message) => return Failure::usage(message).report(false, false),
+        Err(message) => {
+            let asked = |option: &str| typed.iter().any(|word| word == option);
+            return Failure::usage(message).report(asked("--json"), asked("--no-color"));
+        }
     };
     let (json, no_color) = (globals.json, globals.no_color);
     let high: Vec<&str> = high.iter().map(String::as_str).collect();

@@ -94,8 +94,12 @@ fn unauthorized(mut failure: Failure, reason: &str, tried: &Tried<'_>) -> Failur
         Target::Own if source.starts_with("--") || source.starts_with("CLAWDIA_") => {
             failure.mend("clawdia token   # prints the right one")
         }
-        // What the configuration says now is not what the gateway started with.
-        Target::Own => failure.mend("clawdia gateway run   # again, so that it reads the new one"),
+        // What the files say now is not what the gateway started with.
+        Target::Own => failure
+            .mend("clawdia gateway run --force   # so that it reads the new one")
+            .mend(format!(
+                "the same with --{what} …   # if it was started with one of its own"
+            )),
         Target::Remote | Target::Other => how_to_set(failure, what, tried),
     }
 }

@@ -1,18 +1,13 @@
 //! Random bytes from the operating system, and the names made of them.
 
-use ring::rand::{SecureRandom, SystemRandom};
-
 use super::error::{ClientError, ErrorKind};
+use crate::io::entropy;
 
 /// `N` unpredictable bytes.
 pub fn bytes<const N: usize>() -> Result<[u8; N], ClientError> {
     let mut out = [0; N];
-    SystemRandom::new().fill(&mut out).map_err(|_| {
-        ClientError::new(
-            ErrorKind::Unsupported,
-            "the operating system gives no random bytes",
-        )
-    })?;
+    entropy::fill(&mut out)
+        .map_err(|error| ClientError::new(ErrorKind::Unsupported, error.to_string()))?;
     Ok(out)
 }
 

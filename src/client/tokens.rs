@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{ClientError, ErrorKind};
 use super::files;
 use super::url::GatewayUrl;
-use crate::io::atomic;
+use crate::io::{atomic, file_lock};
 
 /// What a stored token is bound to.
 ///
@@ -91,7 +91,7 @@ impl TokenStore {
             files::private_dir(dir).map_err(fault)?;
         }
         // Several command lines share the file: read again inside the lock.
-        let _lock = files::lock(&self.path.with_extension("lock")).map_err(fault)?;
+        let _lock = file_lock::lock(&self.path.with_extension("lock")).map_err(fault)?;
         let mut stored = self.read()?;
         stored.version = 1;
         edit(&mut stored.tokens);

@@ -5,25 +5,18 @@
 //! writer saw, and keeps the previous good copy beside it as `.bak`.
 
 use super::atomic;
+use super::file_lock;
 use super::state_dir::is_open_to_others;
 use crate::config::document::Document;
 use crate::config::fault::{Fault, Place};
 use crate::config::paths::Paths;
 use crate::config::redact::has_secrets;
 use crate::limits::CONFIG_BYTES_MAX;
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
-
-/// A write takes milliseconds; who holds the lock for longer hangs.
-const LOCK_ATTEMPTS: u32 = 100;
-const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(20);
 
 /// Why a write did not happen. The file is as it was.
 #[derive(Debug)]
@@ -117,7 +110,7 @@ fn write_file(
     let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.map_err(fault("make the directory of"))?;
     before(Step::Lock).map_err(fault("lock"))?;
-    let lock = lock(path).map_err(fault("lock"))?;
+    let lock = file_lock::lock(&beside(path, ".", ".lock")).map_err(fault("lock"))?;
     before(Step::Compare).map_err(fault("read"))?;
     let old = unchanged(path, base_hash)?;
     if let (Some(old_text), Ok(_)) = (old.text(), old.tree()) {
@@ -142,27 +135,6 @@ fn unchanged(path: &Path, base_hash: &str) -> Result<Document, WriteFault> {
     } else {
         Err(WriteFault::Changed)
     }
-}
-
-/// The kernel's lock on a file beside the configuration, which itself is replaced.
-fn lock(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(beside(path, ".", ".lock"))?;
-    for _ in 0..LOCK_ATTEMPTS {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(file),
-            Err(Errno::WOULDBLOCK) => thread::sleep(BETWEEN_ATTEMPTS),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(io::Error::new(
-        io::ErrorKind::TimedOut,
-        "another process has been writing it for two seconds",
-    ))
 }
 
 fn backup_path(path: &Path) -> PathBuf {

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config_file;
 mod converse;
 pub mod entropy;
+pub mod file_lock;
 mod leaving;
 pub mod lock;
 pub mod log;
