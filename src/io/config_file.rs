@@ -314,7 +314,7 @@ mod tests {
         let writers: Vec<_> = (0..8)
             .map(|n| {
                 let (path, seen) = (path.clone(), seen.clone());
-                thread::spawn(move || {
+                std::thread::spawn(move || {
                     write_file(&path, &seen, &format!("{{ n: {n} }}"), &mut |_| Ok(())).is_ok()
                 })
             })
