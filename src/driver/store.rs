@@ -2,7 +2,7 @@
 
 use crate::limits::PAGE_MESSAGES_MAX;
 use crate::state::{
-    Page, Pruned, Record, State, StoreAnswer, StoreFault, StoreFaultKind, StoreRequest,
+    Page, PageEnd, Pruned, Record, State, StoreAnswer, StoreFault, StoreFaultKind, StoreRequest,
     StoredMessage, Text,
 };
 use std::collections::{BTreeMap, VecDeque};
@@ -97,10 +97,14 @@ impl Store {
             StoreRequest::ReadPreviews {
                 ticket,
                 session_ids,
+                end,
                 limit,
                 bytes_max,
             } => {
-                let page = |id: &Text| self.page(id, u64::MAX, limit, bytes_max);
+                let page = |id: &Text| match end {
+                    PageEnd::Newest => self.page(id, u64::MAX, limit, bytes_max),
+                    PageEnd::Oldest => self.oldest(id, limit, bytes_max),
+                };
                 StoreAnswer::Previews {
                     ticket,
                     result: Ok(session_ids.iter().map(page).collect()),
@@ -155,6 +159,19 @@ impl Store {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn oldest(&self, session_id: &str, limit: usize, bytes_max: usize) -> Page {
+        let mut bytes = 0;
+        let messages = self.messages(session_id).iter().take(limit).enumerate();
+        let fits = messages.take_while(|(at, stored)| {
+            bytes += stored.message.body.len();
+            *at == 0 || bytes <= bytes_max
+        });
+        Page {
+            messages: fits.map(|(_, stored)| stored.clone()).collect(),
+            has_older: false,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Effect, Fetch, FetchResult, Gateway};
 use crate::now::Now;
-use crate::state::{Page, Pruned, StoreAnswer, StoreFault, StoreRequest, Text};
+use crate::state::{Page, PageEnd, Pruned, StoreAnswer, StoreFault, StoreRequest, Text};
 use std::collections::BTreeMap;
 
 type ThenFile = Box<dyn FnOnce(&mut Gateway, Now, FetchResult) + Send>;
@@ -78,6 +78,7 @@ impl Gateway {
     pub(super) fn read_previews(
         &mut self,
         session_ids: Vec<Text>,
+        end: PageEnd,
         limit: usize,
         bytes_max: usize,
         then: impl FnOnce(&mut Gateway, Now, Result<Vec<Page>, StoreFault>) + Send + 'static,
@@ -88,6 +89,7 @@ impl Gateway {
             .push_back(Effect::Store(StoreRequest::ReadPreviews {
                 ticket,
                 session_ids,
+                end,
                 limit,
                 bytes_max,
             }));

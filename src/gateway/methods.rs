@@ -3,8 +3,11 @@
 
 use super::auth::scope::Scope;
 use super::dispatch::{Call, Handled};
-use super::params::{self, COUNT, Kind, NAME, Params, Shape, TEXT, closed, opt, req};
+use super::params::{
+    self, COUNT, Kind, NAME, POSITIVE, Params, Shape, TEXT, closed, nullable, opt, req,
+};
 use super::{Gateway, Refusal, method};
+use crate::limits::{HISTORY_MESSAGES, SESSION_LABEL_CHARS_MAX};
 use crate::now::Now;
 
 /// Who may call a method.
@@ -44,7 +47,10 @@ const fn row(name: &'static str, scope: Scope, params: Shape, run: Run) -> Metho
 }
 
 use Scope::{Admin, Pairing, Read, Write};
-use method::{agent, channels, chat, config, devices, health, logs, models, system, tables, voice};
+use method::{
+    agent, channels, chat, config, devices, health, history, logs, models, sessions, system,
+    tables, voice,
+};
 
 /// Every method, sorted by name.
 pub static METHODS: &[Method] = &[
@@ -54,6 +60,8 @@ pub static METHODS: &[Method] = &[
     row("agents.list", Read, params::NONE, models::agents),
     row("channels.status", Read, CHANNELS_STATUS, channels::status),
     row("chat.abort", Write, CHAT_ABORT, chat::abort),
+    row("chat.history", Read, CHAT_HISTORY, history::history),
+    row("chat.inject", Admin, CHAT_INJECT, history::inject),
     row("chat.send", Write, CHAT_SEND, chat::send),
     row("config.apply", Admin, CONFIG_CHANGE, config::apply),
     row("config.get", Admin, params::NONE, config::get),
@@ -78,6 +86,28 @@ pub static METHODS: &[Method] = &[
     row("logs.tail", Read, LOGS_TAIL, logs::tail),
     row("models.list", Read, params::NONE, models::list),
     row("node.list", Read, params::NONE, tables::node_list),
+    row(
+        "sessions.compact",
+        Admin,
+        SESSIONS_COMPACT,
+        sessions::compact,
+    ),
+    row("sessions.delete", Admin, SESSIONS_DELETE, sessions::delete),
+    row("sessions.list", Read, SESSIONS_LIST, sessions::list),
+    row("sessions.patch", Admin, SESSIONS_PATCH, sessions::patch),
+    row(
+        "sessions.preview",
+        Read,
+        SESSIONS_PREVIEW,
+        sessions::preview,
+    ),
+    row("sessions.reset", Admin, SESSIONS_RESET, sessions::reset),
+    row(
+        "sessions.resolve",
+        Admin,
+        SESSIONS_RESOLVE,
+        sessions::resolve,
+    ),
     row(
         "set-heartbeats",
         Admin,
@@ -173,6 +203,80 @@ const ROTATION: Shape = closed(&[
     opt("scopes", Kind::List { min: 0, of: &NAME }),
 ]);
 const TOKEN: Shape = closed(&[req("deviceId", NAME), req("role", NAME)]);
+const LABEL: Kind = Kind::Text {
+    min: 1,
+    max: SESSION_LABEL_CHARS_MAX,
+};
+const CHAT_HISTORY: Shape = closed(&[
+    req("sessionKey", NAME),
+    opt(
+        "limit",
+        Kind::Int {
+            min: 1,
+            max: HISTORY_MESSAGES.1 as u64,
+        },
+    ),
+]);
+const CHAT_INJECT: Shape = closed(&[
+    req("sessionKey", NAME),
+    req("message", NAME),
+    opt("label", Kind::Text { min: 0, max: 100 }),
+]);
+const SESSIONS_COMPACT: Shape = closed(&[req("key", NAME), opt("maxLines", POSITIVE)]);
+const SESSIONS_DELETE: Shape = closed(&[req("key", NAME), opt("deleteTranscript", Kind::Bool)]);
+const SESSIONS_LIST: Shape = closed(&[
+    opt("limit", POSITIVE),
+    opt("activeMinutes", POSITIVE),
+    opt("includeGlobal", Kind::Bool),
+    opt("includeUnknown", Kind::Bool),
+    opt("includeDerivedTitles", Kind::Bool),
+    opt("includeLastMessage", Kind::Bool),
+    opt("label", LABEL),
+    opt("spawnedBy", NAME),
+    opt("agentId", NAME),
+    opt("search", TEXT),
+]);
+const SESSIONS_PATCH: Shape = closed(&[
+    req("key", NAME),
+    nullable("label", LABEL),
+    nullable("thinkingLevel", NAME),
+    nullable("verboseLevel", NAME),
+    nullable("reasoningLevel", NAME),
+    nullable(
+        "responseUsage",
+        Kind::OneOf(&["off", "tokens", "full", "on"]),
+    ),
+    nullable("elevatedLevel", NAME),
+    nullable("execHost", NAME),
+    nullable("execSecurity", NAME),
+    nullable("execAsk", NAME),
+    nullable("execNode", NAME),
+    nullable("model", NAME),
+    nullable("spawnedBy", NAME),
+    nullable("sendPolicy", Kind::OneOf(&["allow", "deny"])),
+    nullable("groupActivation", Kind::OneOf(&["mention", "always"])),
+]);
+const SESSIONS_PREVIEW: Shape = closed(&[
+    req("keys", Kind::List { min: 1, of: &NAME }),
+    opt("limit", POSITIVE),
+    opt(
+        "maxChars",
+        Kind::Int {
+            min: 20,
+            max: u64::MAX,
+        },
+    ),
+]);
+const SESSIONS_RESET: Shape = closed(&[req("key", NAME)]);
+const SESSIONS_RESOLVE: Shape = closed(&[
+    opt("key", NAME),
+    opt("sessionId", NAME),
+    opt("label", LABEL),
+    opt("agentId", NAME),
+    opt("spawnedBy", NAME),
+    opt("includeGlobal", Kind::Bool),
+    opt("includeUnknown", Kind::Bool),
+]);
 const TALK_MODE: Shape = closed(&[req("enabled", Kind::Bool), opt("phase", TEXT)]);
 const WAKE: Shape = closed(&[
     req("mode", Kind::OneOf(&["now", "next-heartbeat"])),

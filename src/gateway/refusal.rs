@@ -1,5 +1,6 @@
 //! Why a request is not served, as a value; one function says it to the peer.
 
+use crate::state::StoreFault;
 use crate::wire::envelope::{ErrorShape, write_error};
 use crate::wire::json::Writer;
 use std::borrow::Cow;
@@ -71,6 +72,14 @@ impl Refusal {
         Self {
             retryable: true,
             ..Self::unavailable(format!("not stored, nothing was changed: {fault}"))
+        }
+    }
+
+    /// The store did not give what was to be read.
+    pub fn unread(fault: &StoreFault) -> Self {
+        Self {
+            retryable: true,
+            ..Self::unavailable(format!("the transcript cannot be read: {fault}"))
         }
     }
 

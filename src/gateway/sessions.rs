@@ -17,7 +17,7 @@ use crate::agent::{ModelRef, Thinking};
 use crate::config::types::normalize_agent_id;
 use crate::limits::{SESSION_KEY_BYTES_MAX, SESSIONS_MAX};
 use crate::now::Now;
-use crate::state::{Session, SessionKind, Text};
+use crate::state::{Record, Session, SessionKind, Text};
 use std::sync::Arc;
 
 pub(super) use super::transcript::{injected_message, user_message};
@@ -39,6 +39,16 @@ pub(super) fn kind_of_key(key: &str) -> SessionKind {
         "unknown" => SessionKind::Unknown,
         _ if key.contains(":group:") || key.contains(":channel:") => SessionKind::Group,
         _ => SessionKind::Direct,
+    }
+}
+
+/// Takes all messages out of a transcript.
+pub(super) fn archive_all(session_id: Text, now: Now) -> Record {
+    Record::MessagesArchive {
+        session_id,
+        up_to_seq: u64::MAX,
+        summary: None,
+        archived_at_ms: now.unix_ms,
     }
 }
 
@@ -85,9 +95,8 @@ impl Gateway {
         if let Some(session) = self.session(key) {
             return Session::clone(session);
         }
-        let agent = super::method::models::agent_of_key(key);
         Session {
-            agent_id: agent.unwrap_or_else(|| self.default_agent()).into(),
+            agent_id: self.agent_of_session(key).into(),
             key: key.into(),
             session_id: self.uuid().into(),
             kind: kind_of_key(key),
@@ -95,6 +104,25 @@ impl Gateway {
             updated_at_ms: now.unix_ms,
             ..Session::default()
         }
+    }
+
+    /// Makes the session begin again with an empty transcript under a new id; what was set
+    /// stays. Gives the record that archives the old transcript, to be committed with the row.
+    pub(super) fn start_over(&mut self, session: &mut Session, now: Now) -> Record {
+        let old_id = std::mem::replace(&mut session.session_id, self.uuid().into());
+        session.input_tokens = 0;
+        session.output_tokens = 0;
+        session.total_tokens = 0;
+        session.context_tokens = 0;
+        session.compaction_count = 0;
+        session.aborted_last_run = false;
+        touch(session, now);
+        archive_all(old_id, now)
+    }
+
+    /// The agent whose session this is, by the session's canonical key.
+    pub(super) fn agent_of_session<'a>(&'a self, key: &'a str) -> &'a str {
+        super::method::models::agent_of_key(key).unwrap_or_else(|| self.default_agent())
     }
 
     /// Whether there is place for a session with this key: it exists, or there are not too many.
@@ -119,7 +147,7 @@ impl Gateway {
     ///
     /// The label is another session's, or is being given to one.
     pub(super) fn claim_label(&self, key: &str, label: &str) -> Result<Key, Stop> {
-        let agent = super::method::models::agent_of_key(key).unwrap_or(self.default_agent());
+        let agent = self.agent_of_session(key);
         let lock = Key::Label(agent.into(), label.into());
         if self.commits.is_reserved(&lock) {
             return Err(Stop::Busy);

@@ -41,7 +41,8 @@ pub struct SlashCommand {
 struct Answer {
     text: String,
     session: Session,
-    restarts: bool,
+    /// Takes the old transcript away where the session starts over.
+    archived: Option<Record>,
 }
 
 impl Gateway {
@@ -100,16 +101,19 @@ impl Gateway {
             response: String::from_utf8_lossy(&response).into(),
             expires_at_ms: now.unix_ms + IDEMPOTENCY_TTL_MS,
         })));
+        let starts_over = answer.archived.is_some();
+        records.extend(answer.archived);
         records.push(Record::SessionPut(Arc::new(answer.session.clone())));
+        let message = Arc::new(sessions::injected_message(&answer.text, now.unix_ms));
         records.push(Record::MessageAppend {
             session_id: answer.session.session_id.clone(),
-            message: Arc::new(sessions::injected_message(&answer.text, now.unix_ms)),
+            message: message.clone(),
         });
         let keys = vec![
             session_lock,
             Key::Idempotency("chat.send", request.run_id.as_ref().into()),
         ];
-        if answer.restarts {
+        if starts_over {
             self.stop_runs(&request.session_key, None, StopReason::SessionGone);
             if keys.iter().any(|key| self.commits.is_reserved(key)) {
                 return Err(Stop::Busy);
@@ -118,7 +122,7 @@ impl Gateway {
         self.commit(keys, records, move |gateway, _, result| match result {
             Ok(()) => {
                 gateway.reply_kept(&call, |_, w| write_status(w, &request.run_id, "started"));
-                gateway.send_injected(&request.run_id, &request.shown_key, 1, &answer.text);
+                gateway.send_injected(&request.run_id, &request.shown_key, 1, &message);
                 gateway.touch_health();
             }
             Err(fault) => gateway.refuse_kept(&call, &Refusal::not_stored(&fault)),
@@ -133,7 +137,7 @@ impl Gateway {
     ) -> Result<Answer, Refusal> {
         let mut session = self.session_or_new(&request.session_key, self.now);
         session.updated_at_ms = self.now.unix_ms;
-        let mut restarts = false;
+        let mut archived = None;
         let text = match command.name.as_str() {
             "help" | "commands" => help_text(COMMANDS),
             "status" => status_text(&self.facts(&session)),
@@ -142,11 +146,7 @@ impl Gateway {
                 session.key, session.agent_id, self.identity.host
             ),
             "new" | "reset" => {
-                restarts = true;
-                session.session_id = self.uuid().into();
-                session.input_tokens = 0;
-                session.output_tokens = 0;
-                session.total_tokens = 0;
+                archived = Some(self.start_over(&mut session, self.now));
                 "The session starts over: what was said before is forgotten.".to_owned()
             }
             "model" => self.choose_model(&mut session, &command.argument),
@@ -156,7 +156,7 @@ impl Gateway {
         Ok(Answer {
             text,
             session,
-            restarts,
+            archived,
         })
     }
 

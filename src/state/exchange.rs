@@ -27,11 +27,12 @@ pub enum StoreRequest {
         /// Most bytes of all bodies; at least one message comes, however long it is.
         bytes_max: usize,
     },
-    /// The newest messages of several transcripts.
+    /// The newest or oldest messages of several transcripts.
     ReadPreviews {
         /// Comes back with the answer.
         ticket: u64,
         session_ids: Vec<Text>,
+        end: PageEnd,
         /// Most messages and bytes of each.
         limit: usize,
         bytes_max: usize,
@@ -61,12 +62,19 @@ pub enum StoreAnswer {
     Pruned(Result<Pruned, StoreFault>),
 }
 
+/// Where in a transcript a page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageEnd {
+    Oldest,
+    Newest,
+}
+
 /// Part of a transcript.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
     /// Oldest first.
     pub messages: Vec<StoredMessage>,
-    /// There are older messages than these.
+    /// There are older messages than these; not known of the oldest page.
     pub has_older: bool,
 }
 

@@ -21,7 +21,8 @@ mod tables;
 
 pub use device::{ClientFacts, Device, DeviceToken, Grant, Role, Texts, no_texts};
 pub use exchange::{
-    Page, Pruned, Retention, StoreAnswer, StoreFault, StoreFaultKind, StoreRequest, StoredMessage,
+    Page, PageEnd, Pruned, Retention, StoreAnswer, StoreFault, StoreFaultKind, StoreRequest,
+    StoredMessage,
 };
 pub use idempotency::{Idempotency, IdempotencyState, IdempotencyTable};
 pub use pairing::PendingPairing;

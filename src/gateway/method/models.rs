@@ -159,7 +159,18 @@ impl Gateway {
 
     /// How much context a session of the default agent has.
     pub(in crate::gateway) fn default_context_tokens(&self) -> u64 {
-        let agents = &self.config().agents;
-        agents.defaults.context_tokens.unwrap_or(CONTEXT_TOKENS)
+        self.context_tokens_of(&self.default_model())
+    }
+
+    /// How much context a session with this model has.
+    pub(in crate::gateway) fn context_tokens_of(&self, model: &ModelRef) -> u64 {
+        let configured = self.config().agents.defaults.context_tokens;
+        let window = || self.model_config(model)?.context_window;
+        configured.or_else(window).unwrap_or(CONTEXT_TOKENS)
+    }
+
+    /// Whether models of this provider can answer at all.
+    pub(in crate::gateway) fn has_provider(&self, provider: &str) -> bool {
+        provider == BUILTIN.0 || self.config().models.providers.contains_key(provider)
     }
 }

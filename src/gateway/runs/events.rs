@@ -4,7 +4,7 @@ use super::LiveRun;
 use crate::gateway::Gateway;
 use crate::gateway::broadcast::Weight;
 use crate::limits::CHAT_DELTA_MS;
-use crate::state::Text;
+use crate::state::{Message, Text};
 use crate::wire::json::Writer;
 
 /// The last words of a run.
@@ -102,14 +102,13 @@ impl Gateway {
         run_id: &str,
         session_key: &str,
         seq: u64,
-        text: &str,
+        message: &Message,
     ) {
         let head = ChatHead {
             run_id: run_id.into(),
             session_key: session_key.into(),
             seq,
         };
-        let message = crate::gateway::transcript::injected_message(text, self.now.unix_ms);
         self.broadcast("chat", Weight::Must, None, |_, w| {
             w.object(|w| {
                 head.write(w, "final");

@@ -5,13 +5,16 @@ use super::guarded;
 use super::load::text;
 use super::write::int;
 use crate::limits::PAGE_MESSAGES_MAX;
-use crate::state::{Message, Page, StoreAnswer, StoreFault, StoreRequest, StoredMessage, Text};
+use crate::state::{
+    Message, Page, PageEnd, StoreAnswer, StoreFault, StoreRequest, StoredMessage, Text,
+};
 use rusqlite::{Connection, Result, Row, Statement};
 use std::sync::Arc;
 
 /// The connection that reads while batches are written.
 pub(super) struct Reader<'c> {
     page: Statement<'c>,
+    oldest: Statement<'c>,
 }
 
 impl<'c> Reader<'c> {
@@ -20,7 +23,11 @@ impl<'c> Reader<'c> {
             "SELECT seq, ts, role, body FROM message WHERE session_id = ?1 AND seq < ?2 \
              ORDER BY seq DESC LIMIT ?3",
         )?;
-        Ok(Self { page })
+        let oldest = conn.prepare(
+            "SELECT seq, ts, role, body FROM message WHERE session_id = ?1 \
+             ORDER BY seq LIMIT ?2",
+        )?;
+        Ok(Self { page, oldest })
     }
 
     /// Answers a request to read; None for any other.
@@ -40,13 +47,15 @@ impl<'c> Reader<'c> {
             StoreRequest::ReadPreviews {
                 ticket,
                 session_ids,
+                end,
                 limit,
                 bytes_max,
             } => {
-                let pages = session_ids.iter();
-                let result = pages
-                    .map(|id| self.page(id, u64::MAX, limit, bytes_max))
-                    .collect();
+                let pages = session_ids.iter().map(|id| match end {
+                    PageEnd::Newest => self.page(id, u64::MAX, limit, bytes_max),
+                    PageEnd::Oldest => self.oldest_page(id, limit, bytes_max),
+                });
+                let result = pages.collect();
                 Some(StoreAnswer::Previews { ticket, result })
             }
             StoreRequest::Commit { .. } | StoreRequest::Prune(_) => None,
@@ -63,6 +72,19 @@ impl<'c> Reader<'c> {
         let limit = limit.min(PAGE_MESSAGES_MAX);
         guarded(|| {
             self.read_page(session_id, before_seq, limit, bytes_max)
+                .map_err(|fault| store_fault(&fault))
+        })
+    }
+
+    fn oldest_page(
+        &mut self,
+        session_id: &Text,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Page, StoreFault> {
+        let limit = limit.min(PAGE_MESSAGES_MAX);
+        guarded(|| {
+            self.read_oldest(session_id, limit, bytes_max)
                 .map_err(|fault| store_fault(&fault))
         })
     }
@@ -89,6 +111,20 @@ impl<'c> Reader<'c> {
             page.messages.push(message(row)?);
         }
         page.messages.reverse();
+        Ok(page)
+    }
+
+    fn read_oldest(&mut self, session_id: &Text, limit: usize, bytes_max: usize) -> Result<Page> {
+        let mut rows = self.oldest.query((&**session_id, int(limit as u64)))?;
+        let mut page = Page::default();
+        let mut bytes = 0;
+        while let Some(row) = rows.next()? {
+            bytes += row.get_ref(3)?.as_bytes().map_or(0, <[u8]>::len);
+            if bytes > bytes_max && !page.messages.is_empty() {
+                break;
+            }
+            page.messages.push(message(row)?);
+        }
         Ok(page)
     }
 }

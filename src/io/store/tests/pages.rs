@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::limits::{PAIRING_TTL_MS, PRUNE_ROWS_MAX};
-use crate::state::{Message, Page, Pruned, Retention, RunState};
+use crate::state::{Message, Page, PageEnd, Pruned, Retention, RunState};
 
 fn read(store: &Store, before_seq: Option<u64>, limit: usize, bytes_max: usize) -> Page {
     let session_id = "id-1".into();
@@ -75,6 +75,7 @@ fn previews_come_in_the_order_asked_for() {
         .submit(StoreRequest::ReadPreviews {
             ticket: 3,
             session_ids,
+            end: PageEnd::Newest,
             limit: 5,
             bytes_max: 100,
         })
