@@ -133,3 +133,15 @@ fn a_backup_brings_everything_back() {
     let _again = home.gateway(&[]);
     home.run(&["health"]).ok();
 }
+
+#[test]
+fn the_agent_answers_without_any_configuration() {
+    let home = Home::new();
+    let _gateway = home.gateway(&[]);
+    let ran = home.run(&["agent", "--message", "who is connected?"]).ok();
+    assert!(ran.out.contains("1 operator"), "{ran:?}");
+    let words = ["agent", "-m", "help", "--session", "x", "--json"];
+    let last = home.run(&words).ok().json();
+    assert_eq!(last["status"], "ok");
+    assert_ne!(last["result"]["payloads"][0]["text"], "");
+}
