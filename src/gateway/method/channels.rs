@@ -50,6 +50,10 @@ impl Gateway {
         w.object(|w| {
             w.field_u64("ts", self.now.unix_ms);
             self.write_order_and_labels(w, &names);
+            w.key("channelDetailLabels");
+            w.object(|w| names.iter().for_each(|name| w.field_str(name, label(name))));
+            w.key("channelSystemImages");
+            w.object(|_| {});
             w.key("channelMeta");
             w.array(|w| {
                 for name in &names {

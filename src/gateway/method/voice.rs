@@ -5,6 +5,7 @@ use crate::gateway::commit::Key;
 use crate::gateway::dispatch::{Call, Handled, Outcome, Stop};
 use crate::gateway::params::Params;
 use crate::gateway::{Gateway, Refusal};
+use crate::ids::ConnId;
 use crate::now::Now;
 use crate::state::Record;
 use crate::wire::json::{Json, Writer};
@@ -73,8 +74,14 @@ pub fn set(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_>
     Ok(Outcome::Later)
 }
 
-/// `talk.mode`: told to everybody, kept by nobody.
+/// `talk.mode`: told to everybody, kept by nobody. The web chat has no microphone of its own:
+/// it talks through a phone, where one is connected as a node.
 pub fn talk_mode(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
+    let caller = gateway.peers.get(call.conn).and_then(|peer| peer.live());
+    if caller.is_some_and(|live| *live.client_mode == *"webchat") && !gateway.has_mobile_node() {
+        let text = "talk disabled: no connected iOS/Android nodes";
+        return Err(Refusal::unavailable(text).into());
+    }
     let enabled = params.bool("enabled").unwrap_or(false);
     let phase = params.text("phase").map(str::to_owned);
     let write = move |gateway: &Gateway, w: &mut Writer<'_>| {
@@ -94,6 +101,16 @@ pub fn talk_mode(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'
 }
 
 impl Gateway {
+    fn has_mobile_node(&self) -> bool {
+        let platform = |conn: &ConnId| Some(&self.peers.get(*conn)?.live()?.platform);
+        self.nodes.iter().filter_map(platform).any(|platform| {
+            let platform = platform.to_ascii_lowercase();
+            ["ios", "ipados", "android"]
+                .iter()
+                .any(|name| platform.starts_with(name))
+        })
+    }
+
     /// Writes `{"triggers":[…]}`.
     pub(in crate::gateway) fn write_triggers(&self, w: &mut Writer<'_>) {
         w.object(|w| {

@@ -1,0 +1,216 @@
+//! Where this gateway does not do what was recorded, and why.
+
+/// Files, difference (`*` stands for anything), reason.
+pub const DIFFERENCES: &[(&str, &str, &str)] = &[
+    (
+        "*",
+        "res:connect /payload/canvasHostUrl missing",
+        "there is no canvas host",
+    ),
+    (
+        "*",
+        "*/agents/0/heartbeat/prompt missing",
+        "no heartbeat run has a prompt",
+    ),
+    (
+        "connect-controlui-nodevice",
+        "*",
+        "a program that says it is the page has no Origin: the verified secret is enough",
+    ),
+    (
+        "connect-password-nodevice",
+        "*",
+        "a client without device gets in with a verified password as with a token",
+    ),
+    (
+        "connect-node-no-device",
+        "*",
+        "a node always needs a device",
+    ),
+    (
+        "connect-malformed-json-before",
+        "close is *",
+        "a malformed frame before the handshake closes with 1008",
+    ),
+    (
+        "connect-protocol-mismatch-high",
+        "*",
+        "version 4 is spoken here",
+    ),
+    (
+        "connect-protocol-mismatch-low",
+        "res:connect /error/details/* extra",
+        "details say what both sides speak",
+    ),
+    (
+        "connect-protocol-range",
+        "res:connect /payload/protocol is 4, was 3",
+        "the highest version that both speak is agreed on",
+    ),
+    (
+        "connect-protocol-range",
+        "res:connect /payload/auth/method extra",
+        "version 4 says which secret was shown",
+    ),
+    (
+        "connect-unknown-param",
+        "*",
+        "unknown fields inside connect are ignored",
+    ),
+    (
+        "connect-bad-mode",
+        "* is *client/id*",
+        "any client id is taken; the mode is still checked",
+    ),
+    (
+        "connect-bad-mode",
+        "*invalid connect params: at /client/mode*",
+        "any client id is taken; the mode is still checked",
+    ),
+    (
+        "connect-unknown-toplevel-key",
+        "*",
+        "a first frame with an id is answered before the close, with the same reason",
+    ),
+    (
+        "frames-*",
+        "res:* /error/message is \"invalid request frame: *",
+        "only the start of the text is the protocol's",
+    ),
+    (
+        "models-list",
+        "res:models.list /payload/models/0/* missing",
+        "the built-in agent has no context window and no kinds of input",
+    ),
+    (
+        "node-hello",
+        "res:status comes after event:voicewake.changed",
+        "the first event follows hello-ok at once",
+    ),
+    (
+        "nodehost-pairing-required",
+        "*",
+        "a local node that shows the secret is paired silently",
+    ),
+    (
+        "*agent*",
+        "*/systemPromptReport missing",
+        "there is no prompt to report on",
+    ),
+    (
+        "*agent*",
+        "res:agent.wait comes after res:agent",
+        "whoever started the run is told first",
+    ),
+    (
+        "agent-wait",
+        "res:agent.wait /payload/*",
+        "an aborted run has ended: who waits for it is told so and not left to time out",
+    ),
+    (
+        "device-pair-flow",
+        "* /payload/*remoteIp extra",
+        "who approves sees where the request came from",
+    ),
+    (
+        "device-pair-flow",
+        "res:connect /error/*",
+        "a device token proves the device: more scopes are a matter of pairing",
+    ),
+    (
+        "device-pair-flow",
+        "close is Some((1008, \"pairing required\")), was *",
+        "a device token proves the device: more scopes are a matter of pairing",
+    ),
+    (
+        "device-pair-flow",
+        "* comes after event:device.pair.requested",
+        "a request for another role is another request, with an event of its own",
+    ),
+    (
+        "device-pair-flow",
+        "event:device.pair.requested was not sent",
+        "a request for another role is another request, with an event of its own",
+    ),
+    (
+        "device-pair-flow",
+        "res:device.pair.list /payload/pending/0/role *",
+        "a request for another role replaces the former one",
+    ),
+    (
+        "device-pair-flow",
+        "res:device.pair.list /payload/paired/0/tokens/0/*",
+        "the use of a token is not written down; the role node was never approved, so it has none",
+    ),
+    (
+        "device-pair-flow",
+        "res:device.token.rotate /payload/token missing",
+        "a new token goes to its own device alone",
+    ),
+    (
+        "device-pair-flow",
+        "res:device.token.rotate */* *",
+        "a rotation gives no scope and no role that was not approved",
+    ),
+    (
+        "config-*",
+        "* /error/message is \"SyntaxError: JSON5: *",
+        "the reader says in its own words what is wrong where",
+    ),
+    (
+        "config-*",
+        "* /error/details/issues/0/* extra",
+        "an issue says its place in the file",
+    ),
+    (
+        "config-*",
+        "* /payload/restart/*",
+        "what can change does so at once; what cannot waits for a restart and is named",
+    ),
+    (
+        "config-*",
+        "* /payload/sentinel/*",
+        "no file is left behind for the next process",
+    ),
+    (
+        "frames-with-bad-members",
+        "res:*",
+        "an id that is no id is answered as one that is missing",
+    ),
+    (
+        "shutdown-sigterm",
+        "event:shutdown /payload/restartExpectedMs is a number, was null",
+        "clients learn when to come back",
+    ),
+    (
+        "talk-mode-webchat",
+        "res:talk.mode /error/*",
+        "parameters are checked before anything else",
+    ),
+    (
+        "agent-bad-params",
+        "*",
+        "a request that names no session, or an unknown channel, is refused at once",
+    ),
+];
+
+/// The rows that allow a difference.
+pub fn allowed(file: &str, difference: &str) -> Vec<usize> {
+    let rows = DIFFERENCES.iter().enumerate();
+    rows.filter(|(_, (files, pattern, _))| matches(files, file) && matches(pattern, difference))
+        .map(|(at, _)| at)
+        .collect()
+}
+
+/// Whether the text is the pattern, a `*` of which stands for anything.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(text) = text.strip_prefix(start) else {
+        return false;
+    };
+    (0..=text.len())
+        .filter(|at| text.is_char_boundary(*at))
+        .any(|at| matches(rest, &text[at..]))
+}
