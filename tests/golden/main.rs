@@ -52,7 +52,10 @@ fn every_transcript_is_answered_as_it_was_recorded() {
             }
         }
     }
-    assert!(report.is_empty(), "differences that are not listed:\n{report}");
+    assert!(
+        report.is_empty(),
+        "differences that are not listed:\n{report}"
+    );
     if only.is_none() {
         let unused: Vec<_> = unused.into_iter().map(|at| DIFFERENCES[at]).collect();
         assert!(unused.is_empty(), "listed and not met: {unused:#?}");
@@ -61,10 +64,7 @@ fn every_transcript_is_answered_as_it_was_recorded() {
 
 #[test]
 fn every_method_has_a_transcript() {
-    let called: BTreeSet<String> = transcripts()
-        .iter()
-        .flat_map(Transcript::methods)
-        .collect();
+    let called: BTreeSet<String> = transcripts().iter().flat_map(Transcript::methods).collect();
     let missing: Vec<&str> = METHODS
         .iter()
         .map(|row| row.name)

@@ -95,7 +95,9 @@ impl Replay {
                 .driver
                 .connect(conn, params, Some((&device, Proof::V2)));
             let ours = hello["payload"]["auth"]["deviceToken"].as_str();
-            let ours = ours.unwrap_or_else(|| panic!("no token: {hello}")).to_owned();
+            let ours = ours
+                .unwrap_or_else(|| panic!("no token: {hello}"))
+                .to_owned();
             self.learned.insert(token.to_owned(), ours);
             self.driver.hang_up(conn);
             self.driver.advance(2_000);
@@ -133,9 +135,8 @@ impl Replay {
                     self.driver.advance(SHUTDOWN_DRAIN_MS);
                 }
                 let closed = self.driver.remote(id).closed.clone();
-                let is_it = |(ours, why): &(u16, String)| {
-                    ours == code && words_of(why) == words_of(reason)
-                };
+                let is_it =
+                    |(ours, why): &(u16, String)| ours == code && words_of(why) == words_of(reason);
                 if !closed.as_ref().is_some_and(is_it) {
                     self.differences
                         .push(format!("close is {closed:?}, was ({code}, {reason:?})"));
@@ -165,14 +166,19 @@ impl Replay {
         let mut frame = frame.clone();
         self.patch(conn, &mut frame);
         let signature = frame.pointer("/params/device/signature");
-        let seed = signature.and_then(|text| text.as_str()?.strip_prefix("$signature")?.parse().ok());
+        let seed =
+            signature.and_then(|text| text.as_str()?.strip_prefix("$signature")?.parse().ok());
         if let Some(seed) = seed {
             let params = &mut frame["params"];
             let device = &params["device"];
             let signed_at = device["signedAt"].as_u64().expect("a time");
             let id = device["id"].clone();
             let nonce = device["nonce"].as_str().map(str::to_owned);
-            let proof = if nonce.is_some() { Proof::V2 } else { Proof::V1 };
+            let proof = if nonce.is_some() {
+                Proof::V2
+            } else {
+                Proof::V1
+            };
             let nonce = nonce.unwrap_or_default();
             Device::new(seed).sign(params, proof, &nonce, signed_at);
             params["device"]["id"] = id;
@@ -237,7 +243,10 @@ impl Replay {
 
     fn is_there(&mut self, conn: u64, frame: &Value) -> bool {
         self.settle();
-        self.conns[&conn].ours.iter().any(|ours| is_same(frame, ours))
+        self.conns[&conn]
+            .ours
+            .iter()
+            .any(|ours| is_same(frame, ours))
     }
 
     fn compare(&mut self, label: &str, recorded: &Value, ours: &Value) {
@@ -323,7 +332,11 @@ impl Replay {
             });
         }
         // A cancelled step ends as a worker ends it.
-        while let Some(at) = self.steps.iter().position(|open| open.step.cancel.is_cancelled()) {
+        while let Some(at) = self
+            .steps
+            .iter()
+            .position(|open| open.step.cancel.is_cancelled())
+        {
             let open = self.steps.remove(at);
             let event = StepEvent::Failed {
                 kind: FailureKind::Cancelled,
@@ -399,6 +412,10 @@ fn is_same(recorded: &Value, ours: &Value) -> bool {
         "/payload/sessionKey",
     ];
     let is_same = |part: &&str| recorded.pointer(part) == ours.pointer(part);
-    let parts = if recorded["type"] == "res" { &parts[..2] } else { &parts[..] };
+    let parts = if recorded["type"] == "res" {
+        &parts[..2]
+    } else {
+        &parts[..]
+    };
     parts.iter().all(|part| is_same(&part))
 }

@@ -10,8 +10,21 @@ use std::collections::BTreeMap;
 
 /// Members whose values are words of the protocol.
 const WORDS: &[&str] = &[
-    "type", "ok", "status", "state", "stream", "phase", "role", "code", "decision", "aborted",
-    "retryable", "protocol", "deleted", "compacted", "inject",
+    "type",
+    "ok",
+    "status",
+    "state",
+    "stream",
+    "phase",
+    "role",
+    "code",
+    "decision",
+    "aborted",
+    "retryable",
+    "protocol",
+    "deleted",
+    "compacted",
+    "inject",
 ];
 
 /// Lists whose entries are compared one by one.
@@ -21,7 +34,14 @@ const IN_ORDER: &[&str] = &["messages", "content"];
 const CONFIGURATION: &[&str] = &["parsed", "config", "schema", "uiHints"];
 
 /// Members whose values the gateway gives out and clients send back.
-const GIVEN: &[&str] = &["requestId", "deviceId", "deviceToken", "token", "hash", "sessionId"];
+const GIVEN: &[&str] = &[
+    "requestId",
+    "deviceId",
+    "deviceToken",
+    "token",
+    "hash",
+    "sessionId",
+];
 
 /// Compares `ours` with what was `recorded`. Differences are added, texts that stand for each
 /// other are learned.
@@ -66,7 +86,11 @@ impl Comparison<'_> {
                 }
             }
             (Value::Array(one), Value::Array(other)) => {
-                let len = if IN_ORDER.contains(&key) { usize::MAX } else { 1 };
+                let len = if IN_ORDER.contains(&key) {
+                    usize::MAX
+                } else {
+                    1
+                };
                 for (recorded, ours) in one.iter().zip(other).take(len) {
                     self.value(recorded, ours, "", &format!("{path}/0"));
                 }

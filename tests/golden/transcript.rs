@@ -1,7 +1,7 @@
 //! A transcript's file: one JSON object a line.
 
-use serde_json::Value;
 use clawdia::gateway::methods::find;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -108,7 +108,9 @@ fn what(mut value: Value) -> What {
             let fields = value["headers"].as_object().into_iter().flatten();
             What::Open(fields.map(|(name, it)| (name.clone(), text(it))).collect())
         }
-        (Some("frame"), Some("c>s")) if value["raw"] == true => What::SentText(text(&value["frame"])),
+        (Some("frame"), Some("c>s")) if value["raw"] == true => {
+            What::SentText(text(&value["frame"]))
+        }
         (Some("frame"), Some("c>s")) => What::Sent(value["frame"].take()),
         (Some("frame"), _) => What::Got(value["frame"].take()),
         (Some("close"), _) if value["by"] == "client" => What::Left,
