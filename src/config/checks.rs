@@ -27,28 +27,6 @@ pub fn check(config: &Config) -> Vec<Fault> {
     faults
 }
 
-/// Whether the gateway would stand open: no secret at all, or no shared secret where others than
-/// this machine can reach it. `secret_present` says whether a token or password is configured,
-/// given on the command line, or was made in the state directory.
-pub fn exposure(gateway: &GatewayConfig, bind: BindMode, secret_present: bool) -> Option<Fault> {
-    if secret_present {
-        return None;
-    }
-    match bind {
-        BindMode::Loopback | BindMode::Auto if gateway.allow_tailscale() => None,
-        BindMode::Loopback | BindMode::Auto => Some(Fault::new(
-            "gateway.auth",
-            "has neither token nor password",
-            "set gateway.auth.token",
-        )),
-        BindMode::Lan | BindMode::Tailnet | BindMode::Custom => Some(Fault::new(
-            "gateway.bind",
-            "lets other machines in while there is neither token nor password",
-            "set gateway.auth.token, or bind to \"loopback\"",
-        )),
-    }
-}
-
 fn gateway(gateway: &GatewayConfig, faults: &mut Vec<Fault>) {
     let mut fault = |path: &str, what: &str, instead: &str| {
         faults.push(Fault::new(format!("gateway.{path}"), what, instead));

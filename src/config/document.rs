@@ -285,26 +285,6 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_without_a_secret_is_refused_whatever_it_binds_to() {
-        use checks::exposure;
-        let plain = GatewayConfig::default();
-        let mut tailnet = plain.clone();
-        tailnet.auth.allow_tailscale = Some(true);
-        for bind in [
-            BindMode::Loopback,
-            BindMode::Auto,
-            BindMode::Lan,
-            BindMode::Tailnet,
-            BindMode::Custom,
-        ] {
-            assert!(exposure(&plain, bind, false).is_some(), "{bind:?}");
-            assert!(exposure(&plain, bind, true).is_none(), "{bind:?}");
-            let local = matches!(bind, BindMode::Loopback | BindMode::Auto);
-            assert_eq!(exposure(&tailnet, bind, false).is_none(), local, "{bind:?}");
-        }
-    }
-
-    #[test]
     fn a_file_of_the_ecosystem_is_accepted_as_it_is() {
         let loaded = load(include_str!("fixtures/clawdbot.json5")).unwrap();
         assert_eq!(loaded.warnings, []);

@@ -24,30 +24,7 @@ pub fn listen(
     flag: Option<&str>,
     port: u16,
 ) -> Result<(Vec<Listener>, Bound), StartFault> {
-    let mode = match flag {
-        None => config.gateway.bind,
-        Some(word) => serde_json::from_value(word.into()).map_err(|_| {
-            StartFault::refused(format!(
-                "--bind {word}: it is loopback, lan, tailnet, auto or custom"
-            ))
-        })?,
-    };
-    let ip: IpAddr = match mode {
-        BindMode::Loopback | BindMode::Auto => Ipv4Addr::LOCALHOST.into(),
-        BindMode::Lan => Ipv4Addr::UNSPECIFIED.into(),
-        BindMode::Custom => config.gateway.custom_bind_host.ok_or_else(|| {
-            StartFault::refused(
-                "gateway.bind is \"custom\" and gateway.customBindHost is not set \
-                 (run: clawdia config set gateway.customBindHost ADDRESS)",
-            )
-        })?,
-        BindMode::Tailnet => {
-            return Err(StartFault::refused(
-                "gateway.bind is \"tailnet\" and this version knows no tailnet address \
-                 (bind the address itself: gateway.bind custom, gateway.customBindHost ADDRESS)",
-            ));
-        }
-    };
+    let ip = address(config, flag)?;
     let listener = Listener::bind_tcp(SocketAddr::new(ip, port))
         .map_err(|fault| StartFault::refused(cannot_bind(ip, port, &fault)))?;
     let port = match listener.local_addr() {
@@ -59,6 +36,36 @@ pub fn listen(
         port,
     };
     Ok((vec![listener], bound))
+}
+
+/// The address to listen on, before anything is bound.
+///
+/// # Errors
+///
+/// An address that is not to be had in this mode: exit 78.
+pub fn address(config: &Config, flag: Option<&str>) -> Result<IpAddr, StartFault> {
+    let mode = match flag {
+        None => config.gateway.bind,
+        Some(word) => serde_json::from_value(word.into()).map_err(|_| {
+            StartFault::refused(format!(
+                "--bind {word}: it is loopback, lan, tailnet, auto or custom"
+            ))
+        })?,
+    };
+    match mode {
+        BindMode::Loopback | BindMode::Auto => Ok(Ipv4Addr::LOCALHOST.into()),
+        BindMode::Lan => Ok(Ipv4Addr::UNSPECIFIED.into()),
+        BindMode::Custom => config.gateway.custom_bind_host.ok_or_else(|| {
+            StartFault::refused(
+                "gateway.bind is \"custom\" and gateway.customBindHost is not set \
+                 (run: clawdia config set gateway.customBindHost ADDRESS)",
+            )
+        }),
+        BindMode::Tailnet => Err(StartFault::refused(
+            "gateway.bind is \"tailnet\" and this version knows no tailnet address \
+                 (bind the address itself: gateway.bind custom, gateway.customBindHost ADDRESS)",
+        )),
+    }
 }
 
 fn cannot_bind(ip: IpAddr, port: u16, fault: &io::Error) -> String {

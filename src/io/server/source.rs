@@ -107,14 +107,23 @@ impl Source {
         Ok(())
     }
 
-    /// Where nothing is configured, a token of the state directory's own serves.
+    /// Where nothing is configured, a token of the state directory's own serves, but only as long
+    /// as no other machine can reach the gateway: who opens it to others names the secret.
     ///
     /// # Errors
     ///
-    /// When it can be neither read nor made.
+    /// When other machines can reach it, or the token can be neither read nor made.
     pub fn with_generated_secret(&self, loaded: LoadedConfig) -> Result<LoadedConfig, StartFault> {
         if loaded.secret != GatewaySecret::None {
             return Ok(loaded);
+        }
+        let ip = super::bind::address(&loaded.config, self.options.bind.as_deref())?;
+        if !ip.is_loopback() {
+            return Err(StartFault::refused(format!(
+                "listening on {ip} lets other machines in, and there is neither token nor password \
+                 (set one: clawdia config set gateway.auth.token SECRET, CLAWDIA_GATEWAY_TOKEN or \
+                 --token-file FILE; or stay on this machine: --bind loopback)"
+            )));
         }
         let token = secret::load_or_create_token(&self.options.paths.state_dir)?;
         let secret = GatewaySecret::token(&token)
@@ -211,4 +220,75 @@ fn list(path: &str, faults: &[Fault]) -> String {
         text.push_str(&way_back);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::paths::Paths;
+    use std::path::Path;
+
+    fn start(dir: &Path, text: &str, bind: Option<&str>) -> Result<LoadedConfig, StartFault> {
+        let paths = Paths {
+            profile: None,
+            state_dir: dir.to_path_buf(),
+            config_candidates: vec![dir.join("clawdia.json")],
+        };
+        let source = Source::new(Options {
+            paths,
+            port: None,
+            bind: bind.map(str::to_owned),
+            auth: None,
+            token: None,
+            password: None,
+            verbose: false,
+        });
+        let document = Document::new("clawdia.json", text.to_owned());
+        source
+            .resolve(document)
+            .and_then(|loaded| source.with_generated_secret(loaded))
+    }
+
+    #[test]
+    fn a_gateway_that_others_can_reach_needs_a_secret_that_somebody_chose() {
+        let dir = tempfile::tempdir().unwrap();
+        let secrets = [
+            ("{}", false),
+            ("{ token: 'x1y2z3x1y2z3x1y2z3' }", true),
+            ("{ mode: 'password', password: 'x1y2z3x1y2z3x1y2z3' }", true),
+        ];
+        for (auth, chosen) in secrets {
+            for (bind, extra, local) in [
+                ("loopback", "", true),
+                ("auto", "", true),
+                ("lan", "", false),
+                ("custom", "customBindHost: '127.0.0.1',", true),
+                ("custom", "customBindHost: '192.0.2.1',", false),
+                ("custom", "customBindHost: '::',", false),
+            ] {
+                let text = format!("{{ gateway: {{ bind: '{bind}', {extra} auth: {auth} }} }}");
+                let plain = format!("{{ gateway: {{ {extra} auth: {auth} }} }}");
+                for started in [
+                    start(dir.path(), &text, None),
+                    start(dir.path(), &plain, Some(bind)),
+                ] {
+                    assert_eq!(started.is_ok(), local || chosen, "{text}");
+                    let open = started.is_ok_and(|l| l.secret == GatewaySecret::None);
+                    assert!(!open, "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_that_a_script_left_behind_starts_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        for literal in ["", " ", "undefined", "null"] {
+            for bind in ["loopback", "lan"] {
+                let text =
+                    format!("{{ gateway: {{ bind: '{bind}', auth: {{ token: '{literal}' }} }} }}");
+                assert!(start(dir.path(), &text, None).is_err(), "{text}");
+            }
+        }
+    }
 }
