@@ -145,3 +145,80 @@ fn the_agent_answers_without_any_configuration() {
     assert_eq!(last["status"], "ok");
     assert_ne!(last["result"]["payloads"][0]["text"], "");
 }
+
+#[test]
+fn a_device_from_elsewhere_waits_until_it_is_let_in() {
+    let home = Home::new();
+    let gateway = home.gateway(&[]);
+    let token = home.run(&["token"]).ok().out.trim().to_owned();
+    // Not a loopback address by name, so not local to the gateway; it leads here all the same.
+    let url = format!("ws://0.0.0.0:{}", gateway.port);
+    let elsewhere = Home::new();
+    let knock = || elsewhere.run(&["health", "--url", &url, "--token", &token, "--insecure"]);
+    let refused = knock();
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.err.contains("not paired"), "{refused:?}");
+    let list = home.run(&["devices", "--json"]).ok().json();
+    let request = list["pending"][0]["requestId"].as_str().unwrap().to_owned();
+    assert!(
+        refused
+            .err
+            .contains(&format!("clawdia devices approve {request}")),
+        "{refused:?}"
+    );
+    assert!(home.run(&["devices"]).ok().out.contains("Waiting (1)"));
+
+    home.run(&["devices", "reject", &request[..8]]).ok();
+    assert_eq!(
+        home.run(&["devices", "approve", &request]).code,
+        1,
+        "it is gone"
+    );
+    assert_eq!(knock().code, 1);
+    home.run(&["devices", "approve", "--latest"]).ok();
+    knock().ok();
+
+    let identity = support::read(&elsewhere.state().join("identity/device.json"));
+    let identity: serde_json::Value = serde_json::from_str(&identity).unwrap();
+    let device = identity["deviceId"].as_str().unwrap();
+    home.run(&["devices", "rotate", device, "--scope", "operator.read"])
+        .ok();
+    let scopes = || {
+        let list = home.run(&["devices", "--json"]).ok().json();
+        let paired = list["paired"].as_array().unwrap().clone();
+        let found = paired
+            .into_iter()
+            .find(|entry| entry["deviceId"] == device)
+            .unwrap();
+        found["tokens"][0]["scopes"].clone()
+    };
+    assert_eq!(scopes(), serde_json::json!(["operator.read"]));
+    home.run(&["devices", "revoke", &device[..12]]).ok();
+}
+
+#[test]
+fn a_followed_log_goes_on_over_a_restart() {
+    use std::io::{BufRead, BufReader};
+    let home = Home::new();
+    let former = home.gateway(&[]);
+    let mut command = home.command(&["logs", "--follow"]);
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut wait_for = |text: &str| {
+        lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find(|line| line.contains(text))
+            .expect(text)
+    };
+    wait_for("listening");
+    former.stop();
+    wait_for("trying again");
+    let _next = home.gateway(&[]);
+    wait_for("listening");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

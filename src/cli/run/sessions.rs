@@ -157,6 +157,8 @@ fn change(method: &str, params: &Value, what: &str, setup: &Setup, out: &mut Out
 fn told(payload: &Value, what: &str, out: &mut Out) -> Outcome {
     if out.wants_json() {
         out.json(payload)?;
+    } else if payload["compacted"] == false {
+        out.line("There was nothing to compact.")?;
     } else {
         out.done(&format!("session {} {what}", text(payload, "key")))?;
     }
