@@ -142,7 +142,7 @@ impl Driver {
                 }
                 Effect::Step(step) => self.steps.push_back(step),
                 Effect::Log(line) => self.log.push(line),
-                Effect::Exit => self.exited = true,
+                Effect::Exit | Effect::Abort { .. } => self.exited = true,
             }
         }
         any

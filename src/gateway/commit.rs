@@ -133,6 +133,10 @@ impl Gateway {
                 "batch not stored",
             );
             self.log_with(line.with("fault", fault.to_string()));
+            if fault.is_fatal() {
+                let message = format!("the store failed: {fault}");
+                self.effects.push_back(Effect::Abort { message });
+            }
             fault.message
         });
         if result.is_ok() {

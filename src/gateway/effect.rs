@@ -69,6 +69,8 @@ pub enum Effect {
     Log(LogLine),
     /// Everything is said; end the process.
     Exit,
+    /// Going on would put what was answered in doubt: end the process for its supervisor.
+    Abort { message: String },
 }
 
 /// Files that the core may ask for. It never waits for the answer.

@@ -124,6 +124,9 @@ impl Gateway {
             for record in &pruned.records {
                 self.state.apply(record);
             }
+            if pruned.has_more {
+                self.prune();
+            }
         }
     }
 }

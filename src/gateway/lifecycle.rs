@@ -12,12 +12,15 @@ use crate::ids::ConnId;
 use crate::limits::SHUTDOWN_DRAIN_MS;
 use crate::log::{Level, LogLine};
 use crate::now::Now;
-use crate::state::Role;
+use crate::state::{Retention, Role, StoreRequest};
 use crate::wire::http::{Head, Refusal as HttpRefusal};
 use std::net::IpAddr;
 
 /// How often expired pairings and keys are looked for.
 const FORGET_INTERVAL_MS: u64 = 60_000;
+/// How often the store forgets what retention allows.
+const PRUNE_INTERVAL_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * 3_600_000;
 
 impl Gateway {
     pub(super) fn on_start(&mut self) {
@@ -210,7 +213,29 @@ impl Gateway {
     /// Drops what has expired and looks again later.
     pub(super) fn forget_expired(&mut self) {
         self.forget_pairings();
+        if self.now.mono_ms >= self.prune_at_ms {
+            self.prune();
+        }
         self.timers
             .set(self.now.mono_ms + FORGET_INTERVAL_MS, Timer::Forget);
+    }
+
+    /// Has the store forget what retention allows.
+    pub(super) fn prune(&mut self) {
+        self.prune_at_ms = self.now.mono_ms + PRUNE_INTERVAL_MS;
+        let kept = &self.config().retention;
+        let before = |days: Option<u64>| {
+            let span_ms = days?.saturating_mul(DAY_MS);
+            Some(self.now.unix_ms.saturating_sub(span_ms))
+        };
+        let retention = Retention {
+            now_ms: self.now.unix_ms,
+            messages_before_ms: before(kept.messages.max_age_days),
+            messages_len_max: kept.messages.max_entries,
+            archive_before_ms: before(kept.messages.max_age_days),
+            runs_before_ms: before(kept.runs.max_age_days),
+        };
+        self.effects
+            .push_back(Effect::Store(StoreRequest::Prune(retention)));
     }
 }

@@ -82,6 +82,8 @@ pub struct Gateway {
     replays: Replays,
     runs: runs::Runs,
     system_events: VecDeque<Box<str>>,
+    /// When the store is to forget what retention allows, on the monotonic clock.
+    prune_at_ms: u64,
     stopping: bool,
 }
 
@@ -123,6 +125,7 @@ impl Gateway {
             replays: Replays::default(),
             runs: runs::Runs::default(),
             system_events: VecDeque::new(),
+            prune_at_ms: 0,
             stopping: false,
             loaded,
         };

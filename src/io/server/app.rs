@@ -29,6 +29,8 @@ pub struct GatewayApp {
     pub log: Log,
     /// The loop was told to end.
     pub stopped: bool,
+    /// Why the process cannot go on, if it cannot.
+    pub fault: Option<String>,
 }
 
 impl App for GatewayApp {
@@ -147,6 +149,10 @@ impl GatewayApp {
                 return Some(Command::Stop);
             }
             Effect::Exit => {}
+            Effect::Abort { message } => {
+                self.fault.get_or_insert(message);
+                return Some(Command::Stop);
+            }
             Effect::Store(request) => {
                 if let Err(answer) = self.store.submit(request) {
                     let now = crate::io::clock::now();

@@ -31,9 +31,12 @@ use crate::log::{Level, LogLine};
 use crate::wire::message::MessageLimits;
 use source::Source;
 use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The exit code of a fault of our own (`EX_SOFTWARE` of sysexits).
+const EXIT_INTERNAL: u8 = 70;
 /// How long worker threads may take to end.
 const WORKERS_STOP_MS: u64 = 1_000;
 
@@ -62,6 +65,7 @@ pub struct Options {
 ///
 /// What a person has to mend, with the exit code.
 pub fn run(options: Options) -> Result<(), StartFault> {
+    report_panics_without_payload();
     let source = Source::new(options);
     let document = source.read()?;
     let loaded = source.resolve(document)?;
@@ -124,13 +128,16 @@ pub fn run(options: Options) -> Result<(), StartFault> {
         steps,
         log,
         stopped: false,
+        fault: None,
     };
-    let served = reactor.run(&mut app);
+    // A panic in the core leaves its memory in doubt, not what was committed.
+    let served = catch_unwind(AssertUnwindSafe(|| reactor.run(&mut app)));
     let app::GatewayApp {
         store,
         workers,
         log,
         files,
+        fault,
         ..
     } = app;
     files.stop();
@@ -138,7 +145,34 @@ pub fn run(options: Options) -> Result<(), StartFault> {
     store.close();
     log.close();
     drop(lock);
-    served.map_err(|fault| StartFault::io("serve with", &dir, fault))
+    match (served, fault) {
+        (Err(_), _) => Err(internal(
+            "the core panicked; what was acknowledged is stored",
+        )),
+        (_, Some(fault)) => Err(internal(&fault)),
+        (Ok(served), None) => served.map_err(|fault| StartFault::io("serve with", &dir, fault)),
+    }
+}
+
+/// Our own fault, for the supervisor to start us again.
+fn internal(message: &str) -> StartFault {
+    StartFault {
+        exit_code: EXIT_INTERNAL,
+        message: message.to_owned(),
+    }
+}
+
+/// A panic is told by its place alone: its words may hold what peers sent.
+fn report_panics_without_payload() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info
+            .location()
+            .map_or_else(String::new, |at| format!(" at {at}"));
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("unnamed").to_owned();
+        // A closed stderr is no reason to panic again.
+        let _ = writeln!(std::io::stderr(), "clawdia: panic in thread {name}{place}");
+    }));
 }
 
 /// The file's settings; a terminal sees what a person has to know, or with `--verbose` all.
