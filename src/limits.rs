@@ -115,6 +115,8 @@ pub const PROOF_SKEW_MS: u64 = 600_000;
 pub const PROOF_REPLAYS_MAX: usize = 10_000;
 /// How long a pending pairing request lives.
 pub const PAIRING_TTL_MS: u64 = 300_000;
+/// A device's last visit is noted at most once in this time.
+pub const DEVICE_SEEN_INTERVAL_MS: u64 = 24 * 3_600_000;
 /// Pending pairing requests of all devices.
 pub const PAIRINGS_PENDING_MAX: usize = 32;
 

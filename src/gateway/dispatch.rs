@@ -113,6 +113,8 @@ impl Gateway {
         };
         let request = match envelope::request(root) {
             Ok(request) => request,
+            // Version 4 clients say so when they stop waiting for an answer. It still comes.
+            Err(_) if protocol >= 4 && is_cancel(root) => return,
             Err(fault) => {
                 let text = format!("invalid request frame: {}", fault.text);
                 self.count_fault(conn);
@@ -319,4 +321,8 @@ impl Gateway {
             live.faults_in_row = 0;
         }
     }
+}
+
+fn is_cancel(root: Json<'_, '_>) -> bool {
+    root.get("type").and_then(Json::as_str) == Some("cancel")
 }

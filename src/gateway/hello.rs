@@ -2,9 +2,11 @@
 //!
 //! The constant parts, methods and events, are encoded once and used again for every peer.
 
+use super::Gateway;
+use super::auth::secret::GatewaySecret;
 use super::broadcast::{Audience, EVENTS};
 use super::methods::{Access, METHODS};
-use super::{Gateway, peer::Live};
+use super::peer::{Live, SecretUsed};
 use crate::ids::ConnId;
 use crate::limits::{OUTBOX_SOFT_BYTES, TICK_INTERVAL_MS};
 use crate::state::{DeviceToken, Role};
@@ -65,9 +67,12 @@ impl Gateway {
                 w.field_str("version", &self.identity.version);
                 w.field_str("host", &self.identity.host);
                 w.field_str("connId", &live.conn_uuid);
+                if live.protocol >= 4 {
+                    w.field_str("bootId", &self.boot_id);
+                }
             });
             w.key("features");
-            w.raw(features());
+            w.raw(features(live.protocol));
             w.key("snapshot");
             self.write_snapshot(w, live);
             self.write_hello_auth(w, live, token);
@@ -107,6 +112,16 @@ impl Gateway {
         });
     }
 
+    /// What let a peer in, in the words of `hello-ok.auth.method`.
+    fn method_of(&self, secret: SecretUsed) -> &'static str {
+        match (secret, &self.loaded.secret) {
+            (SecretUsed::Shared, GatewaySecret::Password(_)) => "password",
+            (SecretUsed::Shared, _) => "token",
+            (SecretUsed::Device, _) => "device-token",
+            (SecretUsed::Identity, _) => "tailscale",
+        }
+    }
+
     /// Version 3 clients get `auth` where a device token exists, version 4 clients always.
     fn write_hello_auth(&self, w: &mut Writer<'_>, live: &Live, token: Option<&DeviceToken>) {
         if token.is_none() && live.protocol < 4 {
@@ -115,7 +130,7 @@ impl Gateway {
         w.key("auth");
         w.object(|w| {
             if live.protocol >= 4 {
-                w.field_str("method", live.secret.as_str());
+                w.field_str("method", self.method_of(live.secret));
             }
             if let Some(token) = token {
                 w.field_str("deviceToken", &token.token);
@@ -133,17 +148,27 @@ impl Gateway {
     }
 }
 
-/// `features`, encoded once.
-fn features() -> &'static [u8] {
-    static FEATURES: OnceLock<Vec<u8>> = OnceLock::new();
-    FEATURES.get_or_init(|| {
-        let mut out = Vec::new();
-        let methods = METHODS.iter().filter(|row| row.access != Access::First);
-        let mut w = Writer::new(&mut out);
-        w.object(|w| {
-            w.field_strs("methods", methods.map(|row| row.name));
-            w.field_strs("events", EVENTS.iter().map(|(name, _)| *name));
-        });
-        out
-    })
+/// `features`, encoded once a protocol version.
+fn features(protocol: u32) -> &'static [u8] {
+    static FEATURES: [OnceLock<Vec<u8>>; 2] = [const { OnceLock::new() }; 2];
+    let [three, four] = &FEATURES;
+    match protocol {
+        ..4 => three.get_or_init(|| encode_features(false)),
+        _ => four.get_or_init(|| encode_features(true)),
+    }
+}
+
+fn encode_features(with_capabilities: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    let methods = METHODS.iter().filter(|row| row.access != Access::First);
+    let mut w = Writer::new(&mut out);
+    w.object(|w| {
+        w.field_strs("methods", methods.map(|row| row.name));
+        w.field_strs("events", EVENTS.iter().map(|(name, _)| *name));
+        if with_capabilities {
+            // What version 4 added to methods of the same name, none of which is served.
+            w.field_strs("capabilities", []);
+        }
+    });
+    out
 }

@@ -63,6 +63,8 @@ pub struct Gateway {
     allowed: auth::origin::Allowed,
     state: State,
     entropy: Box<dyn Entropy>,
+    /// Names this process, so that a client sees that it meets another one.
+    boot_id: Box<str>,
     peers: Peers,
     /// Live peers by role; broadcasts walk these, in a fixed order.
     operators: BTreeSet<ConnId>,
@@ -107,6 +109,7 @@ impl Gateway {
             identity,
             state,
             entropy,
+            boot_id: Box::default(),
             peers: Peers::default(),
             operators: BTreeSet::new(),
             nodes: BTreeSet::new(),
@@ -129,6 +132,7 @@ impl Gateway {
             stopping: false,
             loaded,
         };
+        gateway.boot_id = gateway.uuid().into();
         gateway.on_start();
         gateway
     }

@@ -78,6 +78,18 @@ impl Gateway {
         Ok(())
     }
 
+    /// Tells those who watch how a request was decided.
+    pub(super) fn tell_resolved(&mut self, pending: &PendingPairing, decision: &str) {
+        self.broadcast("device.pair.resolved", Weight::Must, None, |gateway, w| {
+            w.object(|w| {
+                w.field_str("requestId", &pending.request_id);
+                w.field_str("deviceId", &pending.device_id);
+                w.field_str("decision", decision);
+                w.field_u64("ts", gateway.now.unix_ms);
+            });
+        });
+    }
+
     /// Drops requests that nobody decided in time.
     pub(super) fn forget_pairings(&mut self) {
         if self.commits.is_reserved(&Key::Pairings) {

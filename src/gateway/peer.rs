@@ -99,17 +99,6 @@ pub enum SecretUsed {
     Identity,
 }
 
-impl SecretUsed {
-    /// The word of `hello-ok.auth.method`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Shared => "token",
-            Self::Device => "device-token",
-            Self::Identity => "tailscale",
-        }
-    }
-}
-
 impl Peer {
     /// A peer that was just accepted.
     pub fn new(conn: ConnId, ip: std::net::IpAddr) -> Self {

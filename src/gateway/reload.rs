@@ -2,7 +2,7 @@
 
 use super::auth::origin::Allowed;
 use super::effect::LoadedConfig;
-use super::peer::SecretUsed;
+use super::peer::{Phase, SecretUsed};
 use super::{Gateway, Identity};
 use crate::config::Config;
 use crate::ids::ConnId;
@@ -22,16 +22,17 @@ impl Gateway {
         }
     }
 
+    /// Whoever is on his way in was judged by the former secret as well.
     fn close_shared_secret_peers(&mut self) {
         let conns: Vec<ConnId> = self
-            .operators
+            .peers
             .iter()
-            .chain(&self.nodes)
-            .copied()
-            .filter(|conn| {
-                let live = self.peers.get(*conn).and_then(|peer| peer.live());
-                live.is_some_and(|live| live.secret == SecretUsed::Shared)
+            .filter(|peer| match &peer.phase {
+                Phase::Live(live) => live.secret == SecretUsed::Shared,
+                Phase::Joining(_) => true,
+                Phase::Http | Phase::Challenged(_) | Phase::Closing => false,
             })
+            .map(|peer| peer.conn)
             .collect();
         for conn in conns {
             self.close(conn, 1008, "gateway secret changed");

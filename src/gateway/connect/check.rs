@@ -1,16 +1,13 @@
-//! The checks of a `connect`: proof, secret, pairing.
+//! The checks of a `connect`: proof, then secret.
 
 use super::{Connect, Halt};
 use crate::gateway::auth::limiter::{Guesser, Locked, SecretKind};
-use crate::gateway::auth::pairing::{Proven, Standing};
+use crate::gateway::auth::pairing::Proven;
 use crate::gateway::auth::proof::{self, Claim, Expected, Proof, ProofError, Signed};
-use crate::gateway::auth::scope::ScopeSet;
-use crate::gateway::auth::secret::{SecretFault, equal};
+use crate::gateway::auth::secret::SecretFault;
 use crate::gateway::params::Params;
 use crate::gateway::peer::Challenged;
 use crate::gateway::{Code, Gateway, Refusal};
-use crate::state::{ClientFacts, Device, DeviceToken, PendingPairing, Role, Text, no_texts};
-use std::sync::Arc;
 
 impl Gateway {
     pub(super) fn verify_proof(
@@ -81,128 +78,17 @@ impl Gateway {
                 Err(Refusal::new(Code::NotPaired, "device identity required").into())
             }
             Err(fault) => {
-                if let (true, Some(guesser)) = (fault.is_guess(), guesser) {
+                // Whoever shows what was this device's token guesses nothing.
+                let was_its_own = device_id.is_some_and(|device| {
+                    let was = |token| self.was_token_of(device, connect.role, token);
+                    shown.into_iter().flatten().any(was)
+                });
+                if let (true, Some(guesser)) = (fault.is_guess() && !was_its_own, guesser) {
                     self.limiter.failed(guesser, self.now.mono_ms);
                 }
                 Err(Refusal::invalid(fault.text()).into())
             }
         }
-    }
-
-    /// The scopes of a device token, if it is this device's for this role and not revoked.
-    fn device_token_scopes(&self, device: &str, role: Role, shown: &str) -> Option<ScopeSet> {
-        let token = self
-            .state
-            .devices()
-            .get(device)?
-            .grant(role)?
-            .token
-            .as_ref()?;
-        let good = token.revoked_at_ms.is_none() && equal(token.token.as_bytes(), shown.as_bytes());
-        good.then(|| ScopeSet::parse(token.scopes.iter().map(|scope| &**scope)))
-    }
-
-    pub(super) fn standing(&self, device: &str, role: Role) -> Standing {
-        match self.state.devices().get(device) {
-            None => Standing::Unknown,
-            Some(device) => match device.grant(role) {
-                None => Standing::OtherRole,
-                Some(grant) => {
-                    Standing::Paired(ScopeSet::parse(grant.scopes.iter().map(|scope| &**scope)))
-                }
-            },
-        }
-    }
-
-    /// The row of a device that is approved here and now.
-    pub(super) fn paired_silently(
-        &mut self,
-        connect: &Connect<'_, '_>,
-        device_id: &str,
-        approved: ScopeSet,
-        challenged: &Challenged,
-    ) -> Device {
-        let public_key = connect
-            .device
-            .map_or("", |device| device.required_text("publicKey"));
-        let mut row = self.device_row(device_id, public_key, connect.facts(challenged.client.ip));
-        let scopes: Arc<[Text]> = approved.names().map(Text::from).collect();
-        if connect.role == Role::Node {
-            row.caps = connect.params.texts("caps").map(Text::from).collect();
-            row.commands = connect.params.texts("commands").map(Text::from).collect();
-        }
-        let grant = row.grant_mut(connect.role);
-        grant.scopes = scopes.clone();
-        if let Some(token) = &mut grant.token {
-            token.scopes = scopes;
-        }
-        row
-    }
-
-    /// What a person is asked to approve.
-    pub(super) fn pairing_of(
-        &mut self,
-        connect: &Connect<'_, '_>,
-        device_id: &str,
-        standing: Standing,
-        challenged: &Challenged,
-    ) -> PendingPairing {
-        let texts = |name: &str| connect.params.texts(name).map(Text::from).collect();
-        PendingPairing {
-            request_id: self.uuid().into(),
-            device_id: device_id.into(),
-            public_key: connect
-                .device
-                .map_or("", |device| device.required_text("publicKey"))
-                .into(),
-            client: connect.facts(challenged.client.ip),
-            roles: vec![connect.role],
-            scopes: connect.scopes.names().map(Text::from).collect(),
-            caps: texts("caps"),
-            commands: texts("commands"),
-            silent: false,
-            is_repair: standing != Standing::Unknown,
-            ts: self.now.unix_ms,
-        }
-    }
-
-    /// A device's row as it is, or a new one.
-    pub(in crate::gateway) fn device_row(
-        &self,
-        device_id: &str,
-        public_key: &str,
-        client: ClientFacts,
-    ) -> Device {
-        match self.state.devices().get(device_id) {
-            Some(row) => Device {
-                client,
-                approved_at_ms: self.now.unix_ms,
-                ..Device::clone(row)
-            },
-            None => Device {
-                device_id: device_id.into(),
-                public_key: public_key.into(),
-                client,
-                grants: Vec::new(),
-                caps: no_texts(),
-                commands: no_texts(),
-                created_at_ms: self.now.unix_ms,
-                approved_at_ms: self.now.unix_ms,
-                last_seen_ms: self.now.unix_ms,
-            },
-        }
-    }
-
-    /// A fresh token for a grant.
-    pub(in crate::gateway) fn new_token(&mut self, scopes: Arc<[Text]>) -> Box<DeviceToken> {
-        Box::new(DeviceToken {
-            token: self.random_hex().into(),
-            scopes,
-            created_at_ms: self.now.unix_ms,
-            rotated_at_ms: None,
-            revoked_at_ms: None,
-            last_used_at_ms: None,
-        })
     }
 }
 

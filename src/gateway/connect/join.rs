@@ -1,17 +1,18 @@
-//! A peer that was let in: its device is stored where it has to be, then it says hello.
+//! The way in, once a `connect` was judged: a token where one is due, then hello.
 
 use super::Connect;
+use super::device::is_good;
 use crate::gateway::auth::pairing::Proven;
 use crate::gateway::auth::scope::ScopeSet;
 use crate::gateway::commit::Key;
 use crate::gateway::peer::{Challenged, Live, Phase, SecretUsed};
 use crate::gateway::presence::Entry;
-use crate::gateway::{Gateway, Refusal};
+use crate::gateway::{Effect, Gateway, Refusal};
 use crate::ids::ConnId;
 use crate::limits::JSON_PADDING_BYTES;
 use crate::log::{Level, LogLine};
 use crate::now::Now;
-use crate::state::{Device, Grant, Record, Role};
+use crate::state::{Device, PendingPairing, Record, Role};
 use std::sync::Arc;
 
 /// What may follow `connect` before it is answered, in bytes.
@@ -99,19 +100,15 @@ impl Gateway {
             .live
             .device_id
             .as_deref()
-            .and_then(|device| self.state.devices().get(device).cloned());
-        let Some(row) = row else {
-            return self.join(now, conn, joiner);
-        };
-        let role = joiner.live.role;
-        let has_token = |grant: &Grant| {
-            let token = grant.token.as_ref();
-            token.is_some_and(|token| token.revoked_at_ms.is_none())
-        };
-        if proven != Proven::Shared || row.grant(role).is_some_and(has_token) {
-            return self.join(now, conn, joiner);
+            .and_then(|device| self.device(device));
+        let token = row.and_then(|row| row.grant(joiner.live.role)?.token.as_deref());
+        match row {
+            Some(row) if proven == Proven::Shared && !token.is_some_and(is_good) => {
+                let row = row.clone();
+                self.store_and_admit(conn, joiner, row);
+            }
+            _ => self.join(now, conn, joiner),
         }
-        self.store_and_admit(conn, joiner, Device::clone(&row));
     }
 
     /// Stores a device, with a token for the joiner's role, then lets it in.
@@ -119,26 +116,30 @@ impl Gateway {
         let lock = Key::Device(row.device_id.as_ref().into());
         self.start_joining(conn);
         let role = joiner.live.role;
-        let stale = row
-            .grant(role)
-            .and_then(|grant| grant.token.as_ref())
-            .is_none_or(|token| token.revoked_at_ms.is_some());
-        if stale {
-            let scopes = row.grant_mut(role).scopes.clone();
-            let token = self.new_token(scopes);
-            row.grant_mut(role).token = Some(token);
+        let grant = row.grant_mut(role);
+        if !grant.token.as_deref().is_some_and(is_good) {
+            let scopes = grant.scopes.clone();
+            row.grant_mut(role).token = Some(self.new_token(scopes));
         }
-        let mut records = vec![Record::DevicePut(Arc::new(row))];
         let mut keys = vec![lock];
-        let device = joiner.live.device_id.as_deref().unwrap_or("");
-        if let Some(pending) = self.pending_of(device) {
+        let settled = self
+            .pending_of(&row.device_id)
+            .filter(|pending| is_settled(pending, &row))
+            .cloned();
+        let mut records = vec![Record::DevicePut(Arc::new(row))];
+        if let Some(pending) = &settled {
             keys.push(Key::Pairings);
             records.push(Record::PairingRemove {
                 request_id: pending.request_id.clone(),
             });
         }
         self.commit(keys, records, move |gateway, now, result| match result {
-            Ok(()) => gateway.join(now, conn, joiner),
+            Ok(()) => {
+                if let Some(pending) = settled {
+                    gateway.tell_resolved(&pending, "approved");
+                }
+                gateway.join(now, conn, joiner);
+            }
             Err(fault) => {
                 gateway.refuse_connect(conn, &joiner.id, &Refusal::not_stored(&fault), 1013);
             }
@@ -190,7 +191,7 @@ impl Gateway {
             .and_then(|device| self.state.devices().get(device))
             .and_then(|device| device.grant(live.role))
             .and_then(|grant| grant.token.clone())
-            .filter(|token| token.revoked_at_ms.is_none());
+            .filter(|token| is_good(token));
         let role = live.role;
         let line = LogLine::new(self.now.unix_ms, Level::Info, "gateway/ws", "connected")
             .with("client", &*live.client_id)
@@ -204,14 +205,14 @@ impl Gateway {
             Role::Operator => self.operators.insert(conn),
             Role::Node => self.nodes.insert(conn),
         };
-        self.effects
-            .push_back(crate::gateway::Effect::Admitted { conn });
+        self.effects.push_back(Effect::Admitted { conn });
         self.start_ticking(conn.slot());
         if let Some((key, entry)) = presence {
             self.put_presence(&key, entry);
         }
         self.log_with(line);
         self.send_hello(conn, &id, token.as_deref());
+        self.note_seen(conn);
         for mut text in pipelined {
             let len = text.len();
             text.resize(len + JSON_PADDING_BYTES, 0);
@@ -236,4 +237,15 @@ impl Gateway {
             self.put_presence(key, entry);
         }
     }
+}
+
+/// Whether the row holds all that the device asked a person for.
+fn is_settled(pending: &PendingPairing, row: &Device) -> bool {
+    pending.roles.iter().all(|role| {
+        let asked = ScopeSet::of_texts(&pending.scopes);
+        row.grant(*role).is_some_and(|grant| match role {
+            Role::Operator => ScopeSet::of_texts(&grant.scopes).contains_all(asked),
+            Role::Node => row.commands == pending.commands && row.caps == pending.caps,
+        })
+    })
 }

@@ -4,10 +4,11 @@
 //! the role, the device's proof, the secret, the pairing.
 
 mod check;
+mod device;
 mod join;
 mod shape;
 
-use crate::gateway::auth::pairing::{Ask, Decision, PAIRING_REQUIRED, decide};
+use crate::gateway::auth::pairing::{Ask, Decision, PAIRING_REQUIRED, Standing, decide};
 use crate::gateway::auth::proof::Proof;
 use crate::gateway::auth::scope::ScopeSet;
 use crate::gateway::hello::{PROTOCOL_MAX, PROTOCOL_MIN};
@@ -192,7 +193,7 @@ impl Gateway {
         let device_id = proof.map(spend).transpose().map_err(refused_proof)?;
         let standing = device_id
             .as_deref()
-            .map(|device| self.standing(device, connect.role));
+            .map(|device| Standing::of(self.device(device), connect.role));
         let decision = decide(&Ask {
             role: connect.role,
             scopes: connect.scopes,
@@ -209,7 +210,7 @@ impl Gateway {
                 Ok(())
             }
             (Decision::AdmitAndPair { granted, approved }, Some(device)) => {
-                let row = self.paired_silently(&connect, &device, approved, &challenged);
+                let row = self.paired_silently(&connect, &device, granted, approved, &challenged);
                 let joiner = self.joiner(id, &connect, &challenged, Some(device), proven, granted);
                 self.store_and_admit(conn, joiner, row);
                 Ok(())

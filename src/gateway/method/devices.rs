@@ -8,7 +8,6 @@ mod rows;
 
 use crate::gateway::auth::approval::{Actor, Forbidden, Grant};
 use crate::gateway::auth::scope::{Scope, ScopeSet};
-use crate::gateway::broadcast::Weight;
 use crate::gateway::commit::Key;
 use crate::gateway::dispatch::{Call, Handled, Outcome, Stop};
 use crate::gateway::params::Params;
@@ -273,14 +272,7 @@ impl Gateway {
                 .with("device", &*pending.device_id)
                 .with("request", &*pending.request_id);
             gateway.log_with(line);
-            gateway.broadcast("device.pair.resolved", Weight::Must, None, |_, w| {
-                w.object(|w| {
-                    w.field_str("requestId", &pending.request_id);
-                    w.field_str("deviceId", &pending.device_id);
-                    w.field_str("decision", decision);
-                    w.field_u64("ts", now.unix_ms);
-                });
-            });
+            gateway.tell_resolved(&pending, decision);
             gateway.reply_kept(&call, |gateway, w| {
                 w.object(|w| {
                     w.field_str("requestId", &pending.request_id);
