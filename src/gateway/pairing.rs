@@ -132,6 +132,11 @@ pub(super) fn write_pending(w: &mut Writer<'_>, pending: &PendingPairing) {
         }
         w.field_strs("roles", pending.roles.iter().map(|role| role.as_str()));
         w.field_strs("scopes", pending.scopes.iter().map(|scope| &**scope));
+        for (name, list) in [("caps", &pending.caps), ("commands", &pending.commands)] {
+            if !list.is_empty() {
+                w.field_strs(name, list.iter().map(|text| &**text));
+            }
+        }
         w.field_bool("silent", pending.silent);
         w.field_bool("isRepair", pending.is_repair);
         w.field_u64("ts", pending.ts);
