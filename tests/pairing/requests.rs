@@ -17,7 +17,7 @@ fn a_stranger_waits_and_then_gets_what_was_asked_for_and_nothing_else() {
         "remoteIp": "203.0.113.9", "role": "operator", "roles": ["operator"], "scopes": [READ],
         "silent": false, "isRepair": false, "ts": driver.now.unix_ms,
     });
-    assert_eq!(told, [row.clone()]);
+    assert_eq!(told, std::slice::from_ref(&row));
     let list = driver.ok(admin, "device.pair.list", json!({}));
     assert_eq!(list["pending"], json!([row]));
 
