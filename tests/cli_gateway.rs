@@ -222,3 +222,19 @@ fn a_followed_log_goes_on_over_a_restart() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn a_gateway_on_an_address_of_its_own_is_found_on_this_machine_too() {
+    let home = Home::new();
+    home.configure("{ gateway: { bind: 'custom', customBindHost: '127.0.0.3', auth: { token: 'its-own-long-token' } } }");
+    let gateway = home.gateway(&[]);
+    let health = home.run(&["health"]).ok().out;
+    assert!(
+        health.contains(&format!("ws://127.0.0.1:{}", gateway.port)),
+        "{health}"
+    );
+    // The same port elsewhere is not taken for it.
+    let beside = format!("ws://127.0.0.3:{}", gateway.port);
+    let ran = home.run(&["health", "--url", &beside]);
+    assert!(ran.err.contains("none was sent"), "{ran:?}");
+}

@@ -81,9 +81,17 @@ impl Setup {
     }
 
     /// The same for an address that is already known.
-    pub fn destination_of(&self, url: GatewayUrl, config: &Config) -> Result<Destination, Failure> {
+    pub fn destination_of(
+        &self,
+        mut url: GatewayUrl,
+        config: &Config,
+    ) -> Result<Destination, Failure> {
         let remote = self.remote_url(config)?;
         let target = secret::classify(&url, remote.as_ref(), self.own_port());
+        if target == Target::Own {
+            // `localhost` has a second address, which may be somebody else's.
+            url.host = "127.0.0.1".to_owned();
+        }
         let pin = match target {
             Target::Remote => config.gateway.remote.tls_fingerprint.clone(),
             Target::Own | Target::Other => None,
@@ -218,6 +226,7 @@ impl Setup {
                 tokens: &tokens,
                 mode,
                 insecure: self.globals.insecure,
+                still_meant: &|| to.target != Target::Own || self.own_port() == Some(to.url.port),
             };
             crate::client::connect(&options, deadline)
         });

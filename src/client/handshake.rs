@@ -4,7 +4,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::error::{ClientError, GatewayError};
+use super::error::{ClientError, ErrorKind, GatewayError};
 use super::identity::{Identity, ProofFields};
 use super::random;
 use super::secret::{self, Secrets};
@@ -43,6 +43,9 @@ pub struct ConnectOptions<'a> {
     pub mode: &'a str,
     /// Send credentials over an unencrypted network all the same.
     pub insecure: bool,
+    /// Asked once the connection stands and before a credential leaves: whether the gateway is
+    /// still the one that the secrets were chosen for.
+    pub still_meant: &'a dyn Fn() -> bool,
 }
 
 /// Connects, proves who we are, and waits for `hello-ok`.
@@ -59,6 +62,12 @@ pub fn connect(options: &ConnectOptions<'_>, deadline: Instant) -> Result<Client
 
     let mut ws = WebSocket::open(options.url, deadline)?;
     let nonce = challenge(&mut ws, deadline)?;
+    if sends_credential && !(options.still_meant)() {
+        return Err(ClientError::new(
+            ErrorKind::Security,
+            "the local gateway ended meanwhile, so the secret was not sent",
+        ));
+    }
     let token = match &options.secrets.token {
         Some(secret) => Some(secret.value.as_str()),
         None => stored.as_deref(),
@@ -169,7 +178,6 @@ fn unix_ms() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::error::ErrorKind;
     use crate::client::secret::Secret;
     use crate::client::testing::{self, FakeGateway};
     use base64::Engine;
@@ -180,6 +188,7 @@ mod tests {
         _dir: tempfile::TempDir,
         identity: Identity,
         tokens: TokenStore,
+        still_meant: std::cell::Cell<bool>,
     }
 
     fn home() -> Home {
@@ -187,6 +196,7 @@ mod tests {
         Home {
             identity: Identity::load_or_create(dir.path()).unwrap(),
             tokens: TokenStore::new(dir.path(), "default"),
+            still_meant: true.into(),
             _dir: dir,
         }
     }
@@ -207,6 +217,7 @@ mod tests {
                 tokens: &self.tokens,
                 mode: "cli",
                 insecure: false,
+                still_meant: &|| self.still_meant.get(),
             };
             connect(&options, testing::deadline())
         }
@@ -317,6 +328,19 @@ mod tests {
         home.tokens.put(&gateway, "operator", "t").unwrap();
         let error = home.connect(&url, &Secrets::default(), Some(&gateway));
         assert_eq!(error.err().unwrap().kind, ErrorKind::Security);
+    }
+
+    #[test]
+    fn a_port_that_changed_hands_while_connecting_gets_no_credential() {
+        let home = home();
+        home.still_meant.set(false);
+        let fake = FakeGateway::start(|mut peer| {
+            peer.send(&json!({"type":"event","event":"connect.challenge","payload":{"nonce":"n"}}));
+            assert_eq!(peer.rest(), b"", "nothing more is sent");
+        });
+        let error = home.connect(&fake.url(), &token("t"), None).err().unwrap();
+        assert_eq!(error.kind, ErrorKind::Security);
+        fake.join();
     }
 
     #[test]

@@ -97,12 +97,14 @@ pub fn choose(target: Target, available: &Available) -> Secrets {
 }
 
 /// Decides whom `url` is: the remote one when it is exactly the configured address, our own
-/// when it is a loopback address on the port that our locked process holds.
+/// when it is 127.0.0.1 on the port that our locked process holds. Another loopback address
+/// is somebody else's: a tunnel may listen on `[::1]` or 127.0.0.2 beside our gateway.
 pub fn classify(url: &GatewayUrl, remote: Option<&GatewayUrl>, own_port: Option<u16>) -> Target {
     if remote == Some(url) {
         return Target::Remote;
     }
-    if !url.secure && url.is_loopback() && own_port == Some(url.port) {
+    let here = matches!(url.host.as_str(), "127.0.0.1" | "localhost");
+    if !url.secure && here && own_port == Some(url.port) {
         return Target::Own;
     }
     Target::Other
@@ -192,6 +194,10 @@ mod tests {
         assert_eq!(classify(&local, None, Some(18789)), Target::Own);
         assert_eq!(classify(&local, None, None), Target::Other);
         assert_eq!(classify(&local, None, Some(18790)), Target::Other);
+        // It runs there, and a tunnel beside it on another loopback address.
+        for beside in ["ws://[::1]:18789", "ws://127.0.0.2:18789"] {
+            assert_eq!(classify(&url(beside), None, Some(18789)), Target::Other);
+        }
     }
 
     #[test]

@@ -119,6 +119,13 @@ impl Peer {
         (head[0] & 0x0f, payload)
     }
 
+    /// Everything until the client ends the connection.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.stream.read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
     /// The next request of the client.
     pub fn request(&mut self) -> Value {
         let (opcode, payload) = self.frame();

@@ -19,6 +19,7 @@ pub struct WebSocket {
     taken: usize,
     assembler: Assembler,
     heard_at: Instant,
+    close_sent: bool,
 }
 
 impl WebSocket {
@@ -32,6 +33,7 @@ impl WebSocket {
             taken: 0,
             assembler: Assembler::default(),
             heard_at: Instant::now(),
+            close_sent: false,
         })
     }
 
@@ -101,7 +103,11 @@ impl WebSocket {
             .map_err(|error| lost(&error, "the gateway to take a message"))
     }
 
+    /// RFC 6455 5.5.1: a close frame is sent once.
     fn send_close(&mut self, code: u16, reason: &str) -> Result<(), ClientError> {
+        if std::mem::replace(&mut self.close_sent, true) {
+            return Ok(());
+        }
         let mut payload = code.to_be_bytes().to_vec();
         let fits = (0..=CLOSE_REASON_BYTES_MAX.min(reason.len()))
             .rev()
@@ -205,6 +211,17 @@ mod tests {
             reason: "no".into(),
         };
         assert_eq!(error.kind, expected);
+        fake.join();
+    }
+
+    #[test]
+    fn a_goodbye_is_said_once_and_its_answer_waited_for() {
+        let fake = FakeGateway::start(|mut peer| {
+            assert_eq!(peer.frame(), (8, vec![0x03, 0xe8]));
+            peer.raw(&[0x88, 2, 0x03, 0xe8]);
+            assert_eq!(peer.rest(), b"");
+        });
+        open(&fake).close(1000, "");
         fake.join();
     }
 

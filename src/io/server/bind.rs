@@ -25,17 +25,27 @@ pub fn listen(
     port: u16,
 ) -> Result<(Vec<Listener>, Bound), StartFault> {
     let ip = address(config, flag)?;
-    let listener = Listener::bind_tcp(SocketAddr::new(ip, port))
-        .map_err(|fault| StartFault::refused(cannot_bind(ip, port, &fault)))?;
+    let listener = bind(ip, port)?;
     let port = match listener.local_addr() {
         Ok(PeerAddr::Tcp(addr)) => addr.port(),
         _ => port,
     };
+    let mut listeners = vec![listener];
+    let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+    if ip != loopback && !ip.is_unspecified() {
+        // The command line of this machine, which trusts that 127.0.0.1 on our port is us.
+        listeners.push(bind(loopback, port)?);
+    }
     let bound = Bound {
         address: ip.to_string(),
         port,
     };
-    Ok((vec![listener], bound))
+    Ok((listeners, bound))
+}
+
+fn bind(ip: IpAddr, port: u16) -> Result<Listener, StartFault> {
+    Listener::bind_tcp(SocketAddr::new(ip, port))
+        .map_err(|fault| StartFault::refused(cannot_bind(ip, port, &fault)))
 }
 
 /// The address to listen on, before anything is bound.
