@@ -192,6 +192,8 @@ pub const PREVIEW_CHARS: (usize, usize) = (240, 2_000);
 pub const PREVIEW_BYTES_MAX: usize = 256 * 1024;
 /// Messages of one `chat.history`: default and most.
 pub const HISTORY_MESSAGES: (usize, usize) = (200, PAGE_MESSAGES_MAX);
+/// Bytes of one `chat.history`, which otherwise follows the longest message: least and most.
+pub const HISTORY_BYTES: (usize, usize) = (64 * 1024, 6 * 1024 * 1024);
 /// What the answer of `chat.history` takes besides its messages.
 pub const HISTORY_ENVELOPE_BYTES_MAX: usize = 4 * 1024;
 /// Longest text of a message that a client puts into a transcript.
@@ -296,7 +298,8 @@ pub const FILE_LOCK_WAIT_MS: u64 = 2_000;
 const _: () = assert!(HTTP_LINE_BYTES_MAX <= HTTP_HEAD_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX_BEFORE_HELLO <= MESSAGE_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX <= MESSAGE_BYTES_MAX_CONFIGURABLE);
-const _: () = assert!(HISTORY_ENVELOPE_BYTES_MAX < MESSAGE_BYTES_MAX_BEFORE_HELLO);
+const _: () = assert!(HISTORY_ENVELOPE_BYTES_MAX < HISTORY_BYTES.0);
+const _: () = assert!(HISTORY_BYTES.1 < OUTBOX_HARD_BYTES);
 const _: () = assert!(SESSION_KEY_BYTES_MAX * 6 < HISTORY_ENVELOPE_BYTES_MAX);
 const _: () = assert!(HTTP_HEAD_BYTES_MAX <= RECEIVE_BUFFER_BYTES);
 const _: () = assert!(OUTBOX_SOFT_BYTES < OUTBOX_HARD_BYTES);

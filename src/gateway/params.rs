@@ -197,6 +197,9 @@ impl<'t, 'i> Params<'t, 'i> {
 /// More faults than this help nobody.
 const FAULTS_MAX: usize = 16;
 
+/// Follows the faults of each alternative.
+const ANY_OF: &str = "must match a schema in anyOf";
+
 #[derive(Default)]
 struct Faults {
     list: Vec<String>,
@@ -250,8 +253,11 @@ fn check_object(value: Json<'_, '_>, shape: &Shape, path: &str, faults: &mut Fau
             let at = format!("{path}/{name}");
             check_kind(member, field.kind, &at, faults);
             if field.nullable && faults.list.len() > before {
+                // Null is one more alternative: one line at the end speaks for all of them.
+                let any_of = format!("at {at}: {ANY_OF}");
+                faults.list.retain(|fault| *fault != any_of);
                 faults.add(&at, "must be null");
-                faults.add(&at, "must match a schema in anyOf");
+                faults.add(&at, ANY_OF);
             }
         }
     }
@@ -287,7 +293,7 @@ fn check_kind(value: Json<'_, '_>, kind: Kind, path: &str, faults: &mut Faults) 
         Kind::OneOf(words) => {
             if !value.as_str().is_some_and(|text| words.contains(&text)) {
                 faults.add(path, "must be equal to constant");
-                faults.add(path, "must match a schema in anyOf");
+                faults.add(path, ANY_OF);
             }
         }
         Kind::List { min, of } => {
@@ -325,6 +331,7 @@ mod tests {
         opt("limit", Kind::Int { min: 1, max: 1000 }),
         opt("mode", Kind::OneOf(&["now", "later"])),
         nullable("label", Kind::Text { min: 1, max: 4 }),
+        nullable("policy", Kind::OneOf(&["allow", "deny"])),
         opt("keys", Kind::List { min: 1, of: &NAME }),
         opt("client", Kind::Object(&closed(&[req("id", NAME)]))),
     ]);
@@ -369,6 +376,11 @@ mod tests {
                 r#"{"name":"x","label":"abcde"}"#,
                 "at /label: must NOT have more than 4 characters; at /label: must be null; \
                  at /label: must match a schema in anyOf",
+            ),
+            (
+                r#"{"name":"x","policy":"no"}"#,
+                "at /policy: must be equal to constant; at /policy: must be null; \
+                 at /policy: must match a schema in anyOf",
             ),
             (
                 r#"{"name":"x","keys":[]}"#,

@@ -197,7 +197,11 @@ fn write_usage(w: &mut Writer<'_>, usage: Usage, cost: ModelCost) {
 fn cut_texts(value: &mut Value, bytes_max: usize) {
     match value {
         Value::String(text) if text.len() > bytes_max => {
-            text.truncate(text.floor_char_boundary(bytes_max));
+            let mut end = bytes_max;
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            text.truncate(end);
             text.push_str(LEFT_OUT);
         }
         Value::Array(items) => items.iter_mut().for_each(|item| cut_texts(item, bytes_max)),

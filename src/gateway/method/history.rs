@@ -5,7 +5,9 @@ use crate::gateway::params::Params;
 use crate::gateway::sessions::{injected_message, session_lock, touch};
 use crate::gateway::transcript::fit;
 use crate::gateway::{Gateway, Refusal};
-use crate::limits::{CHAT_TEXT_BYTES_MAX, HISTORY_ENVELOPE_BYTES_MAX, HISTORY_MESSAGES};
+use crate::limits::{
+    CHAT_TEXT_BYTES_MAX, HISTORY_BYTES, HISTORY_ENVELOPE_BYTES_MAX, HISTORY_MESSAGES,
+};
 use crate::now::Now;
 use crate::state::{Page, Record, Session};
 use crate::wire::json::Writer;
@@ -29,8 +31,9 @@ pub fn history(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_,
         });
         return Ok(Outcome::Done);
     };
-    let answer_max = gateway.config().gateway.limits.max_payload_bytes;
-    let bytes_max = answer_max.saturating_sub(HISTORY_ENVELOPE_BYTES_MAX);
+    let (least, most) = HISTORY_BYTES;
+    let policy = gateway.config().gateway.limits.max_payload_bytes;
+    let bytes_max = policy.clamp(least, most) - HISTORY_ENVELOPE_BYTES_MAX;
     let id = session.session_id.clone();
     let shown_key: Box<str> = shown_key.into();
     let call = call.keep();
@@ -128,5 +131,298 @@ impl Gateway {
             });
             w.field_str("thinkingLevel", self.thinking_of(session).as_str());
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::driver::device::Device;
+    use crate::driver::{Driver, Options, operator_params};
+    use crate::gateway::Input;
+    use crate::limits::{CHAT_TEXT_BYTES_MAX, HISTORY_BYTES, MESSAGE_BYTES_MAX};
+    use crate::state::{Message, Record, Session, StoreAnswer, StoreFault, StoreFaultKind};
+    use serde_json::{Value, json};
+    use std::sync::Arc;
+
+    fn start() -> (Driver, crate::ids::ConnId) {
+        let mut driver = Driver::default();
+        let operator = driver.operator();
+        driver.ok(operator, "sessions.patch", json!({"key": "main"}));
+        (driver, operator)
+    }
+
+    fn text(row: &Value) -> &str {
+        row["content"][0]["text"].as_str().unwrap_or("")
+    }
+
+    #[test]
+    fn the_main_session_is_found_by_both_its_names() {
+        let (mut driver, operator) = start();
+        let send = json!({"sessionKey": "main", "message": "hello", "idempotencyKey": "k"});
+        driver.ok(operator, "chat.send", send);
+        let short = driver.ok(operator, "chat.history", json!({"sessionKey": "main"}));
+        let full = json!({"sessionKey": "agent:main:main"});
+        let full = driver.ok(operator, "chat.history", full);
+        assert_eq!(short["sessionKey"], "main");
+        assert_eq!(full["sessionKey"], "agent:main:main");
+        assert_eq!(short["sessionId"], full["sessionId"]);
+        assert_eq!(short["messages"], full["messages"]);
+        let rows = full["messages"].as_array().unwrap();
+        assert_eq!(rows.len(), 2);
+        assert_eq!(
+            (&rows[0]["role"], text(&rows[0])),
+            (&json!("user"), "hello")
+        );
+        let answer = &rows[1];
+        for name in ["api", "provider", "model", "stopReason"] {
+            assert!(answer[name].is_string(), "{name}: {answer}");
+        }
+        assert!(answer["usage"]["totalTokens"].is_u64());
+        assert!(answer["usage"]["cost"]["total"].is_number());
+        assert!(answer["timestamp"].is_u64());
+    }
+
+    #[test]
+    fn a_session_that_is_not_there_has_an_empty_history() {
+        let (mut driver, operator) = start();
+        let history = driver.ok(operator, "chat.history", json!({"sessionKey": "nope"}));
+        assert_eq!(
+            history,
+            json!({"sessionKey": "nope", "messages": [], "thinkingLevel": "off"})
+        );
+    }
+
+    #[test]
+    fn the_newest_messages_are_kept() {
+        let (mut driver, operator) = start();
+        for n in 0..5 {
+            let params = json!({"sessionKey": "main", "message": n.to_string()});
+            driver.ok(operator, "chat.inject", params);
+        }
+        let two = json!({"sessionKey": "main", "limit": 2});
+        let history = driver.ok(operator, "chat.history", two);
+        let rows = history["messages"].as_array().unwrap();
+        assert_eq!(rows.iter().map(text).collect::<Vec<_>>(), ["3", "4"]);
+        for (limit, fault) in [(0, "must be >= 1"), (1001, "must be <= 1000")] {
+            let params = json!({"sessionKey": "main", "limit": limit});
+            let error = driver.err(operator, "chat.history", params);
+            let text = format!("invalid chat.history params: at /limit: {fault}");
+            assert_eq!(error["message"], text);
+        }
+    }
+
+    #[test]
+    fn a_long_transcript_is_answered_within_the_longest_message() {
+        let mut driver = Driver::default();
+        let session = Session {
+            key: "agent:main:main".into(),
+            session_id: "id".into(),
+            agent_id: "main".into(),
+            ..Session::default()
+        };
+        driver.store.write(&[Record::SessionPut(Arc::new(session))]);
+        // 6 MiB in all, with characters that JSON writes as six bytes.
+        let long = "\u{1}x".repeat(8 * 1024);
+        for n in 0..110 {
+            append(
+                &mut driver,
+                super::injected_message(&format!("{n}{long}"), n),
+            );
+        }
+        let mut driver = driver.crash(0);
+        let operator = driver.operator();
+        let params = json!({"sessionKey": "main", "limit": 1000});
+        let answer = driver.call(operator, "chat.history", params);
+        assert!(answer.to_string().len() <= MESSAGE_BYTES_MAX);
+        let rows = answer["payload"]["messages"].as_array().unwrap();
+        assert!(rows.len() > 5, "{}", rows.len());
+        assert!(text(&rows[rows.len() - 1]).starts_with("109"));
+    }
+
+    #[test]
+    fn one_message_that_is_too_long_is_cut_and_what_is_no_row_is_left_out() {
+        let (mut driver, operator) = start();
+        let list = driver.ok(operator, "sessions.list", json!({}));
+        let id = list["sessions"][0]["sessionId"].as_str().unwrap();
+        assert!(!id.is_empty());
+        for body in ["null", "[]"] {
+            let message = Message {
+                ts: 1,
+                role: "user".into(),
+                body: body.into(),
+            };
+            append_to(&mut driver, id, message);
+        }
+        let history = driver.ok(operator, "chat.history", json!({"sessionKey": "main"}));
+        assert_eq!(history["messages"], json!([]));
+        let long = super::injected_message(&"y".repeat(2 * MESSAGE_BYTES_MAX), 2);
+        append_to(&mut driver, id, long);
+        let answer = driver.call(operator, "chat.history", json!({"sessionKey": "main"}));
+        assert!(answer.to_string().len() <= MESSAGE_BYTES_MAX);
+        assert!(text(&answer["payload"]["messages"][0]).starts_with("yyy"));
+    }
+
+    #[test]
+    fn a_history_is_neither_useless_nor_endless_where_the_longest_message_is_unusual() {
+        for (policy, least, most) in [
+            (1_024, 30_000, HISTORY_BYTES.0),
+            (25 * 1024 * 1024, HISTORY_BYTES.1 / 2, HISTORY_BYTES.1),
+        ] {
+            let mut driver = Driver::new(Options {
+                config: format!("{{gateway: {{limits: {{maxPayload: {policy}}}}}}}"),
+                ..Options::default()
+            });
+            let operator = driver.operator();
+            driver.ok(operator, "sessions.patch", json!({"key": "main"}));
+            let list = driver.ok(operator, "sessions.list", json!({}));
+            let id = list["sessions"][0]["sessionId"].as_str().unwrap();
+            let half = "x".repeat(least / 2);
+            for n in 0..8 {
+                append_to(&mut driver, id, super::injected_message(&half, n));
+            }
+            let params = json!({"sessionKey": "main"});
+            let len = driver
+                .call(operator, "chat.history", params)
+                .to_string()
+                .len();
+            assert!((least..=most).contains(&len), "{policy}: {len}");
+        }
+    }
+
+    fn append(driver: &mut Driver, message: Message) {
+        append_to(driver, "id", message);
+    }
+
+    fn append_to(driver: &mut Driver, id: &str, message: Message) {
+        driver.store.write(&[Record::MessageAppend {
+            session_id: id.into(),
+            message: Arc::new(message),
+        }]);
+    }
+
+    #[test]
+    fn an_injected_message_is_shown_to_everybody_before_the_answer() {
+        let (mut driver, operator) = start();
+        driver.messages(operator);
+        for (params, shown) in [
+            (json!({"sessionKey": "main", "message": "hi"}), "hi"),
+            (
+                json!({"sessionKey": "main", "message": "hi", "label": "note"}),
+                "[note]\n\nhi",
+            ),
+        ] {
+            driver.request(operator, "chat.inject", params);
+            driver.settle();
+            let messages = driver.messages(operator);
+            let position = |name: &str, value: &str| {
+                messages.iter().position(|message| message[name] == value)
+            };
+            let (event, answer) = (position("event", "chat"), position("type", "res"));
+            assert!(event < answer && event.is_some());
+            let id = messages[answer.unwrap()]["payload"]["messageId"].as_str();
+            let id = id.unwrap();
+            assert_eq!(id.len(), 8);
+            let payload = &messages[event.unwrap()]["payload"];
+            assert_eq!(payload["runId"], format!("inject-{id}"));
+            assert_eq!(payload["sessionKey"], "agent:main:main");
+            assert_eq!(payload["seq"], 0);
+            assert_eq!(payload["state"], "final");
+            assert_eq!(text(&payload["message"]), shown);
+            let history = driver.ok(operator, "chat.history", json!({"sessionKey": "main"}));
+            let rows = history["messages"].as_array().unwrap();
+            assert_eq!(rows.last(), Some(&payload["message"]));
+        }
+    }
+
+    #[test]
+    fn an_injection_is_refused_in_the_words_that_clients_know() {
+        let (mut driver, operator) = start();
+        for (params, text) in [
+            (
+                json!({"sessionKey": "agent:main:none", "message": "x"}),
+                "session not found",
+            ),
+            (
+                json!({"sessionKey": "main", "message": "x", "label": "y".repeat(101)}),
+                "invalid chat.inject params: at /label: must NOT have more than 100 characters",
+            ),
+            (
+                json!({}),
+                "invalid chat.inject params: must have required property 'sessionKey'; \
+                 must have required property 'message'",
+            ),
+            (
+                json!({"sessionKey": "../x", "message": "x"}),
+                "invalid session key: use letters, digits and - _ . : + @ # = ~ ! $ (no ..)",
+            ),
+        ] {
+            let error = driver.err(operator, "chat.inject", params);
+            assert_eq!(error["message"], text);
+        }
+    }
+
+    #[test]
+    fn reading_needs_the_scope_to_read_and_changing_that_of_an_administrator() {
+        let (mut driver, _) = start();
+        let mut params = operator_params();
+        params["scopes"] = json!(["operator.read"]);
+        let reader = driver.join(&Device::new(2), params);
+        driver.ok(reader, "chat.history", json!({"sessionKey": "main"}));
+        driver.ok(reader, "sessions.list", json!({}));
+        driver.ok(reader, "sessions.preview", json!({"keys": ["main"]}));
+        for method in [
+            "chat.inject",
+            "sessions.patch",
+            "sessions.reset",
+            "sessions.delete",
+            "sessions.compact",
+            "sessions.resolve",
+        ] {
+            let error = driver.err(reader, method, json!({}));
+            assert_eq!(
+                error["message"], "missing scope: operator.admin",
+                "{method}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_transcript_that_cannot_be_read_is_told_and_may_be_asked_for_again() {
+        let (mut driver, operator) = start();
+        driver.store.held = true;
+        let id = driver.request(operator, "chat.history", json!({"sessionKey": "main"}));
+        driver.settle();
+        // Whichever ticket it got.
+        for ticket in 1..10 {
+            let fault = StoreFault {
+                kind: StoreFaultKind::Io,
+                message: "bad sector".into(),
+            };
+            driver.handle(Input::Store(StoreAnswer::Messages {
+                ticket,
+                result: Err(fault),
+            }));
+        }
+        driver.settle();
+        let response = driver.response(operator, &id).expect("an answer");
+        assert_eq!(response["error"]["code"], "UNAVAILABLE");
+        assert_eq!(response["error"]["retryable"], true);
+        driver.store.held = false;
+        driver.settle();
+        driver.ok(operator, "chat.history", json!({"sessionKey": "main"}));
+    }
+
+    #[test]
+    fn a_message_is_bounded_even_where_frames_may_be_longer() {
+        let mut driver = Driver::new(Options {
+            config: "{gateway: {limits: {maxPayload: 4194304}}}".into(),
+            ..Options::default()
+        });
+        let operator = driver.operator();
+        driver.ok(operator, "sessions.patch", json!({"key": "main"}));
+        let inject = |len| json!({"sessionKey": "main", "message": "x".repeat(len)});
+        driver.ok(operator, "chat.inject", inject(CHAT_TEXT_BYTES_MAX));
+        let error = driver.err(operator, "chat.inject", inject(CHAT_TEXT_BYTES_MAX + 1));
+        assert_eq!(error["code"], "INVALID_REQUEST");
     }
 }

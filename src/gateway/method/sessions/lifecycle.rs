@@ -166,3 +166,184 @@ fn write_changed(w: &mut Writer<'_>, key: &str, more: impl FnOnce(&mut Writer<'_
         more(w);
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{fill, refusal, start, texts};
+    use crate::driver::{Driver, Options, Steps};
+    use serde_json::json;
+
+    #[test]
+    fn a_reset_empties_the_transcript_and_keeps_what_was_set() {
+        let (mut driver, operator) = start();
+        fill(&mut driver, operator, "main", &["one", "two"]);
+        let params =
+            json!({"key": "main", "label": "Home", "verboseLevel": "on", "sendPolicy": "allow"});
+        let before = driver.ok(operator, "sessions.patch", params);
+        let after = driver.ok(operator, "sessions.reset", json!({"key": "main"}));
+        assert_eq!(after["key"], "agent:main:main");
+        let entry = &after["entry"];
+        assert_ne!(entry["sessionId"], before["entry"]["sessionId"]);
+        assert_eq!(entry["label"], "Home");
+        assert_eq!(entry["verboseLevel"], "on");
+        assert_eq!(entry["sendPolicy"], "allow");
+        assert_eq!(entry["systemSent"], false);
+        assert_eq!(entry["totalTokens"], 0);
+        assert!(texts(&mut driver, operator, "main").is_empty());
+        let old = before["entry"]["sessionId"].as_str().unwrap();
+        assert!(driver.store.messages(old).is_empty());
+    }
+
+    #[test]
+    fn a_reset_makes_a_session_where_there_is_none_and_takes_no_reason() {
+        let (mut driver, operator) = start();
+        let made = driver.ok(operator, "sessions.reset", json!({"key": "new"}));
+        assert_eq!(made["key"], "agent:main:new");
+        let told = refusal(
+            &mut driver,
+            operator,
+            "sessions.reset",
+            json!({"key": "x", "reason": "y"}),
+        );
+        assert_eq!(
+            told,
+            "invalid sessions.reset params: at root: unexpected property 'reason'"
+        );
+    }
+
+    #[test]
+    fn the_main_session_cannot_be_deleted() {
+        let (mut driver, operator) = start();
+        fill(&mut driver, operator, "main", &["one"]);
+        for key in ["main", "agent:main:main", "agent:MAIN:main"] {
+            let told = refusal(
+                &mut driver,
+                operator,
+                "sessions.delete",
+                json!({"key": key}),
+            );
+            assert_eq!(told, "Cannot delete the main session (agent:main:main).");
+        }
+        assert_eq!(texts(&mut driver, operator, "main"), ["one"]);
+    }
+
+    #[test]
+    fn a_deleted_session_is_gone_with_its_transcript_unless_told_otherwise() {
+        let (mut driver, operator) = start();
+        for (params, left) in [
+            (json!({"key": "x"}), 0),
+            (json!({"key": "x", "deleteTranscript": true}), 0),
+            (json!({"key": "x", "deleteTranscript": false}), 1),
+        ] {
+            fill(&mut driver, operator, "x", &["one"]);
+            let list = driver.ok(operator, "sessions.list", json!({}));
+            let id = list["sessions"][0]["sessionId"]
+                .as_str()
+                .unwrap()
+                .to_owned();
+            let gone = driver.ok(operator, "sessions.delete", params);
+            assert_eq!(gone["key"], "agent:main:x");
+            assert_eq!(gone["deleted"], true);
+            assert_eq!(gone["archived"].as_array().unwrap().len(), 1 - left);
+            assert_eq!(driver.store.messages(&id).len(), left);
+            assert!(texts(&mut driver, operator, "x").is_empty());
+        }
+        let again = driver.ok(operator, "sessions.delete", json!({"key": "x"}));
+        let expected = json!({"ok": true, "key": "agent:main:x", "deleted": false, "archived": []});
+        assert_eq!(again, expected);
+    }
+
+    #[test]
+    fn a_run_of_a_session_that_goes_is_stopped_and_its_clients_are_told() {
+        for method in ["sessions.delete", "sessions.reset"] {
+            let mut driver = Driver::new(Options {
+                steps: Steps::Held,
+                ..Options::default()
+            });
+            let operator = driver.operator();
+            let send = json!({"sessionKey": "x", "message": "hi", "idempotencyKey": "run"});
+            driver.ok(operator, "chat.send", send);
+            assert_eq!(driver.steps.len(), 1);
+            driver.messages(operator);
+            driver.request(operator, method, json!({"key": "x"}));
+            driver.settle();
+            let messages = driver.messages(operator);
+            let told = |message: &serde_json::Value| {
+                message["payload"]["state"] == "aborted" && message["payload"]["runId"] == "run"
+            };
+            let at = messages.iter().position(told).expect("the abort");
+            let answer = messages.iter().position(|message| message["type"] == "res");
+            assert!(at < answer.expect("the answer"), "{method}");
+            assert_eq!(messages[answer.unwrap()]["ok"], true);
+            let run = driver.store.state().runs().get("run").unwrap();
+            assert!(run.state.is_ended(), "{method}");
+            let list = driver.ok(operator, "sessions.list", json!({}));
+            let left = usize::from(method == "sessions.reset");
+            assert_eq!(list["count"], left, "{method}");
+            assert!(texts(&mut driver, operator, "x").is_empty());
+        }
+    }
+
+    #[test]
+    fn compacting_keeps_the_newest_messages() {
+        let (mut driver, operator) = start();
+        fill(&mut driver, operator, "x", &["1", "2", "3", "4", "5"]);
+        let all = driver.ok(operator, "sessions.compact", json!({"key": "x"}));
+        let expected = json!({"ok": true, "key": "agent:main:x", "compacted": false, "kept": 5});
+        assert_eq!(all, expected);
+        let some = driver.ok(
+            operator,
+            "sessions.compact",
+            json!({"key": "x", "maxLines": 2}),
+        );
+        assert_eq!(some["compacted"], true);
+        assert_eq!(some["kept"], 2);
+        assert!(some["archived"].as_str().unwrap().contains('#'));
+        assert_eq!(texts(&mut driver, operator, "x"), ["4", "5"]);
+        fill(&mut driver, operator, "x", &["6"]);
+        assert_eq!(texts(&mut driver, operator, "x"), ["4", "5", "6"]);
+    }
+
+    #[test]
+    fn where_nothing_can_be_compacted_the_reason_is_told() {
+        let (mut driver, operator) = start();
+        fill(&mut driver, operator, "empty", &[]);
+        for (key, reason) in [("nope", "no sessionId"), ("empty", "no transcript")] {
+            let answer = driver.ok(operator, "sessions.compact", json!({"key": key}));
+            assert_eq!(answer["compacted"], false);
+            assert_eq!(answer["reason"], reason);
+        }
+        let params = json!({"key": "x", "maxLines": 0});
+        let told = refusal(&mut driver, operator, "sessions.compact", params);
+        assert_eq!(
+            told,
+            "invalid sessions.compact params: at /maxLines: must be >= 1"
+        );
+    }
+
+    #[test]
+    fn changes_of_one_session_wait_for_each_other() {
+        let (mut driver, operator) = start();
+        fill(&mut driver, operator, "x", &["one"]);
+        driver.store.held = true;
+        let calls = [
+            ("chat.inject", json!({"sessionKey": "x", "message": "two"})),
+            ("sessions.reset", json!({"key": "x"})),
+            ("sessions.patch", json!({"key": "x", "label": "Mine"})),
+            (
+                "chat.inject",
+                json!({"sessionKey": "x", "message": "three"}),
+            ),
+        ];
+        let ids = calls.map(|(method, params)| driver.request(operator, method, params));
+        driver.settle();
+        driver.store.held = false;
+        driver.settle();
+        for id in ids {
+            assert_eq!(driver.response(operator, &id).unwrap()["ok"], true);
+        }
+        assert_eq!(texts(&mut driver, operator, "x"), ["three"]);
+        let list = driver.ok(operator, "sessions.list", json!({}));
+        assert_eq!(list["sessions"][0]["label"], "Mine");
+    }
+}

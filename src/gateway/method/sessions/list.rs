@@ -219,3 +219,155 @@ fn last_text(newest: &Page) -> Option<String> {
         .find_map(|row| text_of(&row.message.body))?;
     Some(cut_chars(&text, PREVIEW_CHARS.0).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{fill, refusal, start};
+    use crate::driver::Driver;
+    use crate::ids::ConnId;
+    use crate::state::{Record, Session, SessionKind};
+    use serde_json::{Value, json};
+    use std::sync::Arc;
+
+    fn keys(driver: &mut Driver, operator: ConnId, params: Value) -> Vec<String> {
+        let list = driver.ok(operator, "sessions.list", params);
+        let rows = list["sessions"].as_array().cloned().unwrap_or_default();
+        assert_eq!(list["count"], rows.len());
+        rows.iter()
+            .map(|row| row["key"].as_str().unwrap_or("").to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn sessions_come_newest_first_and_filtered() {
+        let (mut driver, operator) = start();
+        for (key, label) in [("one", "First"), ("two", "Second"), ("three", "Third")] {
+            let params = json!({"key": key, "label": label});
+            driver.ok(operator, "sessions.patch", params);
+            driver.advance(61_000);
+        }
+        let [one, two, three] = ["one", "two", "three"].map(|key| format!("agent:main:{key}"));
+        let all = [three.clone(), two.clone(), one];
+        for (params, expected) in [
+            (json!({}), &all[..]),
+            (json!({"limit": 2}), &all[..2]),
+            (json!({"limit": 1e15}), &all[..]),
+            (json!({"search": "SECOND"}), &all[1..2]),
+            (json!({"search": "main:th"}), &all[..1]),
+            (json!({"search": "nothing like it"}), &[]),
+            (json!({"label": "Second"}), &all[1..2]),
+            (json!({"label": "second"}), &[]),
+            (json!({"activeMinutes": 2}), &all[..1]),
+            (json!({"activeMinutes": 3}), &all[..2]),
+            (json!({"agentId": "main"}), &all[..]),
+            (json!({"agentId": "nobody"}), &[]),
+            (json!({"spawnedBy": "agent:main:main"}), &[]),
+        ] {
+            assert_eq!(
+                keys(&mut driver, operator, params.clone()),
+                expected,
+                "{params}"
+            );
+        }
+    }
+
+    #[test]
+    fn faults_of_parameters_are_told() {
+        let (mut driver, operator) = start();
+        for (params, text) in [
+            (json!({"limit": 0}), "at /limit: must be >= 1"),
+            (json!({"foo": 1}), "at root: unexpected property 'foo'"),
+            (
+                json!({"label": ""}),
+                "at /label: must NOT have fewer than 1 characters",
+            ),
+        ] {
+            let told = refusal(&mut driver, operator, "sessions.list", params);
+            assert_eq!(told, format!("invalid sessions.list params: {text}"));
+        }
+    }
+
+    #[test]
+    fn what_is_of_nobody_is_hidden_unless_asked_for() {
+        let (mut driver, _) = start();
+        for (key, kind) in [
+            ("global", SessionKind::Global),
+            ("unknown", SessionKind::Unknown),
+        ] {
+            driver.store.write(&[Record::SessionPut(Arc::new(Session {
+                key: key.into(),
+                session_id: key.into(),
+                kind,
+                ..Session::default()
+            }))]);
+        }
+        let mut driver = driver.crash(0);
+        let operator = driver.operator();
+        assert!(keys(&mut driver, operator, json!({})).is_empty());
+        let global = keys(&mut driver, operator, json!({"includeGlobal": true}));
+        assert_eq!(global, ["global"]);
+        let unknown = keys(&mut driver, operator, json!({"includeUnknown": true}));
+        assert_eq!(unknown, ["unknown"]);
+    }
+
+    #[test]
+    fn a_row_has_what_clients_read_and_no_null() {
+        let (mut driver, operator) = start();
+        driver.ok(
+            operator,
+            "sessions.patch",
+            json!({"key": "main", "label": "Home"}),
+        );
+        let list = driver.ok(operator, "sessions.list", json!({}));
+        let row = &list["sessions"][0];
+        assert_eq!(row["key"], "agent:main:main");
+        assert_eq!(row["kind"], "direct");
+        assert_eq!(row["displayName"], "Home");
+        assert_eq!(row["totalTokens"], 0);
+        assert_eq!(row["modelProvider"], "builtin");
+        assert!(row["updatedAt"].is_u64() && row["sessionId"].is_string());
+        let members = row.as_object().unwrap();
+        assert!(members.values().all(|value| !value.is_null()), "{row}");
+        assert!(list["defaults"]["contextTokens"].is_u64());
+    }
+
+    #[test]
+    fn a_title_is_how_the_user_began_and_a_preview_how_it_ended() {
+        let (mut driver, operator) = start();
+        let long = format!("tell  me\nabout {}", "x".repeat(80));
+        for text in [&*long, "and then?"] {
+            driver.ok(
+                operator,
+                "chat.send",
+                json!({"sessionKey": "main", "message": text, "idempotencyKey": text}),
+            );
+        }
+        fill(&mut driver, operator, "main", &["the end"]);
+        fill(&mut driver, operator, "blank", &[]);
+        let both = json!({"includeDerivedTitles": true, "includeLastMessage": true});
+        let list = driver.ok(operator, "sessions.list", both);
+        let find = |key: &str| {
+            let mut rows = list["sessions"].as_array().unwrap().iter();
+            rows.find(|row| row["key"] == key).unwrap().clone()
+        };
+        let main = find("agent:main:main");
+        let title = main["derivedTitle"].as_str().unwrap();
+        assert!(title.starts_with("tell me about xx") && title.ends_with('…'));
+        assert_eq!(title.chars().count(), 60);
+        assert_eq!(main["lastMessagePreview"], "the end");
+        let blank = find("agent:main:blank");
+        let id = blank["sessionId"].as_str().unwrap();
+        let title = blank["derivedTitle"].as_str().unwrap();
+        assert!(
+            title.starts_with(&id[..8]) && title.ends_with("-18)"),
+            "{title}"
+        );
+        assert!(blank.get("lastMessagePreview").is_none());
+        let last = driver.ok(
+            operator,
+            "sessions.list",
+            json!({"includeLastMessage": true}),
+        );
+        assert!(last["sessions"][0].get("derivedTitle").is_none());
+    }
+}

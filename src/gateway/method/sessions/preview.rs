@@ -111,3 +111,110 @@ fn items(page: &Page) -> Vec<(&'static str, String)> {
     };
     page.messages.iter().filter_map(item).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{fill, refusal, start};
+    use crate::gateway::Input;
+    use crate::limits::{PREVIEW_CHARS, PREVIEW_KEYS_MAX, PREVIEW_MESSAGES};
+    use crate::state::{StoreAnswer, StoreFault, StoreFaultKind};
+    use serde_json::json;
+
+    #[test]
+    fn each_key_is_answered_as_it_was_written() {
+        let (mut driver, operator) = start();
+        fill(&mut driver, operator, "main", &["one", "two"]);
+        fill(&mut driver, operator, "empty", &[]);
+        let keys = json!(["agent:main:empty", "main", " ", "nope", "../../etc/passwd"]);
+        let previews = driver.ok(operator, "sessions.preview", json!({"keys": keys}));
+        let two =
+            json!([{"role": "assistant", "text": "one"}, {"role": "assistant", "text": "two"}]);
+        assert_eq!(
+            previews["previews"],
+            json!([
+                {"key": "agent:main:empty", "status": "empty", "items": []},
+                {"key": "main", "status": "ok", "items": two},
+                {"key": "nope", "status": "missing", "items": []},
+                {"key": "../../etc/passwd", "status": "missing", "items": []},
+            ])
+        );
+        let blank = driver.ok(operator, "sessions.preview", json!({"keys": [" "]}));
+        assert_eq!(blank["previews"], json!([]));
+    }
+
+    #[test]
+    fn a_preview_is_bounded_in_every_direction() {
+        let (mut driver, operator) = start();
+        let long = "é".repeat(PREVIEW_CHARS.1 + 10);
+        let many = vec![&*long; PREVIEW_MESSAGES.1 + 5];
+        fill(&mut driver, operator, "main", &many);
+        let mut ask = |params| driver.ok(operator, "sessions.preview", params)["previews"].take();
+        for (params, items, chars) in [
+            (
+                json!({"keys": ["main"]}),
+                PREVIEW_MESSAGES.0,
+                PREVIEW_CHARS.0,
+            ),
+            (json!({"keys": ["main"], "limit": 1, "maxChars": 20}), 1, 20),
+            (
+                json!({"keys": ["main"], "limit": 1e9, "maxChars": 1e9}),
+                PREVIEW_MESSAGES.1,
+                PREVIEW_CHARS.1,
+            ),
+        ] {
+            let previews = ask(params);
+            let shown = previews[0]["items"].as_array().unwrap();
+            assert_eq!(shown.len(), items);
+            let text = shown[0]["text"].as_str().unwrap();
+            assert_eq!(text.chars().count(), chars);
+        }
+        let keys = vec!["nope"; PREVIEW_KEYS_MAX + 1];
+        let previews = ask(json!({"keys": keys}));
+        assert_eq!(previews.as_array().unwrap().len(), PREVIEW_KEYS_MAX);
+    }
+
+    #[test]
+    fn faults_of_parameters_are_told() {
+        let (mut driver, operator) = start();
+        for (params, text) in [
+            (json!({}), "must have required property 'keys'"),
+            (
+                json!({"keys": []}),
+                "at /keys: must NOT have fewer than 1 items",
+            ),
+            (
+                json!({"keys": ["a"], "maxChars": 5}),
+                "at /maxChars: must be >= 20",
+            ),
+        ] {
+            let told = refusal(&mut driver, operator, "sessions.preview", params);
+            assert_eq!(told, format!("invalid sessions.preview params: {text}"));
+        }
+    }
+
+    #[test]
+    fn transcripts_that_cannot_be_read_are_marked() {
+        let (mut driver, operator) = start();
+        fill(&mut driver, operator, "main", &["one"]);
+        driver.store.held = true;
+        let params = json!({"keys": ["main", "nope"]});
+        let id = driver.request(operator, "sessions.preview", params);
+        driver.settle();
+        // Whichever ticket it got.
+        for ticket in 1..10 {
+            let fault = StoreFault {
+                kind: StoreFaultKind::Io,
+                message: "bad sector".into(),
+            };
+            driver.handle(Input::Store(StoreAnswer::Previews {
+                ticket,
+                result: Err(fault),
+            }));
+        }
+        driver.settle();
+        let response = driver.response(operator, &id).expect("an answer");
+        let previews = &response["payload"]["previews"];
+        assert_eq!(previews[0]["status"], "error");
+        assert_eq!(previews[1]["status"], "missing");
+    }
+}

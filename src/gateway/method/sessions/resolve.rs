@@ -87,3 +87,106 @@ fn is_meant(session: &Session, params: Params<'_, '_>) -> bool {
             .text("spawnedBy")
             .is_none_or(|key| spawned_by == Some(key))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{refusal, start};
+    use crate::driver::{Driver, Options};
+    use serde_json::json;
+
+    #[test]
+    fn a_session_is_found_by_key_id_and_label() {
+        let (mut driver, operator) = start();
+        let patched = driver.ok(
+            operator,
+            "sessions.patch",
+            json!({"key": "main", "label": "Home"}),
+        );
+        let id = patched["entry"]["sessionId"].clone();
+        for params in [
+            json!({"key": "main"}),
+            json!({"key": "agent:main:main"}),
+            json!({"sessionId": id}),
+            json!({"label": "Home"}),
+            json!({"label": "Home", "agentId": "main"}),
+        ] {
+            let found = driver.ok(operator, "sessions.resolve", params);
+            assert_eq!(found, json!({"ok": true, "key": "agent:main:main"}));
+        }
+    }
+
+    #[test]
+    fn what_is_not_found_is_told_in_the_words_that_clients_know() {
+        let (mut driver, operator) = start();
+        driver.ok(
+            operator,
+            "sessions.patch",
+            json!({"key": "main", "label": "Home"}),
+        );
+        for (params, text) in [
+            (
+                json!({"key": "agent:main:nope"}),
+                "No session found: agent:main:nope",
+            ),
+            (json!({"sessionId": "nope"}), "No session found: nope"),
+            (
+                json!({"label": "nope"}),
+                "No session found with label: nope",
+            ),
+            (
+                json!({"label": "Home", "agentId": "work"}),
+                "No session found with label: Home",
+            ),
+            (
+                json!({"label": "Home", "spawnedBy": "agent:main:main"}),
+                "No session found with label: Home",
+            ),
+            (json!({}), "Either key, sessionId, or label is required"),
+            (
+                json!({"key": "a", "label": "b"}),
+                "Provide either key, sessionId, or label (not multiple)",
+            ),
+            (
+                json!({"foo": 1}),
+                "invalid sessions.resolve params: at root: unexpected property 'foo'",
+            ),
+        ] {
+            assert_eq!(
+                refusal(&mut driver, operator, "sessions.resolve", params),
+                text
+            );
+        }
+    }
+
+    #[test]
+    fn a_label_of_two_agents_is_not_guessed_at() {
+        let mut driver = Driver::new(Options {
+            config: "{agents: {list: [{id: 'main'}, {id: 'work'}]}}".into(),
+            ..Options::default()
+        });
+        let operator = driver.operator();
+        for key in ["agent:main:a", "agent:work:b"] {
+            driver.ok(
+                operator,
+                "sessions.patch",
+                json!({"key": key, "label": "Same"}),
+            );
+        }
+        let told = refusal(
+            &mut driver,
+            operator,
+            "sessions.resolve",
+            json!({"label": "Same"}),
+        );
+        assert_eq!(
+            told,
+            "Multiple sessions found with label: Same (agent:main:a, agent:work:b)"
+        );
+        let found = driver.ok(
+            operator,
+            "sessions.resolve",
+            json!({"label": "Same", "agentId": "work"}),
+        );
+        assert_eq!(found["key"], "agent:work:b");
+    }
+}

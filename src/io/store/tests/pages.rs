@@ -96,6 +96,35 @@ fn previews_come_in_the_order_asked_for() {
 }
 
 #[test]
+fn a_preview_may_be_of_the_beginning_within_its_bounds() {
+    let place = Place::new();
+    let Opened {
+        store, mut state, ..
+    } = place.open().unwrap();
+    let records = (1..=5).map(|n| fixture::append(1, n)).collect();
+    commit(&store, &mut state, records).unwrap();
+    for (limit, bytes_max, expected) in [(2, 10_000, 2), (9, 10_000, 5), (9, 1, 1), (9, 80, 2)] {
+        let request = StoreRequest::ReadPreviews {
+            ticket: 3,
+            session_ids: vec!["id-1".into()],
+            end: PageEnd::Oldest,
+            limit,
+            bytes_max,
+        };
+        store.submit(request).unwrap();
+        let Some(StoreAnswer::Previews {
+            result: Ok(pages), ..
+        }) = store.wait_answer()
+        else {
+            panic!("no previews");
+        };
+        let times: Vec<u64> = pages[0].messages.iter().map(|it| it.message.ts).collect();
+        assert_eq!(times, (1..=expected).collect::<Vec<u64>>());
+    }
+    store.close();
+}
+
+#[test]
 fn archived_messages_leave_the_transcript_and_a_summary_takes_their_place() {
     let place = Place::new();
     let Opened {
