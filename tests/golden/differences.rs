@@ -153,6 +153,66 @@ pub const DIFFERENCES: &[(&str, &str, &str)] = &[
         "a rotation gives no scope and no role that was not approved",
     ),
     (
+        "agent-abort",
+        "*",
+        "chat.abort stops every run of the session, whoever started it",
+    ),
+    (
+        "sessions-*-while-running",
+        "*",
+        "a session that goes takes its run with it, and everybody is told",
+    ),
+    (
+        "sessions-delete",
+        "*event:chat:aborted*",
+        "a session that goes takes its run with it, and everybody is told",
+    ),
+    (
+        "chat-*",
+        "res:agent.wait /payload/*",
+        "an aborted run has ended: who waits for it is told so and not left to time out",
+    ),
+    (
+        "chat-two-in-one-session",
+        "*",
+        "runs of one session follow each other, each with an answer of its own",
+    ),
+    (
+        "chat-send-idempotent",
+        "res:chat.send *",
+        "a key belongs to one call: with another text it is refused",
+    ),
+    (
+        "chat-send-attachment",
+        "*",
+        "no model here reads attachments: they are refused and not ignored",
+    ),
+    (
+        "chat-send-bad-params",
+        "res:chat.send /error/message is \"attachments *",
+        "no model here reads attachments: they are refused and not ignored",
+    ),
+    (
+        "chat-send-error",
+        "res:chat.history /payload/messages/0/errorMessage missing",
+        "the step that failed there is replayed as one without an answer",
+    ),
+    (
+        "chat-send-main-alias",
+        "res:chat.history /payload/sessionId extra",
+        "an alias names the same session with the same id",
+    ),
+    (
+        "sessions-patch",
+        "res:sessions.patch /error/message is *must be null\", was *",
+        "the same faults in another order",
+    ),
+    (
+        "sessions-patch",
+        "res:sessions.patch /*",
+        "a model of a provider that is not there is refused",
+    ),
+    (
         "config-*",
         "* /error/message is \"SyntaxError: JSON5: *",
         "the reader says in its own words what is wrong where",

@@ -1,27 +1,37 @@
 //! Sends what clients sent and compares what comes back.
 
 use crate::shape::{Comparison, words_of};
-use crate::transcript::{Transcript, What};
+use crate::transcript::{Past, Transcript, What};
 use clawdia::agent::{FailureKind, ModelRef, RunTag, Step, StepEvent, StopReason, Usage};
 use clawdia::driver::device::{Device, Proof};
 use clawdia::driver::{Address, Driver, Options, Steps, masked};
 use clawdia::gateway::Input;
 use clawdia::ids::ConnId;
 use clawdia::limits::SHUTDOWN_DRAIN_MS;
-use serde_json::Value;
+use clawdia::state::{Message, Record, Session};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Events that come when something changed, coalesced: how many is nobody's business.
 const AMBIENT: &[&str] = &["health", "presence", "tick"];
 
 /// Replays a transcript; a line for each difference.
 pub fn replay(transcript: &Transcript, verbose: bool) -> Vec<String> {
+    let mut driver = Driver::new(Options {
+        config: transcript.config.clone().unwrap_or_else(|| "{}".into()),
+        steps: Steps::Held,
+        ..Options::default()
+    });
+    if !transcript.sessions.is_empty() {
+        transcript
+            .sessions
+            .iter()
+            .for_each(|past| write(&mut driver, past));
+        driver = driver.crash(0);
+    }
     let mut replay = Replay {
-        driver: Driver::new(Options {
-            config: transcript.config.clone().unwrap_or_else(|| "{}".into()),
-            steps: Steps::Held,
-            ..Options::default()
-        }),
+        driver,
         conns: BTreeMap::new(),
         learned: BTreeMap::new(),
         methods: BTreeMap::new(),
@@ -39,6 +49,47 @@ pub fn replay(transcript: &Transcript, verbose: bool) -> Vec<String> {
     }
     replay.end();
     replay.differences
+}
+
+/// Writes a session as an earlier process would have.
+fn write(driver: &mut Driver, past: &Past) {
+    let at_ms = driver.now.unix_ms;
+    let session = Session {
+        key: past.key.as_str().into(),
+        session_id: past.session_id.as_str().into(),
+        agent_id: "main".into(),
+        label: past.label.as_deref().map(Into::into),
+        created_at_ms: at_ms,
+        updated_at_ms: at_ms,
+        ..Session::default()
+    };
+    let mut records = vec![Record::SessionPut(Arc::new(session))];
+    for n in 0..past.messages {
+        let role = if n % 2 == 0 { "user" } else { "assistant" };
+        let content = json!([{"type": "text", "text": format!("message {n}")}]);
+        let mut body = json!({"role": role, "content": content, "timestamp": at_ms});
+        if role == "assistant" {
+            let none =
+                json!({"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "total": 0});
+            body["api"] = "openai-completions".into();
+            body["provider"] = "some".into();
+            body["model"] = "model".into();
+            body["stopReason"] = "stop".into();
+            body["usage"] = none.clone();
+            body["usage"]["totalTokens"] = 0.into();
+            body["usage"]["cost"] = none;
+        }
+        let message = Message {
+            ts: at_ms,
+            role: role.into(),
+            body: body.to_string().into(),
+        };
+        records.push(Record::MessageAppend {
+            session_id: past.session_id.as_str().into(),
+            message: Arc::new(message),
+        });
+    }
+    driver.store.write(&records);
 }
 
 /// One connection of the transcript.
@@ -300,7 +351,10 @@ impl Replay {
     /// Reports an event of the step that belongs to the recorded event's session.
     fn report(&mut self, payload: &Value, event: impl FnOnce(&mut Open) -> StepEvent) {
         self.settle();
-        let key = payload["sessionKey"].as_str().unwrap_or("");
+        let key = match payload["sessionKey"].as_str().unwrap_or("") {
+            "main" => "agent:main:main",
+            key => key,
+        };
         let Some(at) = self
             .steps
             .iter()

@@ -11,8 +11,19 @@ pub struct Transcript {
     pub name: String,
     /// The configuration that the gateway had, where it matters.
     pub config: Option<String>,
+    /// Sessions that there were before.
+    pub sessions: Vec<Past>,
     pub lines: Vec<Line>,
     pub bytes_len: usize,
+}
+
+/// A session that there was when the recording began.
+pub struct Past {
+    pub key: String,
+    pub session_id: String,
+    pub label: Option<String>,
+    /// Messages of user and assistant in turn.
+    pub messages: u64,
 }
 
 /// One thing that happened.
@@ -44,6 +55,7 @@ impl Transcript {
         let text = std::fs::read_to_string(path).unwrap();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let mut config = None;
+        let mut sessions = Vec::new();
         let mut lines = Vec::new();
         for line in text.lines() {
             let value: Value = serde_json::from_str(line).unwrap_or_else(|fault| {
@@ -51,6 +63,14 @@ impl Transcript {
             });
             if value["kind"] == "config" {
                 config = value["text"].as_str().map(str::to_owned);
+            } else if value["kind"] == "session" {
+                let text = |name: &str| value[name].as_str().map(str::to_owned);
+                sessions.push(Past {
+                    key: text("key").unwrap(),
+                    session_id: text("sessionId").unwrap(),
+                    label: text("label"),
+                    messages: value["messages"].as_u64().unwrap(),
+                });
             } else {
                 lines.push(Line {
                     at_ms: value["t"].as_u64().unwrap(),
@@ -62,6 +82,7 @@ impl Transcript {
         Self {
             name,
             config,
+            sessions,
             lines,
             bytes_len: text.len(),
         }
