@@ -94,6 +94,7 @@ impl Turn {
         queue.own.clear();
         queue.shared.clear();
         queue.sent = 0;
+        queue.taken = 0;
         let bytes = queue.capacity_bytes();
         let spare_bytes = self.spare_bytes + bytes;
         if self.spare.len() < SPARE_QUEUES_MAX
@@ -131,6 +132,8 @@ struct Queue {
     /// Shared frames, each to be sent before the own byte at its offset.
     shared: Vec<Reference>,
     shared_len: usize,
+    /// Bytes that the peer has taken since the queue was last empty.
+    taken: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -146,6 +149,11 @@ impl Outbox {
         self.queue
             .as_ref()
             .map_or(0, |q| q.own.len() - q.sent + q.shared_len)
+    }
+
+    /// Bytes that the peer has taken since nothing waited: a peer that takes none is stuck.
+    pub fn taken(&self) -> u64 {
+        self.queue.as_ref().map_or(0, |queue| queue.taken)
     }
 
     /// Whether nothing waits.
@@ -215,6 +223,7 @@ impl Outbox {
             self.clear(turn);
             return Flush::Broken;
         };
+        queue.taken += taken as u64;
         turn.queued_total -= taken;
         if taken < before {
             return Flush::Blocked;

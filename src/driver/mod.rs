@@ -231,6 +231,7 @@ fn identity(now: Now) -> Identity {
         state_dir: "/state".into(),
         log_path: files::LOG_PATH.into(),
         allowed_hosts: Vec::new(),
+        outbox_total_bytes_max: 0,
         started_unix_ms: now.unix_ms,
     }
 }

@@ -192,9 +192,6 @@ impl Driver {
         let Some(piece) = remote.inbox.pop_front() else {
             return;
         };
-        if !remote.admitted {
-            self.gateway.handle(self.now, Input::Heard { conn });
-        }
         let held = remote.conn.held_len();
         let len = held + piece.len();
         let mut buffer = vec![0; len + JSON_PADDING_BYTES];

@@ -125,6 +125,9 @@ impl Gateway {
         }
         peer.outbox.shared(turn, frame, seq);
         self.mark_dirty(conn);
+        if over {
+            self.watch_outbox(conn);
+        }
     }
 
     /// Sends an event without a number to one peer, at any phase.

@@ -81,7 +81,10 @@ impl Gateway {
         };
         match peer.phase {
             Phase::Http | Phase::Closing => return,
-            Phase::Challenged(_) => return self.on_first_text(now, conn, padded, len),
+            Phase::Challenged(_) => {
+                self.waiting.heard(conn, now.mono_ms);
+                return self.on_first_text(now, conn, padded, len);
+            }
             Phase::Joining(_) => {
                 // `connect` is being stored: what was sent behind it waits for the outcome.
                 let bytes = padded[..len].to_vec();
@@ -297,6 +300,7 @@ impl Gateway {
             peer.outbox = outbox;
         }
         self.mark_dirty(conn);
+        self.watch_outbox(conn);
     }
 
     fn note_in_flight(&mut self, conn: ConnId, id: &str) {

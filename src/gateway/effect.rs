@@ -13,8 +13,6 @@ use std::sync::Arc;
 
 /// Everything that can happen to the gateway.
 pub enum Input<'a> {
-    /// Bytes of an unfinished handshake arrived.
-    Heard { conn: ConnId },
     /// Frames may be sent: [`super::Gateway::upgrade`] agreed, and 101 is on its way.
     Opened { conn: ConnId },
     /// A text message: `padded[..len]`, with readable bytes behind it.

@@ -33,6 +33,8 @@ pub struct Identity {
     pub log_path: String,
     /// Origins that are the gateway's own, beyond the request's Host.
     pub allowed_hosts: Vec<String>,
+    /// Bytes that all outboxes together may hold; 0 leaves it to the configuration.
+    pub outbox_total_bytes_max: usize,
     /// When the process started.
     pub started_unix_ms: u64,
 }

@@ -58,6 +58,7 @@ impl Gateway {
             return Err(HttpRefusal::new(503, "shutting down"));
         }
         let (client, provenance) = self.vet(conn, head)?;
+        self.waiting.heard(conn, now.mono_ms);
         let challenged = Challenged {
             nonce: self.uuid(),
             client,

@@ -31,6 +31,7 @@ mod reload;
 mod runs;
 mod sessions;
 mod slash;
+mod slow;
 mod timers;
 mod transcript;
 
@@ -77,6 +78,7 @@ pub struct Gateway {
     commits: Commits,
     tickets: Tickets,
     timers: Timers,
+    slow: slow::SlowPeers,
     presence: Presence,
     health: method::health::Health,
     limiter: Limiter,
@@ -121,6 +123,7 @@ impl Gateway {
             commits: Commits::default(),
             tickets: Tickets::default(),
             timers: Timers::default(),
+            slow: slow::SlowPeers::default(),
             presence: Presence::default(),
             health: method::health::Health::default(),
             limiter: Limiter::default(),
@@ -141,7 +144,6 @@ impl Gateway {
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         self.now = now;
         match input {
-            Input::Heard { conn } => self.waiting.heard(conn, now.mono_ms),
             Input::Opened { conn } => self.on_opened(conn),
             Input::Text { conn, padded, len } => self.on_text(now, conn, padded, len),
             Input::Http { conn, head, body } => self.on_http(conn, head, body),

@@ -20,6 +20,8 @@ pub enum Timer {
     Health,
     /// Pending pairings and remembered keys may have expired.
     Forget,
+    /// Peers that do not take what they are sent are looked at.
+    Slow,
     /// The time of an `agent.wait` call is over.
     Wait(u64),
     /// Ends of runs that the store did not take are tried again.
@@ -68,6 +70,7 @@ impl Gateway {
                 Timer::Presence => self.broadcast_presence(),
                 Timer::Health => self.broadcast_health(),
                 Timer::Forget => self.forget_expired(),
+                Timer::Slow => self.look_at_slow_peers(),
                 Timer::Wait(number) => self.on_wait_over(number),
                 Timer::Unsaved => self.retry_unsaved(),
                 Timer::Drained => self.on_drained(),

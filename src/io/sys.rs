@@ -29,6 +29,28 @@ pub fn descriptors_left(highest_slot: usize) -> usize {
     usize::try_from(limit.saturating_sub(used)).unwrap_or(usize::MAX)
 }
 
+/// The memory that this process may use: the machine's, or its control group's if that is less.
+pub fn memory_bytes() -> Option<usize> {
+    let machine = machine_memory_bytes();
+    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max")
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    [machine, group].into_iter().flatten().min()
+}
+
+#[cfg(target_os = "linux")]
+fn machine_memory_bytes() -> Option<usize> {
+    let info = rustix::system::sysinfo();
+    usize::try_from(info.totalram)
+        .ok()?
+        .checked_mul(info.mem_unit as usize)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn machine_memory_bytes() -> Option<usize> {
+    None
+}
+
 /// Whether accept failed because this process or the system is out of descriptors.
 pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     use rustix::io::Errno;
