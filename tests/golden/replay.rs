@@ -8,7 +8,7 @@ use clawdia::driver::{Address, Driver, Options, Steps, masked};
 use clawdia::gateway::Input;
 use clawdia::ids::ConnId;
 use clawdia::limits::SHUTDOWN_DRAIN_MS;
-use clawdia::state::{Message, Record, Session};
+use clawdia::state::{Message, Record, Session, SessionKind};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -58,6 +58,7 @@ fn write(driver: &mut Driver, past: &Past) {
         key: past.key.as_str().into(),
         session_id: past.session_id.as_str().into(),
         agent_id: "main".into(),
+        kind: SessionKind::Direct,
         label: past.label.as_deref().map(Into::into),
         created_at_ms: at_ms,
         updated_at_ms: at_ms,
@@ -69,8 +70,7 @@ fn write(driver: &mut Driver, past: &Past) {
         let content = json!([{"type": "text", "text": format!("message {n}")}]);
         let mut body = json!({"role": role, "content": content, "timestamp": at_ms});
         if role == "assistant" {
-            let none =
-                json!({"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "total": 0});
+            let none = json!({"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0});
             body["api"] = "openai-completions".into();
             body["provider"] = "some".into();
             body["model"] = "model".into();
@@ -78,6 +78,7 @@ fn write(driver: &mut Driver, past: &Past) {
             body["usage"] = none.clone();
             body["usage"]["totalTokens"] = 0.into();
             body["usage"]["cost"] = none;
+            body["usage"]["cost"]["total"] = 0.into();
         }
         let message = Message {
             ts: at_ms,
