@@ -194,6 +194,14 @@ impl Driver {
         assert!(self.exited, "the gateway does not end");
     }
 
+    /// The configuration file changes and is read again.
+    pub fn reload(&mut self, text: &str) {
+        self.config = text.into();
+        let loaded = config::load(text).map(Box::new);
+        self.handle(crate::gateway::Input::Config(loaded));
+        self.settle();
+    }
+
     /// Moves the clock, meeting every deadline on the way at its time.
     pub fn advance(&mut self, time_ms: u64) {
         let until_ms = self.now.mono_ms + time_ms;

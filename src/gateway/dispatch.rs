@@ -141,7 +141,7 @@ impl Gateway {
                 self.clear_faults(conn);
             }
             Err(Stop::Refuse(refusal)) => self.respond_refusal(conn, request.id, &refusal),
-            Err(Stop::Busy) => self.run_later(conn, root),
+            Err(Stop::Busy) => self.run_later(conn, request.id, root),
         }
     }
 
@@ -204,12 +204,16 @@ impl Gateway {
         })
     }
 
-    /// Runs the request again when what is being written has been written.
-    fn run_later(&mut self, conn: ConnId, root: Json<'_, '_>) {
+    /// Runs the request again when what is being written has been written. It is in flight
+    /// meanwhile, so a peer has no more than its share of those that wait.
+    fn run_later(&mut self, conn: ConnId, id: &str, root: Json<'_, '_>) {
         // Parsing in place used up the message's own text.
         let mut text = Vec::new();
         Writer::new(&mut text).json(root);
+        self.note_in_flight(conn, id);
+        let id: Box<str> = id.into();
         self.commits.wait(Box::new(move |gateway, now| {
+            gateway.forget_in_flight(conn, &id);
             gateway.on_bytes(now, conn, text);
         }));
     }
@@ -269,12 +273,12 @@ impl Gateway {
 
     /// The call is answered for good: its id is free again.
     pub(super) fn end_in_flight(&mut self, call: &KeptCall) {
-        if let Some(live) = self
-            .peers
-            .get_mut(call.conn)
-            .and_then(|peer| peer.live_mut())
-        {
-            live.in_flight.retain(|id| *id != call.id);
+        self.forget_in_flight(call.conn, &call.id);
+    }
+
+    fn forget_in_flight(&mut self, conn: ConnId, id: &str) {
+        if let Some(live) = self.peers.get_mut(conn).and_then(|peer| peer.live_mut()) {
+            live.in_flight.retain(|other| **other != *id);
         }
     }
 
