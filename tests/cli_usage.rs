@@ -141,3 +141,26 @@ fn completion_scripts_are_printed() {
     }
     assert_eq!(home.run(&["completion", "csh"]).code, 2);
 }
+
+#[test]
+fn what_is_read_from_elsewhere_is_bounded() {
+    let home = Home::new();
+    let ran = home.run(&["health", "--token-file", "/dev/zero"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    let mut command = home.command(&["agent", "--message", "-"]);
+    command.stdin(std::fs::File::open("/dev/zero").unwrap());
+    assert_eq!(support::finish(command).code, 2);
+    let empty = home.run(&["agent", "--message", "-"]);
+    assert_eq!(empty.code, 2, "{empty:?}");
+    for words in [
+        ["--token", ""],
+        ["--token", "undefined"],
+        ["--password", " "],
+    ] {
+        assert_eq!(
+            home.run(&[words[0], words[1], "health"]).code,
+            2,
+            "{words:?}"
+        );
+    }
+}

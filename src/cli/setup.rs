@@ -202,6 +202,9 @@ impl Setup {
             if crate::config::secret::is_placeholder(&secret.value) {
                 return Err(Failure::usage(format!("{} is empty", secret.source)));
             }
+            if secret.value.contains(char::is_control) {
+                return Err(Failure::usage(format!("{} is no text", secret.source)));
+            }
         }
         Ok(Secrets { token, password })
     }

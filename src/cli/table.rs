@@ -80,6 +80,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_cell_cannot_command_the_terminal() {
+        let mut table = Table::new(&["NAME"]);
+        table.row(["a\u{1b}[2J\nb".into()]);
+        let (mut out, buffer) = Out::buffer(false);
+        table.print(&mut out, 0).unwrap();
+        out.field("x", Paint::Plain, "a\u{1b}b").unwrap();
+        out.done("a\u{9b}b").unwrap();
+        drop(out);
+        let text = buffer.text();
+        assert!(
+            !text.replace('\n', "").contains(char::is_control),
+            "{text:?}"
+        );
+        assert_eq!(text.lines().count(), 4);
+    }
+
+    #[test]
     fn columns_are_aligned_without_blanks_at_the_end() {
         let mut table = Table::new(&["NAME", "X"]);
         table.row(["a".into(), "1".into()]);

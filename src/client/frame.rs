@@ -24,19 +24,24 @@ pub struct Frame {
     pub payload: (usize, usize),
 }
 
+/// The rule that a peer broke: the close code for it, and what a person is told.
+pub type Broken = (u16, &'static str);
+
+const TOO_LONG: Broken = (1009, "a message is longer than this client takes");
+
 /// Looks at the front of `bytes` for one whole frame of a server.
 ///
 /// `None` means that bytes are missing; then at most `payload_max` of them will ever be.
 /// The error says which rule the peer broke.
-pub fn decode(bytes: &[u8], payload_max: usize) -> Result<Option<Frame>, &'static str> {
+pub fn decode(bytes: &[u8], payload_max: usize) -> Result<Option<Frame>, Broken> {
     let [first, second, ..] = *bytes else {
         return Ok(None);
     };
     if first & 0x70 != 0 {
-        return Err("a reserved bit is set"); // RFC 6455 5.2: no extension was negotiated.
+        return Err((1002, "a reserved bit is set")); // RFC 6455 5.2: no extension was negotiated.
     }
     if second & 0x80 != 0 {
-        return Err("a server's frame is masked"); // RFC 6455 5.1
+        return Err((1002, "a server's frame is masked")); // RFC 6455 5.1
     }
     let fin = first & 0x80 != 0;
     let opcode = match first & 0x0f {
@@ -46,7 +51,7 @@ pub fn decode(bytes: &[u8], payload_max: usize) -> Result<Option<Frame>, &'stati
         8 => Opcode::Close,
         9 => Opcode::Ping,
         10 => Opcode::Pong,
-        _ => return Err("a reserved opcode"),
+        _ => return Err((1002, "a reserved opcode")),
     };
     let (head, length) = match (second & 0x7f, bytes) {
         (126, [_, _, a, b, ..]) => (4, u64::from(u16::from_be_bytes([*a, *b]))),
@@ -60,10 +65,10 @@ pub fn decode(bytes: &[u8], payload_max: usize) -> Result<Option<Frame>, &'stati
     };
     // RFC 6455 5.5: control frames are short and never fragmented.
     if first & 0x08 != 0 && (!fin || length > CONTROL_BYTES_MAX as u64) {
-        return Err("a control frame is too long or fragmented");
+        return Err((1002, "a control frame is too long or fragmented"));
     }
     if length > payload_max as u64 {
-        return Err("a message is longer than this client takes");
+        return Err(TOO_LONG);
     }
     let end = head + length as usize;
     Ok((bytes.len() >= end).then_some(Frame {
@@ -106,16 +111,16 @@ impl Assembler {
         frame: Frame,
         payload: &[u8],
         message_max: usize,
-    ) -> Result<Option<(Opcode, Vec<u8>)>, &'static str> {
+    ) -> Result<Option<(Opcode, Vec<u8>)>, Broken> {
         let kind = match (self.kind, frame.opcode) {
-            (None, Opcode::Continuation) => return Err("a continuation of nothing"),
+            (None, Opcode::Continuation) => return Err((1002, "a continuation of nothing")),
             (None, kind) => kind,
             (Some(kind), Opcode::Continuation) => kind,
-            (Some(_), _) => return Err("a message begins inside another"),
+            (Some(_), _) => return Err((1002, "a message begins inside another")),
         };
         self.fragments += 1;
         if self.fragments > FRAGMENTS_MAX || self.gathered.len() + payload.len() > message_max {
-            return Err("a message is longer than this client takes");
+            return Err(TOO_LONG);
         }
         self.gathered.extend_from_slice(payload);
         if !frame.fin {
@@ -179,8 +184,8 @@ mod tests {
     #[test]
     fn a_declared_length_is_refused_before_its_bytes_come() {
         let huge = [0x81, 127, 0x7f, 255, 255, 255, 255, 255, 255, 255];
-        assert!(decode(&huge, 1 << 20).is_err());
-        assert!(decode(&[0x81, 126, 0x01, 0x00], 255).is_err());
+        assert_eq!(decode(&huge, 1 << 20), Err(TOO_LONG));
+        assert_eq!(decode(&[0x81, 126, 0x01, 0x00], 255), Err(TOO_LONG));
     }
 
     #[test]

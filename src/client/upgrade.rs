@@ -96,6 +96,34 @@ mod tests {
         format!("HTTP/1.1 {status}\r\nUpgrade: websocket\r\n{extra}\r\n")
     }
 
+    /// A peer that says the same for ever.
+    struct Endless(&'static [u8], usize);
+
+    impl Transport for Endless {
+        fn read(&mut self, buf: &mut [u8], _: Instant) -> std::io::Result<usize> {
+            self.1 += 1;
+            assert!(self.1 < 100_000, "it is read for ever");
+            buf[..self.0.len()].copy_from_slice(self.0);
+            Ok(self.0.len())
+        }
+
+        fn write_all(&mut self, _: &[u8], _: Instant) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_answer_without_end_is_given_up() {
+        let url = GatewayUrl::loopback(1);
+        for line in ["HTTP/1.1 101 OK\r\n", "a: b\r\n", "\r\n"] {
+            let mut peer = Endless(line.as_bytes(), 0);
+            assert!(
+                upgrade(&mut peer, &url, Instant::now()).is_err(),
+                "{line:?}"
+            );
+        }
+    }
+
     #[test]
     fn the_right_key_is_accepted_and_the_rest_is_left() {
         let head = answer("101 OK", &format!("Sec-WebSocket-Accept: {ACCEPT}\r\n"));

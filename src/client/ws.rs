@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::error::{ClientError, ErrorKind};
-use super::frame::{self, Assembler, Opcode};
+use super::frame::{self, Assembler, Broken, Opcode};
 use super::random;
 use super::transport::Transport;
 use super::upgrade;
@@ -53,7 +53,7 @@ impl WebSocket {
         loop {
             let pending = &self.received[self.taken..];
             let decoded = frame::decode(pending, CLIENT_MESSAGE_BYTES_MAX);
-            let Some(frame) = decoded.map_err(|rule| self.refuse(1002, rule))? else {
+            let Some(frame) = decoded.map_err(|broken| self.refuse(broken))? else {
                 self.fill(deadline)?;
                 continue;
             };
@@ -68,13 +68,13 @@ impl WebSocket {
                     let pushed = self
                         .assembler
                         .push(frame, &payload, CLIENT_MESSAGE_BYTES_MAX);
-                    match pushed.map_err(|rule| self.refuse(1002, rule))? {
+                    match pushed.map_err(|broken| self.refuse(broken))? {
                         None => {}
                         Some((Opcode::Text, bytes)) => {
                             return String::from_utf8(bytes)
-                                .map_err(|_| self.refuse(1007, "a message is not UTF-8"));
+                                .map_err(|_| self.refuse((1007, "a message is not UTF-8")));
                         }
-                        Some(_) => return Err(self.refuse(1003, "a binary message")),
+                        Some(_) => return Err(self.refuse((1003, "a binary message"))),
                     }
                 }
             }
@@ -140,7 +140,7 @@ impl WebSocket {
     }
 
     /// The peer broke a rule: tell it, once, and give up.
-    fn refuse(&mut self, code: u16, rule: &str) -> ClientError {
+    fn refuse(&mut self, (code, rule): Broken) -> ClientError {
         // The connection is lost either way.
         let _ = self.send_close(code, rule);
         ClientError::protocol(format!("the gateway broke the WebSocket protocol: {rule}"))
@@ -231,7 +231,7 @@ mod tests {
             (&[0x83u8, 0][..], 1002u16),
             (&[0x81, 1, 0xff], 1007),
             (&[0x82, 1, b'x'], 1003),
-            (&[0x81, 127, 0, 0, 1, 0, 0, 0, 0, 0], 1002),
+            (&[0x81, 127, 0, 0, 1, 0, 0, 0, 0, 0], 1009),
         ] {
             let bytes = bytes.to_vec();
             let fake = FakeGateway::start(move |mut peer| {
