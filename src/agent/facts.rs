@@ -52,6 +52,15 @@ impl<T> Listed<T> {
         Self { shown, total }
     }
 
+    /// Takes the first entries of `total` ones; the others are not even looked at.
+    pub fn counted(total: usize, all: impl IntoIterator<Item = T>) -> Self {
+        let shown = all
+            .into_iter()
+            .take(crate::limits::FACTS_LIST_MAX)
+            .collect();
+        Self { shown, total }
+    }
+
     /// Entries that are not shown.
     pub fn hidden(&self) -> usize {
         self.total.saturating_sub(self.shown.len())

@@ -25,13 +25,16 @@ impl Gateway {
             },
             operators: self.peer_facts(&self.operators),
             nodes: self.peer_facts(&self.nodes),
-            sessions: Listed::from_all(self.sessions_newest_first(None).into_iter().map(
-                |session| SessionFact {
-                    key: session.key.to_string(),
-                    updated_unix_ms: session.updated_at_ms,
-                    messages: self.message_count(session),
-                },
-            )),
+            sessions: Listed::counted(
+                self.state.sessions().len(),
+                self.sessions_newest_first(None)
+                    .into_iter()
+                    .map(|session| SessionFact {
+                        key: session.key.to_string(),
+                        updated_unix_ms: session.updated_at_ms,
+                        messages: self.message_count(session),
+                    }),
+            ),
             devices: Listed::from_all(self.state.devices().values().map(|device| {
                 DeviceFact {
                     name: name_of(&device.client).unwrap_or_else(|| short(&device.device_id)),
@@ -115,10 +118,13 @@ impl Gateway {
     }
 
     fn peer_facts(&self, conns: &BTreeSet<ConnId>) -> Listed<PeerFact> {
-        Listed::from_all(conns.iter().filter_map(|conn| {
-            let live = self.peers.get(*conn)?.live()?;
-            Some(peer_fact(live))
-        }))
+        Listed::counted(
+            conns.len(),
+            conns.iter().filter_map(|conn| {
+                let live = self.peers.get(*conn)?.live()?;
+                Some(peer_fact(live))
+            }),
+        )
     }
 
     /// The display name of an agent.

@@ -4,7 +4,7 @@ use super::Gateway;
 use super::broadcast::Weight;
 use crate::limits::TICK_INTERVAL_MS;
 use crate::outbox::SharedFrame;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Peers that get their `tick` in one go, so that a large fleet is not served in one turn.
 const TICK_SLICE_SLOTS: usize = 512;
@@ -34,17 +34,22 @@ pub enum Timer {
 #[derive(Default)]
 pub struct Timers {
     due: BTreeSet<(u64, Timer)>,
+    /// The deadline of each thing that has one.
+    at: BTreeMap<Timer, u64>,
 }
 
 impl Timers {
-    /// Sets a deadline on the monotonic clock.
+    /// Sets a deadline on the monotonic clock, in place of an earlier one of the same thing.
     pub fn set(&mut self, at_ms: u64, timer: Timer) {
+        if let Some(former_ms) = self.at.insert(timer, at_ms) {
+            self.due.remove(&(former_ms, timer));
+        }
         self.due.insert((at_ms, timer));
     }
 
     /// Whether the thing has a deadline.
     pub fn has(&self, timer: Timer) -> bool {
-        self.due.iter().any(|(_, other)| *other == timer)
+        self.at.contains_key(&timer)
     }
 
     /// The next deadline.
@@ -56,6 +61,7 @@ impl Timers {
         let first = *self.due.first()?;
         (first.0 <= now_ms).then(|| {
             self.due.remove(&first);
+            self.at.remove(&first.1);
             first.1
         })
     }
