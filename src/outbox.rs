@@ -78,21 +78,28 @@ impl Turn {
 
     /// Forgets the turn's events; every outbox that refers to them has been flushed.
     pub fn end(&mut self) {
-        self.events.clear();
-        self.events.shrink_to(SPARE_BYTES_MAX);
-        self.scratch.clear();
-        self.scratch.shrink_to(SPARE_BYTES_MAX);
+        if !self.events.is_empty() {
+            self.events.clear();
+            self.events.shrink_to(SPARE_BYTES_MAX);
+            self.scratch.clear();
+            self.scratch.shrink_to(SPARE_BYTES_MAX);
+        }
     }
 
+    #[inline]
     fn take_queue(&mut self) -> Box<Queue> {
-        let queue = self.spare.pop().unwrap_or_default();
-        self.spare_bytes -= queue.capacity_bytes().min(self.spare_bytes);
+        let Some(queue) = self.spare.pop() else {
+            return Box::default();
+        };
+        self.spare_bytes -= queue.capacity_bytes();
         queue
     }
 
+    #[inline]
     fn give_back(&mut self, mut queue: Box<Queue>) {
         queue.own.clear();
         queue.shared.clear();
+        queue.shared_len = 0;
         queue.sent = 0;
         queue.taken = 0;
         let bytes = queue.capacity_bytes();

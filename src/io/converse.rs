@@ -84,12 +84,13 @@ pub(super) enum Next {
     Wait,
     /// Nothing more may be read until the outbox is shorter.
     Pause,
-    Leave(Leave),
+    Leave(Box<Leave>),
 }
 
 /// What changed during a conversation that the loop's timers have to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Milestone {
+    #[default]
     None,
     /// Frames are spoken from now on.
     Opened,
@@ -99,6 +100,21 @@ pub(super) enum Milestone {
     Answering,
     /// A request was answered; another one may come.
     Answered,
+}
+
+/// What came up besides messages.
+#[derive(Default)]
+pub(super) struct Aside {
+    pub(super) milestone: Milestone,
+    /// The latest ping that could not be answered at once.
+    pub(super) late_pong: Option<Box<Pong>>,
+    pongs_len: usize,
+}
+
+impl Aside {
+    pub(super) fn is_nothing(&self) -> bool {
+        self.milestone == Milestone::None && self.late_pong.is_none()
+    }
 }
 
 /// One connection's conversation over the bytes of one read.
@@ -111,39 +127,40 @@ pub(super) struct Conversation<'c, A> {
     pub(super) pool: &'c mut Pool,
     /// The socket takes nothing now.
     pub(super) blocked: bool,
-    pub(super) milestone: Milestone,
-    pub(super) late_pong: Option<Box<Pong>>,
-    pub(super) pongs_len: usize,
+    pub(super) aside: &'c mut Aside,
 }
 
 impl<A: App> Conversation<'_, A> {
     /// Handles every item of the input.
+    #[inline]
     pub(super) fn run(&mut self, input: &mut Input<'_>) -> Next {
-        let next = loop {
-            match self.poll(input) {
-                Ok(Some(item)) => {
-                    if let Err(leave) = self.handle(item, input) {
-                        return Next::Leave(leave);
-                    }
-                }
-                Ok(None) => break Next::Wait,
+        let mut next = Next::Wait;
+        while !input.rest().is_empty() {
+            let Some(item) = (match self.poll(input) {
+                Ok(item) => item,
                 Err(leave) => return Next::Leave(leave),
+            }) else {
+                break;
+            };
+            if let Err(leave) = self.handle(item, input) {
+                return Next::Leave(leave);
             }
             if self.app.queued_len(self.id) > OUTBOX_SOFT_BYTES {
-                break Next::Pause;
+                next = Next::Pause;
+                break;
             }
-        };
+        }
         self.conn.keep_rest(input, self.pool);
         next
     }
 
     /// A panic in the code that reads a peer's bytes ends that peer alone.
     #[inline]
-    fn poll(&mut self, input: &mut Input<'_>) -> Result<Option<Item>, Leave> {
+    fn poll(&mut self, input: &mut Input<'_>) -> Result<Option<Item>, Box<Leave>> {
         match isolated(|| self.conn.poll(input, self.limits, self.pool)) {
             Ok(Ok(item)) => Ok(item),
-            Ok(Err(fault)) => Err(fault.into()),
-            Err(_) => Err(self.panicked()),
+            Ok(Err(fault)) => Err(Box::new(fault.into())),
+            Err(_) => Err(Box::new(self.panicked())),
         }
     }
 
@@ -157,7 +174,7 @@ impl<A: App> Conversation<'_, A> {
     }
 
     #[inline]
-    fn handle(&mut self, item: Item, input: &mut Input<'_>) -> Result<(), Leave> {
+    fn handle(&mut self, item: Item, input: &mut Input<'_>) -> Result<(), Box<Leave>> {
         match item {
             Item::Message { binary, range } => {
                 self.app.on_message(
@@ -167,10 +184,11 @@ impl<A: App> Conversation<'_, A> {
                 );
                 Ok(())
             }
-            item => self.handle_rare(item, input),
+            item => self.handle_rare(item, input).map_err(Box::new),
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn handle_rare(&mut self, item: Item, input: &mut Input<'_>) -> Result<(), Leave> {
         match item {
@@ -200,12 +218,12 @@ impl<A: App> Conversation<'_, A> {
 
     /// RFC 6455 5.5.3: of several pings that were not answered yet, only the latest has to be.
     fn pong(&mut self, payload: &[u8]) {
-        if self.blocked || self.pongs_len + payload.len() > PONGS_QUEUED_BYTES_MAX {
-            self.late_pong = Some(Box::new(Pong::new(payload)));
+        if self.blocked || self.aside.pongs_len + payload.len() > PONGS_QUEUED_BYTES_MAX {
+            self.aside.late_pong = Some(Box::new(Pong::new(payload)));
             return;
         }
-        self.late_pong = None;
-        self.pongs_len += payload.len() + 2;
+        self.aside.late_pong = None;
+        self.aside.pongs_len += payload.len() + 2;
         if let Some((outbox, turn)) = self.app.outbox(self.id) {
             outbox.frame(turn, Opcode::Pong as u8, payload);
         }
@@ -226,7 +244,7 @@ impl<A: App> Conversation<'_, A> {
             self.app.on_upgrade(self.now, self.id, &head)?;
             self.send(&upgrade.response());
             self.conn.open();
-            self.milestone = Milestone::Opened;
+            self.aside.milestone = Milestone::Opened;
             self.app.on_open(self.now, self.id);
             input.consume(head_len);
             return Ok(());
@@ -248,7 +266,7 @@ impl<A: App> Conversation<'_, A> {
         }
         self.conn
             .expect_body(head_bytes, body_len as u32, self.pool);
-        self.milestone = Milestone::BodyAwaited;
+        self.aside.milestone = Milestone::BodyAwaited;
         input.consume(head_len);
         Ok(())
     }
@@ -265,12 +283,12 @@ impl<A: App> Conversation<'_, A> {
         match answer {
             Answer::Whole { keep: true } => {
                 self.conn.expect_request();
-                self.milestone = Milestone::Answered;
+                self.aside.milestone = Milestone::Answered;
                 Ok(())
             }
             Answer::Whole { keep: false } => Err(Leave::silent(Closed::Answered, Linger::Discard)),
             Answer::Later => {
-                self.milestone = Milestone::Answering;
+                self.aside.milestone = Milestone::Answering;
                 Ok(())
             }
         }

@@ -19,8 +19,8 @@ use crate::wire::message::Pool;
 
 use super::accept::Acceptor;
 use super::app::{Admit, App, Closed, Command, Settings};
-use super::clock;
-use super::converse::{Conversation, Leave, Milestone, Next};
+use super::clock::{self, Clock};
+use super::converse::{Aside, Conversation, Leave, Next};
 use super::peers::{Linger, Peer, Peers, Timer};
 use super::signals::{Signal, Signals};
 use super::socket::Listener;
@@ -35,6 +35,7 @@ const SIGNALS: usize = usize::MAX - 16;
 /// The loop and all its connections.
 pub struct Reactor {
     poll: Poll,
+    clock: Clock,
     waker: Arc<Waker>,
     pub(super) acceptor: Acceptor,
     signals: Option<Signals>,
@@ -68,6 +69,7 @@ impl Reactor {
         let acceptor = Acceptor::new(listeners, poll.registry(), LISTENERS)?;
         Ok(Self {
             poll,
+            clock: Clock::new(),
             waker,
             acceptor,
             signals: None,
@@ -124,7 +126,7 @@ impl Reactor {
         let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);
         while !self.stopping {
             self.wait(app, &mut events)?;
-            let now = clock::now();
+            let now = self.clock.now();
             self.accept(app, now);
             self.read_ready(app, now);
             self.take(app, now, &events);
@@ -148,7 +150,7 @@ impl Reactor {
                 self.acceptor.retry_at_ms(),
             ];
             deadlines.into_iter().flatten().min().map(|deadline_ms| {
-                Duration::from_millis(deadline_ms.saturating_sub(clock::now().mono_ms))
+                Duration::from_millis(deadline_ms.saturating_sub(self.clock.mono_ms()))
             })
         };
         match self.poll.poll(events, timeout) {
@@ -285,43 +287,61 @@ impl Reactor {
     }
 
     /// Handles the first `len` bytes of the receive buffer; whether the peer may be read on.
+    #[inline]
     fn converse<A: App>(&mut self, app: &mut A, now: Now, id: ConnId, len: usize) -> bool {
         let Some(peer) = self.peers.get_mut(id) else {
             return false;
         };
+        let limits = if peer.promoted {
+            &self.settings.after
+        } else {
+            &self.settings.before
+        };
+        let mut aside = Aside::default();
         let mut conversation = Conversation {
             app,
             now,
             id,
-            limits: if peer.promoted {
-                &self.settings.after
-            } else {
-                &self.settings.before
-            },
+            limits,
             pool: &mut self.pool,
             blocked: peer.blocked,
             conn: &mut peer.conn,
-            milestone: Milestone::None,
-            late_pong: peer.late_pong.take(),
-            pongs_len: 0,
+            aside: &mut aside,
         };
         let next = conversation.run(&mut Input::new(&mut self.receive, len));
-        let Conversation {
-            milestone,
-            late_pong,
-            ..
-        } = conversation;
-        peer.late_pong = late_pong;
+        if matches!(next, Next::Wait) && aside.is_nothing() && !peer.conn.is_answering() {
+            return true;
+        }
+        self.conclude(app, now, id, next, aside)
+    }
+
+    /// What follows a conversation that was more than messages.
+    #[cold]
+    #[inline(never)]
+    fn conclude<A: App>(
+        &mut self,
+        app: &mut A,
+        now: Now,
+        id: ConnId,
+        next: Next,
+        aside: Aside,
+    ) -> bool {
+        let Some(peer) = self.peers.get_mut(id) else {
+            return false;
+        };
         // A flood of bytes behind a request that is not answered yet waits in the kernel.
         peer.paused = matches!(next, Next::Pause)
             || peer.conn.is_answering() && peer.conn.held_len() >= RECEIVE_BUFFER_BYTES / 2;
         let going_on = matches!(next, Next::Wait) && !peer.paused;
-        if peer.late_pong.is_some() && !peer.blocked {
-            self.send_late_pong(app, id);
+        if aside.late_pong.is_some() {
+            peer.late_pong = aside.late_pong;
+            if !peer.blocked {
+                self.send_late_pong(app, id);
+            }
         }
-        self.reach(now, id, milestone);
+        self.reach(now, id, aside.milestone);
         if let Next::Leave(leave) = next {
-            self.leave(app, now, id, leave);
+            self.leave(app, now, id, *leave);
         }
         going_on
     }
