@@ -247,6 +247,22 @@ impl Conn {
             }
             self.release_idle(pool);
         }
+        if let Some(head) = frame::decode_short_message(input.rest()) {
+            let available = (input.end - input.at - head.head_len) as u64;
+            if head.payload_len <= available.min(limits.bytes_max) {
+                return whole_message(&head, input, limits).map(Some);
+            }
+        }
+        self.poll_other(input, limits, pool)
+    }
+
+    #[inline(never)]
+    fn poll_other(
+        &mut self,
+        input: &mut Input<'_>,
+        limits: &MessageLimits,
+        pool: &mut Pool,
+    ) -> Result<Option<Item>, Fail> {
         let Some(head) = frame::decode(input.rest())? else {
             return Ok(None);
         };

@@ -5,7 +5,7 @@
 //! what a peer's socket does not take at once is copied into bytes of the peer's own.
 
 use crate::wire::emit;
-use crate::wire::json::{PLACE_DIGITS, Writer, fill_place};
+use crate::wire::json::{Writer, fill_place};
 
 /// RFC 6455 5.2: a text frame.
 const OPCODE_TEXT: u8 = 1;
@@ -41,6 +41,23 @@ impl SharedFrame {
     /// Bytes of the frame, head included.
     pub fn wire_len(&self) -> usize {
         self.len as usize
+    }
+
+    #[inline]
+    fn range(&self) -> std::ops::Range<usize> {
+        let start = self.start as usize;
+        start..start + self.len as usize
+    }
+
+    /// Writes the receiver's number into the frame's bytes.
+    #[inline]
+    fn number(&self, bytes: &mut [u8], seq: u64) {
+        let place = self
+            .seq_at
+            .and_then(|at| bytes[at as usize..].first_chunk_mut());
+        if let Some(place) = place {
+            fill_place(place, seq);
+        }
     }
 }
 
@@ -125,9 +142,12 @@ pub enum Flush {
     Broken,
 }
 
-/// The outgoing bytes of one peer. Owns no memory while it is empty.
+/// The outgoing bytes of one peer. Owns no memory while it is empty, nor while all that waits is
+/// one shared frame, which is the commonest case of all.
 #[derive(Default)]
 pub struct Outbox {
+    /// A shared frame and the receiver's number; then there is no queue.
+    lone: Option<(SharedFrame, u64)>,
     queue: Option<Box<Queue>>,
 }
 
@@ -152,10 +172,10 @@ struct Reference {
 
 impl Outbox {
     /// Bytes that the peer has not taken yet.
+    #[inline]
     pub fn queued_len(&self) -> usize {
-        self.queue
-            .as_ref()
-            .map_or(0, |q| q.own.len() - q.sent + q.shared_len)
+        let lone = self.lone.as_ref().map_or(0, |(frame, _)| frame.wire_len());
+        lone + self.queue.as_ref().map_or(0, |queue| queue.len())
     }
 
     /// Bytes that the peer has taken since nothing waited: a peer that takes none is stuck.
@@ -164,8 +184,9 @@ impl Outbox {
     }
 
     /// Whether nothing waits.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.queue.is_none()
+        self.queue.is_none() && self.lone.is_none()
     }
 
     /// Queues one text message whose body `f` writes: head and body in one piece.
@@ -188,27 +209,38 @@ impl Outbox {
     }
 
     /// Queues a frame of the turn's buffer with this receiver's number.
+    #[inline]
     pub fn shared(&mut self, turn: &mut Turn, frame: SharedFrame, seq: u64) {
         turn.queued_total += frame.wire_len();
-        let queue = self.queue.get_or_insert_with(|| turn.take_queue());
-        queue.shared_len += frame.wire_len();
-        queue.shared.push(Reference {
-            own_at: queue.own.len(),
-            frame,
-            seq,
-        });
+        if self.is_empty() {
+            self.lone = Some((frame, seq));
+        } else {
+            self.queue(turn).push_shared(frame, seq);
+        }
     }
 
+    #[inline]
     fn own(&mut self, turn: &mut Turn, f: impl FnOnce(&mut Vec<u8>)) {
-        let queue = self.queue.get_or_insert_with(|| turn.take_queue());
+        let queue = self.queue(turn);
         let before = queue.own.len();
         f(&mut queue.own);
-        turn.queued_total += queue.own.len() - before;
+        let len = queue.own.len() - before;
+        turn.queued_total += len;
+    }
+
+    #[inline]
+    fn queue(&mut self, turn: &mut Turn) -> &mut Queue {
+        let queue = self.queue.get_or_insert_with(|| turn.take_queue());
+        if let Some((frame, seq)) = self.lone.take() {
+            queue.push_shared(frame, seq);
+        }
+        queue
     }
 
     /// Drops what waits, as when the connection went.
     pub fn clear(&mut self, turn: &mut Turn) {
         turn.queued_total -= self.queued_len();
+        self.lone = None;
         if let Some(queue) = self.queue.take() {
             turn.give_back(queue);
         }
@@ -222,10 +254,13 @@ impl Outbox {
         turn: &mut Turn,
         mut write: impl FnMut(&[u8]) -> Option<usize>,
     ) -> Flush {
+        if let Some((frame, seq)) = self.lone.take() {
+            return self.flush_lone(turn, frame, seq, write);
+        }
         let Some(queue) = self.queue.as_mut() else {
             return Flush::Done;
         };
-        let before = queue.own.len() - queue.sent + queue.shared_len;
+        let before = queue.len();
         let Some(taken) = queue.offer(&mut turn.events, &mut turn.scratch, &mut write) else {
             self.clear(turn);
             return Flush::Broken;
@@ -240,13 +275,54 @@ impl Outbox {
         }
         Flush::Done
     }
+
+    /// Straight from the turn's buffer; only what is not taken becomes the peer's own.
+    #[inline]
+    fn flush_lone(
+        &mut self,
+        turn: &mut Turn,
+        frame: SharedFrame,
+        seq: u64,
+        mut write: impl FnMut(&[u8]) -> Option<usize>,
+    ) -> Flush {
+        let bytes = &mut turn.events[frame.range()];
+        frame.number(bytes, seq);
+        let Some(taken) = write(bytes) else {
+            turn.queued_total -= frame.wire_len();
+            return Flush::Broken;
+        };
+        turn.queued_total -= taken;
+        if taken == bytes.len() {
+            return Flush::Done;
+        }
+        let rest = frame.range().start + taken..frame.range().end;
+        let mut queue = turn.take_queue();
+        queue.own.extend_from_slice(&turn.events[rest]);
+        self.queue = Some(queue);
+        Flush::Blocked
+    }
 }
 
 impl Queue {
+    fn push_shared(&mut self, frame: SharedFrame, seq: u64) {
+        self.shared_len += frame.wire_len();
+        self.shared.push(Reference {
+            own_at: self.own.len(),
+            frame,
+            seq,
+        });
+    }
+
+    fn len(&self) -> usize {
+        self.own.len() - self.sent + self.shared_len
+    }
+
     fn capacity_bytes(&self) -> usize {
         self.own.capacity() + self.shared.capacity() * size_of::<Reference>()
     }
 
+    /// Offers everything once. Nothing refers to the turn's buffer afterwards.
+    #[inline]
     fn offer(
         &mut self,
         events: &mut [u8],
@@ -256,36 +332,55 @@ impl Queue {
         if self.shared.is_empty() {
             let taken = write(&self.own[self.sent..])?;
             self.sent += taken;
-            self.compact();
+            if self.sent < self.own.len() {
+                self.compact();
+            }
             return Some(taken);
         }
-        let taken;
-        if let (true, Some((start, end))) = (self.sent == self.own.len(), self.one_range()) {
-            for reference in &self.shared {
-                reference.patch(&mut events[reference.range()]);
+        self.offer_many(events, scratch, write)
+    }
+
+    #[inline(never)]
+    fn offer_many(
+        &mut self,
+        events: &mut [u8],
+        scratch: &mut Vec<u8>,
+        write: &mut impl FnMut(&[u8]) -> Option<usize>,
+    ) -> Option<usize> {
+        let whole = match self.one_range() {
+            Some((start, end)) if self.sent == self.own.len() => {
+                for reference in &self.shared {
+                    reference
+                        .frame
+                        .number(&mut events[reference.frame.range()], reference.seq);
+                }
+                &events[start..end]
             }
-            let bytes = &events[start..end];
-            taken = write(bytes)?;
-            self.own.clear();
-            self.own.extend_from_slice(&bytes[taken..]);
-        } else {
-            self.gather(events, scratch);
-            taken = write(scratch)?;
-            self.own.clear();
-            self.own.extend_from_slice(&scratch[taken..]);
-        }
+            _ => {
+                self.gather(events, scratch);
+                &scratch[..]
+            }
+        };
+        let taken = write(whole)?;
+        self.own.clear();
+        self.own.extend_from_slice(&whole[taken..]);
         self.sent = 0;
+        self.forget_shared();
+        Some(taken)
+    }
+
+    #[inline]
+    fn forget_shared(&mut self) {
         self.shared.clear();
         self.shared_len = 0;
-        Some(taken)
     }
 
     /// The one range of the turn's buffer that all references make up, if they do.
     fn one_range(&self) -> Option<(usize, usize)> {
-        let start = self.shared.first()?.range().start;
+        let start = self.shared.first()?.frame.range().start;
         let mut end = start;
         for reference in &self.shared {
-            let range = reference.range();
+            let range = reference.frame.range();
             if range.start != end {
                 return None;
             }
@@ -302,31 +397,18 @@ impl Queue {
             scratch.extend_from_slice(&self.own[own_at..until]);
             own_at = until;
             let from = scratch.len();
-            scratch.extend_from_slice(&events[reference.range()]);
-            reference.patch(&mut scratch[from..]);
+            scratch.extend_from_slice(&events[reference.frame.range()]);
+            reference.frame.number(&mut scratch[from..], reference.seq);
         }
         scratch.extend_from_slice(&self.own[own_at..]);
     }
 
     /// A long queue that drains slowly must not keep what was sent already.
+    #[cold]
     fn compact(&mut self) {
         if self.sent >= SPARE_BYTES_MAX && self.sent * 2 >= self.own.len() {
             self.own.drain(..self.sent);
             self.sent = 0;
-        }
-    }
-}
-
-impl Reference {
-    fn range(&self) -> std::ops::Range<usize> {
-        let start = self.frame.start as usize;
-        start..start + self.frame.len as usize
-    }
-
-    fn patch(&self, frame: &mut [u8]) {
-        if let Some(at) = self.frame.seq_at {
-            let at = at as usize;
-            fill_place(&mut frame[at..at + PLACE_DIGITS], self.seq);
         }
     }
 }
@@ -420,7 +502,7 @@ mod tests {
 
     #[test]
     fn an_empty_outbox_owns_nothing() {
-        assert_eq!(std::mem::size_of::<Outbox>(), 8);
+        assert!(std::mem::size_of::<Outbox>() <= 40);
         let mut turn = Turn::default();
         let mut outbox = Outbox::default();
         outbox.frame(&mut turn, 2, &[0; 16 * 1024]);

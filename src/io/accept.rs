@@ -57,9 +57,15 @@ impl Acceptor {
         self.pending = false;
     }
 
+    /// Whether it is time to ask for connections.
+    #[inline]
+    pub(super) fn is_due(&self, now: Now) -> bool {
+        self.pending && now.mono_ms >= self.retry_at_ms
+    }
+
     /// The next connection, if one waits and it is time.
     pub(super) fn next(&mut self, now: Now) -> Option<(Socket, PeerAddr)> {
-        if !self.pending || now.mono_ms < self.retry_at_ms {
+        if !self.is_due(now) {
             return None;
         }
         for index in 0..self.listeners.len() {

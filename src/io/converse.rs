@@ -1,6 +1,6 @@
 //! What is done with the bytes of one read. Knows no socket.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::conn::{Conn, Fault, Input, Item};
 use crate::ids::ConnId;
@@ -128,22 +128,40 @@ pub(super) struct Conversation<'c, A> {
     /// The socket takes nothing now.
     pub(super) blocked: bool,
     pub(super) aside: &'c mut Aside,
+    /// The program is being called: a panic is its own.
+    pub(super) in_app: bool,
 }
 
 impl<A: App> Conversation<'_, A> {
-    /// Handles every item of the input.
+    /// Handles every item of the input. A panic in the code that reads a peer's bytes ends that
+    /// peer alone; one of the program goes on.
     #[inline]
     pub(super) fn run(&mut self, input: &mut Input<'_>) -> Next {
+        match isolated(|| self.run_items(input)) {
+            Ok(Ok(next)) => next,
+            Ok(Err(leave)) => Next::Leave(leave),
+            Err(panic) if self.in_app => resume_unwind(panic),
+            Err(_) => Next::Leave(Box::new(self.panicked())),
+        }
+    }
+
+    #[inline]
+    fn run_items(&mut self, input: &mut Input<'_>) -> Result<Next, Box<Leave>> {
         let mut next = Next::Wait;
         while !input.rest().is_empty() {
-            let Some(item) = (match self.poll(input) {
-                Ok(item) => item,
-                Err(leave) => return Next::Leave(leave),
-            }) else {
+            let polled = self.conn.poll(input, self.limits, self.pool);
+            let Some(item) = polled.map_err(|fault| Box::new(fault.into()))? else {
                 break;
             };
-            if let Err(leave) = self.handle(item, input) {
-                return Next::Leave(leave);
+            if let Item::Message { binary, range } = item {
+                let message = Message::new(binary, input.padded(&range));
+                self.in_app = true;
+                self.app.on_message(self.now, self.id, message);
+                self.in_app = false;
+            } else {
+                self.in_app = true;
+                self.handle(item, input).map_err(Box::new)?;
+                self.in_app = false;
             }
             if self.app.queued_len(self.id) > OUTBOX_SOFT_BYTES {
                 next = Next::Pause;
@@ -151,17 +169,7 @@ impl<A: App> Conversation<'_, A> {
             }
         }
         self.conn.keep_rest(input, self.pool);
-        next
-    }
-
-    /// A panic in the code that reads a peer's bytes ends that peer alone.
-    #[inline]
-    fn poll(&mut self, input: &mut Input<'_>) -> Result<Option<Item>, Box<Leave>> {
-        match isolated(|| self.conn.poll(input, self.limits, self.pool)) {
-            Ok(Ok(item)) => Ok(item),
-            Ok(Err(fault)) => Err(Box::new(fault.into())),
-            Err(_) => Err(Box::new(self.panicked())),
-        }
+        Ok(next)
     }
 
     #[cold]
@@ -173,24 +181,9 @@ impl<A: App> Conversation<'_, A> {
         }
     }
 
-    #[inline]
-    fn handle(&mut self, item: Item, input: &mut Input<'_>) -> Result<(), Box<Leave>> {
-        match item {
-            Item::Message { binary, range } => {
-                self.app.on_message(
-                    self.now,
-                    self.id,
-                    Message::new(binary, input.padded(&range)),
-                );
-                Ok(())
-            }
-            item => self.handle_rare(item, input).map_err(Box::new),
-        }
-    }
-
     #[cold]
     #[inline(never)]
-    fn handle_rare(&mut self, item: Item, input: &mut Input<'_>) -> Result<(), Leave> {
+    fn handle(&mut self, item: Item, input: &mut Input<'_>) -> Result<(), Leave> {
         match item {
             Item::Assembled { binary } => {
                 self.app.on_message(
@@ -233,13 +226,10 @@ impl<A: App> Conversation<'_, A> {
         let bytes = input.rest();
         let (head_bytes, behind) = bytes.split_at(head_len);
         let mut space = HeaderSpace::new();
-        let parsed = isolated(|| {
-            let head = http::parse(head_bytes, &mut space)?;
-            Ok((head, Upgrade::read(&head)?))
-        });
-        let (head, upgrade) = parsed
-            .map_err(|_| self.panicked())?
-            .map_err(|refusal: Refusal| Leave::from(refusal))?;
+        self.in_app = false;
+        let head = http::parse(head_bytes, &mut space)?;
+        let upgrade = Upgrade::read(&head)?;
+        self.in_app = true;
         if let Some(upgrade) = upgrade {
             self.app.on_upgrade(self.now, self.id, &head)?;
             self.send(&upgrade.response());

@@ -44,7 +44,7 @@ impl Reactor {
                 outbox.bytes(app.turn(), &response);
             }
         }
-        peer.farewell = outbox;
+        peer.farewell = Some(Box::new(outbox));
         self.leaving.push(id);
         self.set_timer(id, Timer::Grace, now.mono_ms + SLOW_PEER_GRACE_MS);
     }
@@ -98,11 +98,13 @@ impl Reactor {
             let Some(peer) = self.peers.get_mut(id) else {
                 continue;
             };
-            let mut outbox = std::mem::take(&mut peer.farewell);
+            let Some(mut outbox) = peer.farewell.take() else {
+                continue;
+            };
             let before_len = outbox.queued_len();
             let flushed = outbox.flush(app.turn(), |bytes| peer.write(bytes));
             let progress = outbox.queued_len() < before_len;
-            peer.farewell = outbox;
+            peer.farewell = Some(outbox);
             match (flushed, peer.leaving) {
                 (Flush::Blocked, _) => {
                     peer.blocked = true;
@@ -150,7 +152,11 @@ impl Reactor {
             }
         }
         peer.leaving = Some(Linger::Drop);
-        if peer.farewell.is_empty() {
+        if peer
+            .farewell
+            .as_ref()
+            .is_none_or(|outbox| outbox.is_empty())
+        {
             self.forget(app, id);
         }
         false
@@ -159,7 +165,9 @@ impl Reactor {
     /// Drops the connection: socket, buffers, deadline, slot.
     fn forget<A: App>(&mut self, app: &mut A, id: ConnId) {
         if let Some(mut peer) = self.peers.remove(id) {
-            peer.farewell.clear(app.turn());
+            if let Some(mut outbox) = peer.farewell.take() {
+                outbox.clear(app.turn());
+            }
             peer.conn.deafen(&mut self.pool);
             self.wheel.unset(id.slot());
         }

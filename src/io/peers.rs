@@ -12,7 +12,7 @@ pub(super) struct Peer {
     pub(super) socket: Socket,
     pub(super) conn: Conn,
     /// What is still to be sent after the program gave the connection up.
-    pub(super) farewell: Outbox,
+    pub(super) farewell: Option<Box<Outbox>>,
     /// Set once the program gave the connection up.
     pub(super) leaving: Option<Linger>,
     /// The latest ping of those that came while the socket took nothing.
@@ -86,7 +86,7 @@ impl Peer {
         Self {
             socket,
             conn: Conn::default(),
-            farewell: Outbox::default(),
+            farewell: None,
             leaving: None,
             late_pong: None,
             timer: Timer::None,

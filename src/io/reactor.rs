@@ -127,7 +127,9 @@ impl Reactor {
         while !self.stopping {
             self.wait(app, &mut events)?;
             let now = self.clock.now();
-            self.accept(app, now);
+            if self.acceptor.is_due(now) {
+                self.accept(app, now);
+            }
             self.read_ready(app, now);
             self.take(app, now, &events);
             if self.answers {
@@ -144,14 +146,12 @@ impl Reactor {
         let timeout = if !self.ready.is_empty() || self.answers {
             Some(Duration::ZERO)
         } else {
-            let deadlines = [
-                self.wheel.next_deadline_ms(),
-                app.next_deadline_ms(),
-                self.acceptor.retry_at_ms(),
-            ];
-            deadlines.into_iter().flatten().min().map(|deadline_ms| {
-                Duration::from_millis(deadline_ms.saturating_sub(self.clock.mono_ms()))
-            })
+            let wheel = self.wheel.next_deadline_ms().unwrap_or(u64::MAX);
+            let app = app.next_deadline_ms().unwrap_or(u64::MAX);
+            let accept = self.acceptor.retry_at_ms().unwrap_or(u64::MAX);
+            let deadline_ms = wheel.min(app).min(accept);
+            let wait_ms = || deadline_ms.saturating_sub(self.clock.mono_ms());
+            (deadline_ms != u64::MAX).then(|| Duration::from_millis(wait_ms()))
         };
         match self.poll.poll(events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -307,6 +307,7 @@ impl Reactor {
             blocked: peer.blocked,
             conn: &mut peer.conn,
             aside: &mut aside,
+            in_app: false,
         };
         let next = conversation.run(&mut Input::new(&mut self.receive, len));
         if matches!(next, Next::Wait) && aside.is_nothing() && !peer.conn.is_answering() {
@@ -441,7 +442,9 @@ impl Reactor {
         for id in broken {
             self.leave(app, now, id, Leave::silent(Closed::Lost, Linger::Drop));
         }
-        self.flush_leaving(app, now);
+        if !self.leaving.is_empty() {
+            self.flush_leaving(app, now);
+        }
         app.turn().end();
     }
 }

@@ -95,6 +95,28 @@ pub fn decode(bytes: &[u8]) -> Result<Option<Head>, Fail> {
     }))
 }
 
+/// The head at the start of `bytes` if it is the commonest one: a whole data message of less than
+/// 126 bytes. `None` says nothing about others; [`decode`] does.
+#[inline]
+pub fn decode_short_message(bytes: &[u8]) -> Option<Head> {
+    let [first, second, a, b, c, d, ..] = bytes else {
+        return None;
+    };
+    let opcode = match first {
+        0x81 => Opcode::Text,
+        0x82 => Opcode::Binary,
+        _ => return None,
+    };
+    let payload_len = second.wrapping_sub(MASKED);
+    (payload_len < 126).then_some(Head {
+        fin: true,
+        opcode,
+        mask: [*a, *b, *c, *d],
+        payload_len: u64::from(payload_len),
+        head_len: 6,
+    })
+}
+
 /// A head of ours: one whole frame, never masked (RFC 6455 5.1). Its bytes and how many they are.
 #[inline]
 pub fn encode(opcode: Opcode, payload_len: usize) -> ([u8; SERVER_HEAD_BYTES_MAX], usize) {
@@ -154,7 +176,10 @@ mod tests {
                 (true, Opcode::Text, [1, 2, 3, 4])
             );
             assert_eq!(head.head_len, bytes.len());
+            let short = (len < 126).then_some(head);
+            assert_eq!(decode_short_message(&bytes), short);
             for cut in 0..bytes.len() {
+                assert_eq!(decode_short_message(&bytes[..cut]), None);
                 assert_eq!(decode(&bytes[..cut]), Ok(None), "{len} cut at {cut}");
             }
         }
@@ -173,12 +198,14 @@ mod tests {
         ] {
             assert_eq!(decode(&[first]), Err(fail), "{first:x}");
             assert_eq!(decode(&client(first, 3)), Err(fail), "{first:x}");
+            assert_eq!(decode_short_message(&client(first, 3)), None, "{first:x}");
         }
     }
 
     #[test]
     fn unmasked_frames_and_bad_control_frames_are_errors_at_the_second_byte() {
         assert_eq!(decode(&[0x81, 5]), Err(Fail::Unmasked));
+        assert_eq!(decode_short_message(&[0x81, 5, 0, 0, 0, 0]), None);
         assert_eq!(decode(&[0x89, 0x80 | 126]), Err(Fail::BadControl));
         assert_eq!(decode(&[0x88, 0x80 | 127]), Err(Fail::BadControl));
         assert_eq!(decode(&[0x09, 0x80]), Err(Fail::BadControl));

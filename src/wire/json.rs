@@ -215,18 +215,19 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Writes `value` into a place made by [`Writer::place`], right-aligned and blank-padded.
-pub fn fill_place(place: &mut [u8], mut value: u64) {
-    let mut at = place.len();
-    while at > 0 {
-        at -= 1;
-        place[at] = b'0' + (value % 10) as u8;
+/// Writes `value` into a place made by [`Writer::place`], right-aligned and blank-padded; its
+/// lowest digits where it has more than fit.
+#[inline]
+pub fn fill_place(place: &mut [u8; PLACE_DIGITS], mut value: u64) {
+    // Blanks in one store, then as few digits as there are.
+    *place = [b' '; PLACE_DIGITS];
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
         value /= 10;
         if value == 0 {
             break;
         }
     }
-    place[..at].fill(b' ');
 }
 
 fn write_u64(out: &mut Vec<u8>, mut value: u64) {
@@ -434,8 +435,8 @@ mod tests {
             w.key("seq");
             at = w.place();
         });
-        fill_place(&mut out[at..at + PLACE_DIGITS], 40);
-        fill_place(&mut out[at..at + PLACE_DIGITS], 7);
+        fill_place(out[at..].first_chunk_mut().unwrap(), 40);
+        fill_place(out[at..].first_chunk_mut().unwrap(), 7);
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["seq"], 7);
     }

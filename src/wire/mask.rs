@@ -5,18 +5,13 @@
 //! needed only where it is not.
 #![allow(unsafe_code)]
 
-/// From this many bytes the wider registers are worth asking for.
-const WIDE_BYTES_MIN: usize = 128;
-
 /// XORs `bytes` with `key` in place; true when every resulting byte is ASCII.
 #[inline]
 pub fn unmask(bytes: &mut [u8], key: [u8; 4]) -> bool {
     #[cfg(target_arch = "x86_64")]
-    if bytes.len() >= WIDE_BYTES_MIN && std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor was just found to have AVX2, the only thing the function asks for.
-        return unsafe { unmask_avx2(bytes, key) };
-    }
-    unmask_blocks::<2>(bytes, key)
+    return x86_64::unmask(bytes, key);
+    #[cfg(not(target_arch = "x86_64"))]
+    unmask_words(bytes, key)
 }
 
 /// The key as seen by the byte that follows `done` unmasked bytes.
@@ -26,39 +21,80 @@ pub fn rotate(key: [u8; 4], done: usize) -> [u8; 4] {
     key.rotate_right(8 * (done as u32 % 4)).to_le_bytes()
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn unmask_avx2(bytes: &mut [u8], key: [u8; 4]) -> bool {
-    unmask_blocks::<8>(bytes, key)
+/// Eight bytes at a time, then the last ones.
+fn unmask_words(bytes: &mut [u8], key: [u8; 4]) -> bool {
+    let key = u64::from(u32::from_le_bytes(key));
+    let key = key << 32 | key;
+    let mut seen = 0;
+    let (words, tail) = bytes.as_chunks_mut::<8>();
+    for word in words {
+        let plain = u64::from_le_bytes(*word) ^ key;
+        *word = plain.to_le_bytes();
+        seen |= plain;
+    }
+    for (byte, key) in tail.iter_mut().zip(key.to_le_bytes()) {
+        *byte ^= key;
+        seen |= u64::from(*byte);
+    }
+    seen & 0x8080_8080_8080_8080 == 0
 }
 
-/// Works in blocks of `WORDS` 64-bit words, which the compiler turns into vector registers of
-/// whatever width the caller was compiled for; what is left over goes in ever smaller steps.
-#[inline(always)]
-fn unmask_blocks<const WORDS: usize>(bytes: &mut [u8], key: [u8; 4]) -> bool {
-    let key_word = u64::from(u32::from_le_bytes(key));
-    let key_word = key_word << 32 | key_word;
-    let mut seen = [0_u64; WORDS];
-    let (words, tail) = bytes.as_chunks_mut::<8>();
-    let (blocks, words) = words.as_chunks_mut::<WORDS>();
-    for block in blocks {
-        for (word, seen) in block.iter_mut().zip(&mut seen) {
-            let plain = u64::from_le_bytes(*word) ^ key_word;
-            *word = plain.to_le_bytes();
-            *seen |= plain;
+#[cfg(target_arch = "x86_64")]
+mod x86_64 {
+    use std::arch::x86_64::{
+        __m128i, __m256i, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi32,
+        _mm_setzero_si128, _mm_storeu_si128, _mm_xor_si128, _mm256_loadu_si256,
+        _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi32, _mm256_setzero_si256,
+        _mm256_storeu_si256, _mm256_xor_si256,
+    };
+
+    /// From this many bytes the wider registers are worth asking for.
+    const WIDE_BYTES_MIN: usize = 256;
+
+    #[inline]
+    pub(super) fn unmask(bytes: &mut [u8], key: [u8; 4]) -> bool {
+        if bytes.len() >= WIDE_BYTES_MIN && std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor was just found to have AVX2, the only thing it asks for.
+            return unsafe { unmask_avx2(bytes, key) };
         }
+        unmask_sse2(bytes, key)
     }
-    let mut all = seen.iter().fold(0, |all, word| all | word);
-    for word in words {
-        let plain = u64::from_le_bytes(*word) ^ key_word;
-        *word = plain.to_le_bytes();
-        all |= plain;
+
+    #[inline]
+    fn unmask_sse2(bytes: &mut [u8], key: [u8; 4]) -> bool {
+        let (blocks, rest) = bytes.as_chunks_mut::<16>();
+        // SAFETY: SSE2 is part of x86-64; each block is 16 bytes that may be read and written, and
+        // these instructions ask for no alignment.
+        let high = unsafe {
+            let wide_key = _mm_set1_epi32(i32::from_le_bytes(key));
+            let mut seen = _mm_setzero_si128();
+            for block in blocks {
+                let at = block.as_mut_ptr().cast::<__m128i>();
+                let plain = _mm_xor_si128(_mm_loadu_si128(at), wide_key);
+                _mm_storeu_si128(at, plain);
+                seen = _mm_or_si128(seen, plain);
+            }
+            _mm_movemask_epi8(seen)
+        };
+        (rest.is_empty() || super::unmask_words(rest, key)) && high == 0
     }
-    for (index, byte) in tail.iter_mut().enumerate() {
-        *byte ^= key[index % 4];
-        all |= u64::from(*byte);
+
+    #[target_feature(enable = "avx2")]
+    fn unmask_avx2(bytes: &mut [u8], key: [u8; 4]) -> bool {
+        let (blocks, rest) = bytes.as_chunks_mut::<32>();
+        let wide_key = _mm256_set1_epi32(i32::from_le_bytes(key));
+        let mut seen = _mm256_setzero_si256();
+        for block in blocks {
+            let at = block.as_mut_ptr().cast::<__m256i>();
+            // SAFETY: the block is 32 bytes that may be read and written; no alignment is asked for.
+            unsafe {
+                let plain = _mm256_xor_si256(_mm256_loadu_si256(at), wide_key);
+                _mm256_storeu_si256(at, plain);
+                seen = _mm256_or_si256(seen, plain);
+            }
+        }
+        unmask_sse2(rest, key) && _mm256_movemask_epi8(seen) == 0
     }
-    all & 0x8080_8080_8080_8080 == 0
 }
 
 #[cfg(test)]
@@ -81,6 +117,9 @@ mod tests {
                 let ascii = unmask(&mut bytes, KEY);
                 assert_eq!(bytes, plain, "length {len}");
                 assert_eq!(ascii, plain.is_ascii(), "length {len}");
+                let mut bytes = masked[offset..offset + len].to_vec();
+                assert_eq!(unmask_words(&mut bytes, KEY), ascii, "length {len}");
+                assert_eq!(bytes, plain, "length {len}");
             }
         }
     }

@@ -5,7 +5,8 @@ use clawdia::io::app::{Admit, Answer, App, Closed, Command, Message};
 use clawdia::io::signals::Signal;
 use clawdia::io::socket::PeerAddr;
 use clawdia::now::Now;
-use clawdia::outbox::{Outbox, Turn};
+use clawdia::outbox::{Outbox, SharedFrame, Turn};
+use clawdia::wire::envelope::write_event;
 use clawdia::wire::frame::Opcode;
 use clawdia::wire::http::{Head, Refusal};
 use clawdia::wire::message::MessageLimits;
@@ -17,6 +18,13 @@ pub enum Mode {
     Echo,
     /// It goes to everybody who is connected.
     Broadcast,
+    /// It goes to everybody inside an event that carries each receiver's own number.
+    Events,
+}
+
+/// The frame of an event around a text.
+pub fn event_frame(turn: &mut Turn, text: &str) -> SharedFrame {
+    turn.frame(|w| write_event(w, "message", true, None, |w| w.str(text)))
 }
 
 /// Messages up to 16 MiB, text or binary.
@@ -38,6 +46,8 @@ pub struct Echo {
 struct Peer {
     id: ConnId,
     outbox: Outbox,
+    /// Number of the last event.
+    seq: u64,
     open: bool,
     dirty: bool,
 }
@@ -61,14 +71,13 @@ impl Echo {
     }
 
     fn broadcast(&mut self, message: &Message<'_>) {
-        let opcode = if message.binary {
-            Opcode::Binary
-        } else {
-            Opcode::Text
+        let frame = match (self.mode, std::str::from_utf8(message.bytes())) {
+            (Mode::Events, Ok(text)) => event_frame(&mut self.turn, text),
+            _ => self.turn.raw_frame(opcode(message) as u8, message.bytes()),
         };
-        let frame = self.turn.raw_frame(opcode as u8, message.bytes());
         for peer in self.peers.iter_mut().filter(|peer| peer.open) {
-            peer.outbox.shared(&mut self.turn, frame, 0);
+            peer.seq += 1;
+            peer.outbox.shared(&mut self.turn, frame, peer.seq);
             if !peer.dirty {
                 peer.dirty = true;
                 self.dirty.push(peer.id);
@@ -82,6 +91,7 @@ impl App for Echo {
         let peer = Peer {
             id: conn,
             outbox: Outbox::default(),
+            seq: 0,
             open: false,
             dirty: false,
         };
@@ -116,16 +126,11 @@ impl App for Echo {
     }
 
     fn on_message(&mut self, _now: Now, conn: ConnId, message: Message<'_>) {
-        if self.mode == Mode::Broadcast {
+        if self.mode != Mode::Echo {
             return self.broadcast(&message);
         }
-        let opcode = if message.binary {
-            Opcode::Binary
-        } else {
-            Opcode::Text
-        };
         if let Some((outbox, turn)) = self.outbox(conn) {
-            outbox.frame(turn, opcode as u8, message.bytes());
+            outbox.frame(turn, opcode(&message) as u8, message.bytes());
         }
     }
 
@@ -182,5 +187,13 @@ impl App for Echo {
 
     fn on_signal(&mut self, _now: Now, signal: Signal) {
         self.stop |= signal == Signal::Terminate;
+    }
+}
+
+fn opcode(message: &Message<'_>) -> Opcode {
+    if message.binary {
+        Opcode::Binary
+    } else {
+        Opcode::Text
     }
 }

@@ -4,11 +4,13 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use clawdia::outbox::{Outbox, Turn};
 use clawdia::wire::frame::Opcode;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::client::{connect, masked_frame, server_frame};
+use crate::echo::event_frame;
 
 /// What to send, and when to give up.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +22,8 @@ pub struct Load {
     /// Messages sent in all.
     pub messages: usize,
     pub deadline: Instant,
+    /// Each message comes back inside an event; otherwise as it is.
+    pub events: bool,
 }
 
 /// Open connections and what was counted on them.
@@ -65,7 +69,11 @@ impl Clients {
             });
         }
         let request = masked_frame(Opcode::Text, &payload);
-        let reply = server_frame(Opcode::Text, &payload);
+        let reply = if load.events {
+            event_reply(&payload)
+        } else {
+            server_frame(Opcode::Text, &payload)
+        };
         Ok(Self {
             load,
             poll,
@@ -184,7 +192,8 @@ impl Client {
             Ok(0) => Err(io::Error::other("the server closed a connection")),
             Ok(len) => {
                 let at = (self.received % reply.len() as u64) as usize;
-                let head_len = len.min(reply.len() - at);
+                // Of an event, the number behind the first half is the receiver's own.
+                let head_len = len.min((reply.len() / 2).saturating_sub(at));
                 if buffer[..head_len] != reply[at..at + head_len] {
                     return Err(io::Error::other("a reply is not what was sent"));
                 }
@@ -195,4 +204,17 @@ impl Client {
             Err(error) => Err(error),
         }
     }
+}
+
+fn event_reply(payload: &[u8]) -> Vec<u8> {
+    let mut turn = Turn::default();
+    let mut outbox = Outbox::default();
+    let frame = event_frame(&mut turn, &String::from_utf8_lossy(payload));
+    outbox.shared(&mut turn, frame, 1);
+    let mut reply = Vec::new();
+    outbox.flush(&mut turn, |bytes| {
+        reply.extend_from_slice(bytes);
+        Some(bytes.len())
+    });
+    reply
 }

@@ -1,6 +1,6 @@
 //! A WebSocket server on the gateway's own loop, for conformance tests and measurements.
 //!
-//!     wire-echo PORT echo|broadcast
+//!     wire-echo PORT echo|broadcast|events
 //!
 //! Listens on 127.0.0.1 (port 0 takes a free one) and prints `READY <port>`. SIGTERM ends it.
 
@@ -20,8 +20,9 @@ fn main() -> ExitCode {
     let (port, mode) = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [port, "echo"] => (port.parse(), Mode::Echo),
         [port, "broadcast"] => (port.parse(), Mode::Broadcast),
+        [port, "events"] => (port.parse(), Mode::Events),
         _ => {
-            eprintln!("usage: wire-echo PORT echo|broadcast");
+            eprintln!("usage: wire-echo PORT echo|broadcast|events");
             return ExitCode::from(64);
         }
     };

@@ -15,7 +15,7 @@ use clawdia_tools::process::{cpu_us, resident_bytes};
 /// Send WebSocket messages to 127.0.0.1 and report what they cost the server.
 #[derive(FromArgs)]
 struct Args {
-    /// echo, broadcast, idle (memory of idle connections) or churn (connect and close)
+    /// echo, broadcast, events (broadcast with numbers), idle (memory of idle connections) or churn (connect and close)
     #[argh(positional)]
     mode: String,
     /// the server's port
@@ -61,6 +61,7 @@ fn run(args: &Args) -> io::Result<()> {
         payload_bytes: args.size,
         messages: args.messages,
         deadline: Instant::now() + Duration::from_secs(args.seconds),
+        events: args.mode == "events",
     };
     match args.mode.as_str() {
         "echo" => measure(
@@ -69,7 +70,7 @@ fn run(args: &Args) -> io::Result<()> {
             &mut Clients::connect(load)?,
             Clients::echo,
         ),
-        "broadcast" => {
+        "broadcast" | "events" => {
             let deliveries = args.messages * args.connections;
             measure(
                 args,
@@ -80,7 +81,9 @@ fn run(args: &Args) -> io::Result<()> {
         }
         "churn" => churn(args, &load),
         "idle" => idle(args, load),
-        _ => Err(io::Error::other("mode is echo, broadcast, idle or churn")),
+        _ => Err(io::Error::other(
+            "mode is echo, broadcast, events, idle or churn",
+        )),
     }
 }
 
