@@ -123,7 +123,10 @@ fn follow(
 /// a slow reader is made up for by the next.
 #[derive(Default)]
 struct Stream {
+    /// The text that is being printed.
     printed: String,
+    /// Texts before it, of which each ended its line: a tool call came between, say.
+    said: Vec<String>,
     waiting: bool,
 }
 
@@ -157,7 +160,12 @@ impl Stream {
                 out.line(&note)
             }
             ("chat", _) if payload["state"] == "delta" => {
-                self.print(&content(&payload["message"]), out)
+                // It repeats what the assistant's stream said, at times a text too late.
+                let whole = content(&payload["message"]);
+                match self.said.iter().any(|said| said.starts_with(&whole)) {
+                    true => Ok(()),
+                    false => self.print(&whole, out),
+                }
             }
             _ => Ok(()),
         }
@@ -185,7 +193,9 @@ impl Stream {
         if !self.printed.is_empty() && !self.printed.ends_with('\n') {
             out.line("")?;
         }
-        self.printed.clear();
+        if !self.printed.is_empty() {
+            self.said.push(std::mem::take(&mut self.printed));
+        }
         out.flush()
     }
 
@@ -194,9 +204,10 @@ impl Stream {
         if !out.wants_json() {
             let texts = list(&last["result"], "payloads")
                 .iter()
-                .map(|p| text(p, "text"));
-            let whole: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
-            self.print(&whole.join("\n"), out)?;
+                .map(|p| text(p, "text"))
+                .filter(|text| !text.is_empty() && !self.said.iter().any(|said| said == text));
+            let rest = texts.collect::<Vec<_>>().join("\n");
+            self.print(&rest, out)?;
         }
         self.stop(out)
     }
@@ -266,6 +277,17 @@ mod tests {
             printed(&[assistant("One"), assistant("Two")], &["Two"]),
             "One\nTwo\n"
         );
+    }
+
+    #[test]
+    fn texts_around_a_tool_call_are_printed_once_each() {
+        let events = [assistant("Let me look."), assistant("It is fine.")];
+        let both = "Let me look.\nIt is fine.\n";
+        assert_eq!(printed(&events, &["Let me look.", "It is fine."]), both);
+        assert_eq!(printed(&events, &["It is fine."]), both);
+        let late = json!({"runId":"r","state":"delta","message":{"content":[{"type":"text","text":"Let me"}]}});
+        let events = [&events[..], &[event("chat", late)]].concat();
+        assert_eq!(printed(&events, &["It is fine."]), both);
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn backup(file: &str, setup: &Setup, out: &mut Out) -> Outcome {
     Ok(())
 }
 
-/// Brings the state back from a file that [`backup`] wrote.
+/// Brings the state back from a file that `clawdia backup` wrote.
 pub fn restore(file: &str, setup: &Setup, out: &mut Out) -> Outcome {
     let document = setup.document()?;
     let places = Places {
