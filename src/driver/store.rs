@@ -32,6 +32,11 @@ impl Store {
         self.messages.get(session_id).map_or(&[], Vec::as_slice)
     }
 
+    /// The messages of all transcripts.
+    pub fn all_messages(&self) -> impl Iterator<Item = &StoredMessage> {
+        self.messages.values().flatten()
+    }
+
     /// Requests that wait.
     pub fn waiting_len(&self) -> usize {
         self.waiting.len()

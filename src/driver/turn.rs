@@ -172,16 +172,23 @@ impl Driver {
         taken > before
     }
 
+    /// Reads what has arrived, however many pieces it came in.
     fn read(&mut self) -> bool {
-        let waiting = |(conn, remote): (&ConnId, &Remote)| {
-            let paused = self.gateway.queued_len(*conn) > OUTBOX_SOFT_BYTES;
-            (!remote.inbox.is_empty() && !remote.gone && !paused).then_some(*conn)
-        };
-        let ready: Vec<ConnId> = self.remotes.iter().filter_map(waiting).collect();
-        for conn in &ready {
-            self.read_one(*conn);
+        let mut any = false;
+        let conns: Vec<ConnId> = self.remotes.keys().copied().collect();
+        for conn in conns {
+            while self.is_readable(conn) {
+                self.read_one(conn);
+                any = true;
+            }
         }
-        !ready.is_empty()
+        any
+    }
+
+    fn is_readable(&self, conn: ConnId) -> bool {
+        let waits = |remote: &Remote| !remote.inbox.is_empty() && !remote.gone;
+        self.remotes.get(&conn).is_some_and(waits)
+            && self.gateway.queued_len(conn) <= OUTBOX_SOFT_BYTES
     }
 
     /// One read of one peer: every item of its next piece.

@@ -201,6 +201,11 @@ impl Gateway {
             .map_or(0, |peer| peer.outbox.queued_len())
     }
 
+    /// Connections that have not said hello and count against the budget for handshakes.
+    pub fn handshakes_len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// What the outboxes share.
     pub fn turn(&mut self) -> &mut Turn {
         &mut self.turn
