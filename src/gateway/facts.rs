@@ -35,8 +35,9 @@ impl Gateway {
                         messages: self.message_count(session),
                     }),
             ),
-            devices: Listed::from_all(self.state.devices().values().map(|device| {
-                DeviceFact {
+            devices: Listed::counted(
+                self.state.devices().len(),
+                self.state.devices().values().map(|device| DeviceFact {
                     name: name_of(&device.client).unwrap_or_else(|| short(&device.device_id)),
                     roles: device
                         .grants
@@ -45,8 +46,8 @@ impl Gateway {
                         .collect(),
                     platform: text(&device.client.platform),
                     connected: self.is_connected(&device.device_id),
-                }
-            })),
+                }),
+            ),
             pairings: Listed::from_all(
                 self.state
                     .pairings()
