@@ -12,6 +12,11 @@ impl Gateway {
     /// Puts a configuration in force. Whoever came in with a secret that is no longer the
     /// gateway's has to come in again.
     pub(super) fn apply_config(&mut self, loaded: LoadedConfig) {
+        if self.loaded.document.hash() == loaded.document.hash()
+            && self.loaded.secret == loaded.secret
+        {
+            return;
+        }
         let rotated = self.loaded.secret != loaded.secret;
         self.allowed = allowed(&self.identity, &loaded.config);
         self.loaded = loaded;

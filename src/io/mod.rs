@@ -6,6 +6,7 @@ pub mod atomic;
 pub mod backup;
 pub mod clock;
 pub mod config_file;
+pub mod config_watch;
 mod converse;
 pub mod entropy;
 pub mod file_lock;

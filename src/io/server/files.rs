@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 enum Question {
     Fetch { ticket: u64, fetch: Fetch },
     Reload,
+    Stop,
 }
 
 /// What the thread has found.
@@ -54,7 +55,10 @@ impl Files {
             .stack_size(256 * 1024)
             .spawn(move || {
                 for question in asked {
-                    if found.send(reader.answer(question)).is_err() {
+                    let Some(answer) = reader.answer(question) else {
+                        return;
+                    };
+                    if found.send(answer).is_err() {
                         return;
                     }
                     wake();
@@ -85,6 +89,14 @@ impl Files {
         let _ = self.questions.try_send(Question::Reload);
     }
 
+    /// The same for another thread.
+    pub fn reloader(&self) -> impl Fn() + Send + 'static {
+        let questions = self.questions.clone();
+        move || {
+            let _ = questions.try_send(Question::Reload);
+        }
+    }
+
     /// The next answer, if there is one.
     pub fn try_answer(&self) -> Option<Answer> {
         self.answers.try_recv().ok()
@@ -97,7 +109,9 @@ impl Files {
             answers,
             thread,
         } = self;
-        drop((questions, answers));
+        // Answers that nobody takes any more must not hold the thread up.
+        drop(answers);
+        let _ = questions.send(Question::Stop);
         // A panic was reported where it happened.
         let _ = thread.join();
     }
@@ -110,8 +124,9 @@ struct Reader {
 }
 
 impl Reader {
-    fn answer(&self, question: Question) -> Answer {
-        match question {
+    /// None at the end.
+    fn answer(&self, question: Question) -> Option<Answer> {
+        Some(match question {
             Question::Fetch { ticket, fetch } => Answer::Fetched {
                 ticket,
                 result: self.fetch(fetch),
@@ -119,7 +134,8 @@ impl Reader {
             Question::Reload => {
                 Answer::Reloaded(self.reload().map(Box::new).map_err(|fault| fault.message))
             }
-        }
+            Question::Stop => return None,
+        })
     }
 
     fn fetch(&self, fetch: Fetch) -> FetchResult {

@@ -12,9 +12,9 @@ mod source;
 
 use crate::agent::Providers;
 use crate::agent::builtin::{Builtin, PACING_MS};
-use crate::config::Secret;
 use crate::config::paths::Paths;
-use crate::gateway::Gateway;
+use crate::config::{ReloadMode, Secret};
+use crate::gateway::{Gateway, LoadedConfig};
 use crate::io::app::Settings;
 use crate::io::lock::{LockHolder, StateLock};
 use crate::io::log::{Log, LogConfig};
@@ -22,7 +22,7 @@ use crate::io::reactor::Reactor;
 use crate::io::signals::Signals;
 use crate::io::state_dir::{self, StartFault};
 use crate::io::workers::{Workers, WorkersConfig};
-use crate::io::{clock, entropy, store, sys};
+use crate::io::{clock, config_watch, entropy, store, sys};
 use crate::limits::{
     ANSWERS_PER_TURN_MAX, CLOSE_GRACE_MS, HANDSHAKE_DEADLINE_MS, HTTP_BODY_DEADLINE_MS,
     MESSAGE_BYTES_MAX_BEFORE_HELLO, PING_INTERVAL_MS, STEPS_QUEUED_MAX,
@@ -32,6 +32,7 @@ use crate::wire::message::MessageLimits;
 use source::Source;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,6 +110,7 @@ pub fn run(options: Options) -> Result<(), StartFault> {
     });
     let identity = identity::gather(&source, &loaded, &bound, start);
     let files = files::Files::start(source, log.settings(), identity.log_path.clone(), wake)?;
+    watch_config(&loaded, &files, &log);
     let gateway = Gateway::new(
         start,
         identity,
@@ -196,6 +198,21 @@ fn providers() -> Providers {
     let mut providers = Providers::new();
     providers.add(Arc::new(Builtin::new(PACING_MS)));
     providers
+}
+
+/// Reads the configuration again when its file changes, unless that is switched off.
+fn watch_config(loaded: &LoadedConfig, files: &files::Files, log: &Log) {
+    let reload = &loaded.config.gateway.reload;
+    if reload.mode == ReloadMode::Off {
+        return;
+    }
+    let path = Path::new(loaded.document.path());
+    let pause = Duration::from_millis(reload.debounce_ms);
+    if let Err(fault) = config_watch::start(path, pause, files.reloader()) {
+        let text = "the configuration file is not watched; send SIGHUP after a change";
+        let line = LogLine::new(clock::now().unix_ms, Level::Warn, "config", text);
+        log.write(line.with("fault", fault.to_string()));
+    }
 }
 
 /// One line for whoever started us, on stdout, once everything is ready.
