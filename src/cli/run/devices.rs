@@ -132,6 +132,10 @@ fn approve(args: &DevicesApprove, all: &Value, session: &mut Session, out: &mut 
             scopes(request)
         );
         out.line(&format!("Letting in {}", printable(&what)))?;
+        let commands = joined(request, "commands");
+        if !commands.is_empty() {
+            out.line(&format!("It will run {}", printable(&commands)))?;
+        }
     }
     let params = json!({"requestId": text(request, "requestId")});
     let payload = session.call("device.pair.approve", &params)?;
