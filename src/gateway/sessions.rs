@@ -188,6 +188,13 @@ impl Gateway {
         }
     }
 
+    /// What a session keeps of a level that was chosen for it: `off` is only worth keeping where
+    /// the model would think otherwise.
+    pub(super) fn kept_thinking(&self, session: &Session, level: Thinking) -> Option<Text> {
+        let default = self.default_thinking(&self.model_of_session(session));
+        (level != Thinking::Off || default != level).then(|| level.as_str().into())
+    }
+
     /// How much the model thinks in a session.
     pub(super) fn thinking_of(&self, session: &Session) -> Thinking {
         let own = session.thinking_level.as_deref().and_then(Thinking::parse);

@@ -186,8 +186,7 @@ impl Gateway {
         }
         match Thinking::parse(wanted) {
             Some(level) => {
-                let stored = (level != Thinking::Off).then(|| Text::from(level.as_str()));
-                session.thinking_level = stored;
+                session.thinking_level = self.kept_thinking(session, level);
                 format!("Thinking is now {}.", level.as_str())
             }
             None => format!("{wanted} is no level: off, minimal, low, medium or high."),

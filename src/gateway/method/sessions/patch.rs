@@ -178,9 +178,7 @@ impl Gateway {
                 "thinkingLevel \"xhigh\" is only supported for {one}, {two} or {three}"
             )));
         }
-        // `off` is only worth keeping where the model would think otherwise.
-        let is_default = level == Thinking::Off && self.default_thinking(&model) == level;
-        session.thinking_level = (!is_default).then(|| level.as_str().into());
+        session.thinking_level = self.kept_thinking(session, level);
         Ok(())
     }
 }
