@@ -9,7 +9,7 @@ use crate::agent::builtin::{help_text, status_text};
 use crate::agent::{ModelRef, Thinking, Verbosity};
 use crate::limits::IDEMPOTENCY_TTL_MS;
 use crate::now::Now;
-use crate::state::{Idempotency, IdempotencyState, Record, Session, Text};
+use crate::state::{Idempotency, IdempotencyState, Record, Session};
 use crate::wire::json::Writer;
 use std::sync::Arc;
 

@@ -145,6 +145,7 @@ fn keys_have_a_whitelist_and_a_length() {
     for key in [
         " ",
         "../x",
+        "a..b",
         "a/b",
         "a\\b",
         "a\u{0}b",
