@@ -23,14 +23,60 @@ pub fn resident_bytes(pid: u32) -> io::Result<u64> {
     Ok(kib * 1024)
 }
 
-/// Microseconds of processor time that a process has used, user and kernel.
+/// The most bytes of memory that a process has had resident.
+///
+/// # Errors
+///
+/// When there is no such process.
+pub fn highest_resident_bytes(pid: u32) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+    kib.map(|kib: u64| kib * 1024).ok_or_else(unreadable)
+}
+
+/// Microseconds of processor time that the main thread of a process has used, user and kernel.
 ///
 /// # Errors
 ///
 /// When there is no such process.
 pub fn cpu_us(pid: u32) -> io::Result<u64> {
-    // The scheduler's own figure, in nanoseconds; `stat` counts ticks of 10 ms. One thread serves.
-    let stat = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
+    thread_cpu_us(format!("/proc/{pid}/schedstat"))
+}
+
+/// The same of all threads that it has now.
+///
+/// # Errors
+///
+/// When there is no such process.
+pub fn process_cpu_us(pid: u32) -> io::Result<u64> {
+    let mut sum = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        sum += thread_cpu_us(thread?.path().join("schedstat"))?;
+    }
+    Ok(sum)
+}
+
+/// Microseconds of processor time of all children that have ended, in steps of 10 ms.
+///
+/// # Errors
+///
+/// When the system does not tell.
+pub fn children_cpu_us() -> io::Result<u64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // The name may hold blanks; behind it, cutime and cstime are the 14th and 15th field.
+    let fields = stat.rsplit(')').next().unwrap_or("").split_whitespace();
+    let ticks: u64 = fields
+        .skip(13)
+        .take(2)
+        .filter_map(|ticks| ticks.parse::<u64>().ok())
+        .sum();
+    Ok(ticks * 10_000)
+}
+
+fn thread_cpu_us(path: impl AsRef<std::path::Path>) -> io::Result<u64> {
+    // The scheduler's own figure, in nanoseconds; `stat` counts ticks of 10 ms.
+    let stat = fs::read_to_string(path)?;
     let ns: u64 = stat
         .split(' ')
         .next()

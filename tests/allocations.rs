@@ -1,0 +1,124 @@
+//! How often the core asks for memory where it is hot: never, once its buffers have grown.
+
+// An allocator cannot be written without; this one hands everything to the system's.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use clawdia::driver::Driver;
+use clawdia::gateway::Input;
+use clawdia::ids::ConnId;
+use clawdia::limits::JSON_PADDING_BYTES;
+
+/// Counts what a thread allocates.
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    // A thread that ends has nothing left to count in.
+    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+}
+
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count();
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A request that arrives again and again.
+struct Repeated {
+    text: String,
+    /// Parsing uses up the message, so each time gets a copy in the same place.
+    buffer: Vec<u8>,
+}
+
+impl Repeated {
+    fn new(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            buffer: vec![0; text.len() + JSON_PADDING_BYTES],
+        }
+    }
+
+    /// One turn with this request in it; the bytes that all peers are sent.
+    fn turn(&mut self, driver: &mut Driver, conn: ConnId) -> usize {
+        let len = self.text.len();
+        self.buffer[..len].copy_from_slice(self.text.as_bytes());
+        driver.handle(Input::Text {
+            conn,
+            padded: &mut self.buffer,
+            len,
+        });
+        while driver.gateway.poll_effect().is_some() {}
+        let mut sent = 0;
+        while let Some((_, outbox, turn)) = driver.gateway.poll_dirty() {
+            outbox.flush(turn, |bytes| {
+                sent += bytes.len();
+                Some(bytes.len())
+            });
+        }
+        driver.gateway.end_turn();
+        sent
+    }
+
+    /// Allocations in 100 turns, after some in which buffers may grow.
+    fn allocations(&mut self, driver: &mut Driver, conn: ConnId) -> u64 {
+        for _ in 0..10 {
+            assert!(self.turn(driver, conn) > 0, "it is answered");
+        }
+        let before = COUNT.get();
+        for _ in 0..100 {
+            self.turn(driver, conn);
+        }
+        COUNT.get() - before
+    }
+}
+
+#[test]
+fn a_health_request_allocates_nothing() {
+    let mut driver = Driver::default();
+    let operator = driver.operator();
+    let mut health =
+        Repeated::new(r#"{"type":"req","id":"17","method":"health","params":{"probe":false}}"#);
+    assert_eq!(health.allocations(&mut driver, operator), 0);
+}
+
+#[test]
+fn another_receiver_of_an_event_costs_no_allocation() {
+    let per_100_events = |receivers: usize| {
+        let mut driver = Driver::default();
+        let sender = driver.operator();
+        for _ in 1..receivers {
+            driver.operator();
+        }
+        let mut event = Repeated::new(
+            r#"{"type":"req","id":"1","method":"talk.mode","params":{"enabled":true}}"#,
+        );
+        event.allocations(&mut driver, sender)
+    };
+    assert_eq!(per_100_events(2), per_100_events(150));
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = COUNT.get();
+    drop(std::hint::black_box(vec![1u8; 100]));
+    assert_eq!(COUNT.get() - before, 1);
+}

@@ -1,0 +1,77 @@
+//! Measures a gateway on this machine and prints each figure with its goal.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use argh::FromArgs;
+use clawdia::io::sys::raise_descriptor_limit;
+use clawdia_tools::figures::memory::Crowd;
+use clawdia_tools::figures::{Table, calls, memory, start};
+use clawdia_tools::gateway::Home;
+
+/// Devices that are stored where many are.
+const DEVICES: usize = 10_000;
+/// What a connected node may cost, in bytes.
+const NODE_BYTES: f64 = 1_536.0;
+
+/// Measure what a gateway costs: its start, memory, calls and connections.
+#[derive(FromArgs)]
+struct Args {
+    /// fewer of everything, for a look in passing
+    #[argh(switch)]
+    quick: bool,
+    /// the program (target/release/clawdia)
+    #[argh(positional, default = "PathBuf::from(\"target/release/clawdia\")")]
+    program: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let args: Args = argh::from_env();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("figures: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> io::Result<()> {
+    raise_descriptor_limit();
+    let begun = Instant::now();
+    let mut table = Table::default();
+    let fresh = || Home::new(&args.program);
+    let few = |quick: usize, all: usize| if args.quick { quick } else { all };
+
+    let home = fresh()?;
+    start::program_size(&mut table, &home, &args.program)?;
+    start::starts(&mut table, &home, "first", 1, 15.0)?;
+    start::starts(&mut table, &home, "empty", 7, 15.0)?;
+    memory::idle(&mut table, &home)?;
+    calls::health(&mut table, &home, few(5_000, 40_000))?;
+    calls::connects(&mut table, &home, few(200, 2_000))?;
+    start::command(&mut table, &home, few(20, 100) as u32)?;
+    start::seed_devices(&home, DEVICES)?;
+    let what = format!("{DEVICES} devices");
+    start::starts(&mut table, &home, &what, few(2, 5) as u32, 100.0)?;
+
+    let operators = Crowd {
+        nodes: false,
+        count: few(200, 1_000),
+        goal: None,
+    };
+    memory::crowd(&mut table, &fresh()?, operators)?;
+    for count in [few(200, 1_000), few(500, 9_500)] {
+        let nodes = Crowd {
+            nodes: true,
+            count,
+            goal: Some(NODE_BYTES),
+        };
+        memory::crowd(&mut table, &fresh()?, nodes)?;
+    }
+    table.write(&mut io::stdout())?;
+    println!("measured in {} s", begun.elapsed().as_secs());
+    Ok(())
+}

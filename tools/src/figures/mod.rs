@@ -1,0 +1,97 @@
+//! What the gateway costs, each figure with its goal.
+//!
+//! Read next: [`party`] (a client that costs little itself), [`start`], [`memory`], [`calls`].
+
+pub mod calls;
+pub mod memory;
+pub mod party;
+pub mod start;
+
+use std::io;
+
+/// One measured figure.
+pub struct Figure {
+    what: String,
+    value: f64,
+    unit: &'static str,
+    /// The most that it may be; none where the figure is only told.
+    goal: Option<f64>,
+}
+
+/// All figures, in the order in which they were measured.
+#[derive(Default)]
+pub struct Table {
+    rows: Vec<Figure>,
+}
+
+impl Table {
+    /// Adds a figure with its goal.
+    pub fn put(&mut self, what: impl Into<String>, value: f64, unit: &'static str, goal: f64) {
+        self.row(what.into(), value, unit, Some(goal));
+    }
+
+    /// Adds a figure without a goal.
+    pub fn tell(&mut self, what: impl Into<String>, value: f64, unit: &'static str) {
+        self.row(what.into(), value, unit, None);
+    }
+
+    fn row(&mut self, what: String, value: f64, unit: &'static str, goal: Option<f64>) {
+        self.rows.push(Figure {
+            what,
+            value,
+            unit,
+            goal,
+        });
+    }
+
+    /// Writes the table: what, figure, goal, and whether it was missed.
+    ///
+    /// # Errors
+    ///
+    /// When `out` takes nothing more.
+    pub fn write(&self, out: &mut impl io::Write) -> io::Result<()> {
+        writeln!(out, "{:<58} {:>10}      {:>8}", "what", "figure", "goal")?;
+        for Figure {
+            what,
+            value,
+            unit,
+            goal,
+        } in &self.rows
+        {
+            write!(out, "{what:<58} {value:>10.2} {unit:<4}")?;
+            match goal {
+                None => writeln!(out)?,
+                Some(goal) if value <= goal => writeln!(out, " {goal:>8}")?,
+                Some(goal) => writeln!(out, " {goal:>8}  MISSED")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes as mebibytes.
+pub fn mib(bytes: f64) -> f64 {
+    bytes / (1024.0 * 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missed_goal_is_marked() {
+        let mut table = Table::default();
+        table.put("small", 1.0, "ms", 2.0);
+        table.put("large", 3.0, "ms", 2.0);
+        table.tell("told", 3.0, "ms");
+        let mut out = Vec::new();
+        table.write(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let missed: Vec<&str> = text
+            .lines()
+            .filter(|line| line.ends_with("MISSED"))
+            .collect();
+        assert_eq!(missed.len(), 1);
+        assert!(missed[0].starts_with("large"));
+    }
+}

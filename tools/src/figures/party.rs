@@ -1,0 +1,193 @@
+//! A client that costs little itself: one blocking socket, frames counted rather than read.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clawdia::driver::device::{Device, Proof};
+use clawdia::driver::{node_params, operator_params};
+use clawdia::wire::frame::Opcode;
+use serde_json::{Value, json};
+
+use crate::client::{connect, masked_frame};
+
+/// Parties that shake hands at the same time.
+const CROWD: usize = 128;
+
+/// An open connection.
+pub struct Party {
+    stream: TcpStream,
+    received: Vec<u8>,
+    taken: usize,
+}
+
+/// Whom a party comes as.
+#[derive(Clone, Copy)]
+pub enum As<'a> {
+    /// An operator without a device.
+    Operator,
+    /// An operator with a device.
+    Device(&'a Device),
+    /// A node.
+    Node(&'a Device),
+}
+
+impl Party {
+    /// Opens a connection to a port of this machine, as far as the upgrade.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway does not take it.
+    pub fn open(port: u16) -> io::Result<Self> {
+        let stream = connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+        Ok(Self {
+            stream,
+            received: Vec::new(),
+            taken: 0,
+        })
+    }
+
+    /// The whole handshake with the gateway's secret or a device's token; gives the hello.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway refuses it.
+    pub fn join(port: u16, who: As<'_>, token: &str) -> io::Result<(Self, Value)> {
+        let mut party = Self::open(port)?;
+        party.ask_in(who, token)?;
+        let hello = party.hello()?;
+        Ok((party, hello))
+    }
+
+    /// Answers the challenge with `connect`.
+    fn ask_in(&mut self, who: As<'_>, token: &str) -> io::Result<()> {
+        let challenge: Value = serde_json::from_slice(self.next()?)?;
+        let nonce = challenge["payload"]["nonce"].as_str().unwrap_or("");
+        let mut params = match who {
+            As::Operator | As::Device(_) => operator_params(),
+            As::Node(_) => node_params(&["system.run", "system.which"]),
+        };
+        params["auth"]["token"] = token.into();
+        if let As::Device(device) | As::Node(device) = who {
+            device.sign(&mut params, Proof::V2, nonce, unix_ms());
+        }
+        let request = json!({"type":"req","id":"c","method":"connect","params":params});
+        self.send(&masked_frame(Opcode::Text, request.to_string().as_bytes()))
+    }
+
+    fn hello(&mut self) -> io::Result<Value> {
+        let answer: Value = serde_json::from_slice(self.next()?)?;
+        if answer["ok"] != true {
+            return Err(io::Error::other(format!("not let in: {answer}")));
+        }
+        Ok(answer["payload"].clone())
+    }
+
+    /// Sends frames that were made before.
+    ///
+    /// # Errors
+    ///
+    /// When the connection broke.
+    pub fn send(&mut self, frames: &[u8]) -> io::Result<()> {
+        self.stream.write_all(frames)
+    }
+
+    /// The payload of the next frame.
+    ///
+    /// # Errors
+    ///
+    /// When the connection broke, or nothing came in time.
+    pub fn next(&mut self) -> io::Result<&[u8]> {
+        loop {
+            if let Some((start, end)) = frame(&self.received[self.taken..]) {
+                let (start, end) = (self.taken + start, self.taken + end);
+                self.taken = end;
+                return Ok(&self.received[start..end]);
+            }
+            self.receive()?;
+        }
+    }
+
+    /// Waits until there is at least one answer, and counts those that are there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Party::next`].
+    pub fn answers(&mut self) -> io::Result<usize> {
+        let mut count = 0;
+        loop {
+            while let Some((start, end)) = frame(&self.received[self.taken..]) {
+                let payload = &self.received[self.taken + start..self.taken + end];
+                count += usize::from(payload.starts_with(b"{\"type\":\"res\""));
+                self.taken += end;
+            }
+            if count > 0 {
+                return Ok(count);
+            }
+            self.receive()?;
+        }
+    }
+
+    fn receive(&mut self) -> io::Result<()> {
+        self.received.drain(..self.taken);
+        self.taken = 0;
+        let len = self.received.len();
+        self.received.resize(len + 64 * 1024, 0);
+        let read = self.stream.read(&mut self.received[len..])?;
+        self.received.truncate(len + read);
+        match read {
+            0 => Err(io::Error::other("the gateway closed the connection")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets what was received, so that a crowd of parties needs little memory.
+    fn forget(&mut self) {
+        self.received = Vec::new();
+        self.taken = 0;
+    }
+}
+
+/// Lets many in, a crowd at a time.
+///
+/// # Errors
+///
+/// When one of them is refused.
+pub fn join_all(port: u16, all: &[As<'_>], token: &str) -> io::Result<Vec<Party>> {
+    let mut joined = Vec::with_capacity(all.len());
+    for crowd in all.chunks(CROWD) {
+        let mut parties = Vec::with_capacity(crowd.len());
+        for who in crowd {
+            let mut party = Party::open(port)?;
+            party.ask_in(*who, token)?;
+            parties.push(party);
+        }
+        for party in &mut parties {
+            party.hello()?;
+            party.forget();
+        }
+        joined.append(&mut parties);
+    }
+    Ok(joined)
+}
+
+/// Where the payload of the frame at the start of `bytes` is, if all of it is there.
+fn frame(bytes: &[u8]) -> Option<(usize, usize)> {
+    let (start, len) = match bytes.get(1)? {
+        126 => (
+            4,
+            u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?) as usize,
+        ),
+        127 => (
+            10,
+            u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize,
+        ),
+        len => (2, usize::from(*len)),
+    };
+    (bytes.len() >= start + len).then_some((start, start + len))
+}
+
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}
