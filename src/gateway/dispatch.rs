@@ -92,11 +92,11 @@ impl Gateway {
             }
             Phase::Live(_) => {}
         }
-        let mut parser = std::mem::take(&mut self.parser);
+        let mut parser = self.parser.take().unwrap_or_default();
         let document = match parser.parse(padded, len) {
             Ok(document) => document,
             Err(fault) => {
-                self.parser = parser;
+                self.parser = Some(parser);
                 let refusal = Refusal::invalid(format!("invalid request frame: {}", fault.text()));
                 self.count_fault(conn);
                 return self.respond_refusal(conn, "invalid", &refusal);
@@ -106,7 +106,7 @@ impl Gateway {
             self.on_envelope(now, conn, root);
         }
         parser.recycle(document);
-        self.parser = parser;
+        self.parser = Some(parser);
     }
 
     fn on_envelope(&mut self, now: Now, conn: ConnId, root: Json<'_, '_>) {

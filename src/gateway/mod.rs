@@ -74,7 +74,8 @@ pub struct Gateway {
     dirty: Vec<ConnId>,
     receivers_spare: Vec<ConnId>,
     effects: VecDeque<Effect>,
-    parser: Parser,
+    /// None while a message is being read: one that comes out of it gets a parser of its own.
+    parser: Option<Parser>,
     commits: Commits,
     tickets: Tickets,
     timers: Timers,
@@ -119,7 +120,7 @@ impl Gateway {
             dirty: Vec::new(),
             receivers_spare: Vec::new(),
             effects: VecDeque::new(),
-            parser: Parser::default(),
+            parser: Some(Parser::default()),
             commits: Commits::default(),
             tickets: Tickets::default(),
             timers: Timers::default(),

@@ -81,7 +81,7 @@ impl Gateway {
         padded: &mut [u8],
         len: usize,
     ) {
-        let mut parser = std::mem::take(&mut self.parser);
+        let mut parser = self.parser.take().unwrap_or_default();
         match parser.parse(padded, len) {
             Ok(document) => {
                 match document.root() {
@@ -92,7 +92,7 @@ impl Gateway {
             }
             Err(_) => self.close(conn, 1008, "invalid request frame"),
         }
-        self.parser = parser;
+        self.parser = Some(parser);
     }
 
     fn on_first_envelope(&mut self, now: Now, conn: ConnId, root: Json<'_, '_>) {

@@ -78,6 +78,7 @@ impl Access {
             tokens: &self.tokens,
             mode: "cli",
             insecure: false,
+            still_meant: &|| true,
         };
         connect(&options, deadline())
     }
