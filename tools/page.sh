@@ -32,6 +32,7 @@ start_gateway "$dir" "$(clawdia_program)" "{
   },
 }"
 status=0
-BROWSER_ROOT=$root/page node "$here/interop/page.mjs" "$GATEWAY_PORT" "$token" "$shots" || status=$?
+BROWSER_ROOT=$root/page node "$here/interop/page.mjs" "$GATEWAY_PORT" "$token" \
+  "$dir/state/clawdia.json" "$shots" || status=$?
 stop_gateway || status=1
 exit "$status"

@@ -355,7 +355,7 @@ mod tests {
             ],
             Kind::List(kind) => vec![json!([]), Value::Array(samples(*kind))],
             Kind::Map(kind) => vec![json!({}), json!({"k": samples(*kind)[0]})],
-            Kind::Open | Kind::Kept => vec![json!({"k": [1, "x"]}), json!("x")],
+            Kind::Open | Kind::Kept | Kind::KeptAs(_) => vec![json!({"k": [1, "x"]}), json!("x")],
         }
     }
 }

@@ -19,7 +19,7 @@ pub fn check(kind: Kind, value: &Value) -> Result<Value, Complaint> {
     let wrong = |what: &str| Err((what.to_owned(), expected(kind)));
     let text = value.as_str().map(str::trim);
     match (kind, text) {
-        (Kind::Kept | Kind::Open, _) => Ok(value.clone()),
+        (Kind::Kept | Kind::KeptAs(_) | Kind::Open, _) => Ok(value.clone()),
         (Kind::Flag, _) if value.is_boolean() => Ok(value.clone()),
         (Kind::Whole(least, most), None) => match whole(value) {
             Some(n) if (least..=most).contains(&n) => Ok(Value::from(n)),
@@ -99,7 +99,7 @@ pub fn expected(kind: Kind) -> String {
         }
         Kind::List(_) => "use a list: [ … ]".to_owned(),
         Kind::Map(_) => "use an object: { … }".to_owned(),
-        Kind::Open | Kind::Kept => String::new(),
+        Kind::Open | Kind::Kept | Kind::KeptAs(_) => String::new(),
     }
 }
 

@@ -25,7 +25,7 @@ pub fn get_payload(document: &Document, env: Lookup<'_>) -> Value {
             ..fault.clone()
         }],
     };
-    let config = with_defaults(parsed.clone());
+    let config = for_forms(parsed.clone());
     json!({
         "path": document.path(),
         "exists": document.text().is_some(),
@@ -45,7 +45,7 @@ pub fn written_payload(document: &Document) -> Value {
     json!({
         "ok": true,
         "path": document.path(),
-        "config": with_defaults(shown(document).1),
+        "config": for_forms(shown(document).1),
     })
 }
 
@@ -59,6 +59,30 @@ fn shown(document: &Document) -> (Option<String>, Value) {
             (Some(raw), parsed)
         }
         _ => (None, empty()),
+    }
+}
+
+/// The values as forms edit them.
+fn for_forms(config: Value) -> Value {
+    let mut config = with_defaults(config);
+    if let Some(agents) = config.get_mut("agents") {
+        for key in ["model", "imageModel"] {
+            long_model(agents.pointer_mut(&format!("/defaults/{key}")));
+        }
+        let list = agents.get_mut("list").and_then(Value::as_array_mut);
+        for agent in list.into_iter().flatten() {
+            long_model(agent.get_mut("model"));
+        }
+    }
+    config
+}
+
+/// `"provider/model"` as `{primary}`: the schema offers the long form alone.
+fn long_model(model: Option<&mut Value>) {
+    if let Some(model) = model
+        && model.is_string()
+    {
+        *model = json!({ "primary": model.take() });
     }
 }
 
@@ -107,6 +131,17 @@ mod tests {
         "warnings",
         "legacyIssues",
     ];
+
+    #[test]
+    fn a_short_model_is_shown_in_the_long_form_that_the_schema_offers() {
+        let text = "{agents: {defaults: {model: 'a/b', imageModel: {primary: 'c/d'}}, list: [{id: 'x', model: 'e/f'}, 1]}}";
+        let payload = get_payload(&Document::new("/c.json", text.into()), &|_| None);
+        let agents = &payload["config"]["agents"];
+        assert_eq!(agents["defaults"]["model"], json!({"primary": "a/b"}));
+        assert_eq!(agents["defaults"]["imageModel"], json!({"primary": "c/d"}));
+        assert_eq!(agents["list"][0]["model"], json!({"primary": "e/f"}));
+        assert_eq!(payload["parsed"]["agents"]["list"][0]["model"], "e/f");
+    }
 
     #[test]
     fn a_file_is_shown_with_its_values_and_the_defaults_that_clients_look_for() {

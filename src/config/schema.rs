@@ -36,9 +36,14 @@ fn shape_schema(shape: &Shape, strict: bool) -> Value {
             ((*key).to_owned(), shape_schema(child, strict))
         })
         .collect();
+    // The ecosystem's page edits "anything" where it is written as an empty schema; `true` it cannot.
     let others = match &shape.any_key {
+        Some(child) if matches!(child.row, Some(row) if matches!(row.kind, Kind::Kept)) => {
+            json!({})
+        }
         Some(child) => shape_schema(child, strict),
-        None => Value::Bool(!strict),
+        None if strict => Value::Bool(false),
+        None => json!({}),
     };
     json!({ "type": "object", "properties": properties, "additionalProperties": others })
 }
@@ -52,23 +57,21 @@ fn kind_schema(kind: Kind) -> Value {
         Kind::Number => json!({ "type": "number", "minimum": 0 }),
         Kind::Choice(words) => json!({ "type": "string", "enum": words }),
         Kind::Secret => json!({ "type": "string", "minLength": 1 }),
+        // The long form alone: forms cannot offer two, and `config.get` writes the short one so.
         Kind::Model => json!({
-            "anyOf": [
-                { "type": "string" },
-                {
-                    "type": "object",
-                    "properties": {
-                        "primary": { "type": "string" },
-                        "fallbacks": { "type": "array", "items": { "type": "string" } },
-                    },
-                },
-            ],
+            "type": "object",
+            "properties": {
+                "primary": { "type": "string" },
+                "fallbacks": { "type": "array", "items": { "type": "string" } },
+            },
         }),
         Kind::List(kind) => json!({ "type": "array", "items": kind_schema(*kind) }),
         Kind::Map(kind) => {
             json!({ "type": "object", "additionalProperties": kind_schema(*kind) })
         }
-        Kind::Open | Kind::Kept => json!({}),
+        Kind::Open => json!({}),
+        Kind::Kept => json!({ "type": "object", "additionalProperties": {} }),
+        Kind::KeptAs(kind) => kind_schema(*kind),
         Kind::Text
         | Kind::Url(_)
         | Kind::Ip
@@ -93,7 +96,7 @@ fn hints() -> Map<String, Value> {
         hint["help"] = row.help.into();
         match row.kind {
             Kind::Secret => hint["sensitive"] = true.into(),
-            Kind::Kept => hint["advanced"] = true.into(),
+            Kind::Kept | Kind::KeptAs(_) => hint["advanced"] = true.into(),
             _ => {}
         }
     }
@@ -128,7 +131,7 @@ mod tests {
     #[test]
     fn only_the_strict_section_refuses_other_keys() {
         let schema = &schema_payload("1", "t")["schema"];
-        assert_eq!(schema["additionalProperties"], true);
+        assert_eq!(schema["additionalProperties"], json!({}));
         assert_eq!(
             schema["properties"]["gateway"]["additionalProperties"],
             false
@@ -137,6 +140,38 @@ mod tests {
             schema["properties"]["gateway"]["properties"]["auth"]["additionalProperties"],
             false
         );
+    }
+
+    /// Where the ecosystem's page would say "unsupported" instead of showing a field.
+    fn unsupported(schema: &Value, path: &str, out: &mut Vec<String>) {
+        let children: Vec<(String, &Value)> = match schema["type"].as_str() {
+            Some("object") => {
+                let properties = schema["properties"].as_object().into_iter().flatten();
+                let mut all: Vec<_> = properties
+                    .map(|(key, child)| (format!("{path}.{key}"), child))
+                    .collect();
+                match &schema["additionalProperties"] {
+                    Value::Bool(true) => out.push(path.to_owned()),
+                    Value::Object(any) if any.is_empty() => {}
+                    others @ Value::Object(_) => all.push((format!("{path}.*"), others)),
+                    _ => {}
+                }
+                all
+            }
+            Some("array") => vec![(format!("{path}[]"), &schema["items"])],
+            Some("string" | "number" | "integer" | "boolean") => Vec::new(),
+            _ => return out.push(path.to_owned()),
+        };
+        for (path, child) in children {
+            unsupported(child, &path, out);
+        }
+    }
+
+    #[test]
+    fn the_ecosystem_s_page_can_edit_every_key_in_a_form() {
+        let mut out = Vec::new();
+        unsupported(&schema_payload("1", "t")["schema"], "", &mut out);
+        assert_eq!(out, Vec::<String>::new());
     }
 
     #[test]

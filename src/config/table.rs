@@ -51,8 +51,10 @@ pub enum Kind {
     Map(&'static Kind),
     /// Anything; references to the environment in it are resolved.
     Open,
-    /// Anything; kept, never read.
+    /// Anything; kept, never read. Forms show an object.
     Kept,
+    /// The same; forms show this kind.
+    KeptAs(&'static Kind),
 }
 
 /// When a change takes effect.
@@ -63,8 +65,8 @@ pub enum Reload {
 }
 
 use Kind::{
-    AgentId, Choice, Cidr, Duration, Fingerprint, Flag, Ip, Kept, List, Map, Model, Number, Open,
-    Origin, Secret, Text, Url, UrlPath, Whole,
+    AgentId, Choice, Cidr, Duration, Fingerprint, Flag, Ip, Kept, KeptAs, List, Map, Model, Number,
+    Open, Origin, Secret, Text, Url, UrlPath, Whole,
 };
 use Reload::{Live, Restart};
 
@@ -197,20 +199,20 @@ pub const ROWS: &[Row] = &[
     row("agents.defaults.blockStreamingChunk", Kept, Live, "Block streaming", "How an answer is cut into messages."),
     row("agents.defaults.blockStreamingCoalesce", Kept, Live, "Block streaming", "How short pieces are put together."),
     row("agents.defaults.humanDelay", Kept, Live, "Human delay", "Pauses between messages."),
-    row("agents.defaults.repoRoot", Kept, Live, "Repository root", "Told to the agent."),
-    row("agents.defaults.skipBootstrap", Kept, Live, "Skip bootstrap", "Makes no files in a new workspace."),
-    row("agents.defaults.bootstrapMaxChars", Kept, Live, "Bootstrap characters", "The part of a workspace's files that is told."),
+    row("agents.defaults.repoRoot", KeptAs(&Text), Live, "Repository root", "Told to the agent."),
+    row("agents.defaults.skipBootstrap", KeptAs(&Flag), Live, "Skip bootstrap", "Makes no files in a new workspace."),
+    row("agents.defaults.bootstrapMaxChars", KeptAs(&Number), Live, "Bootstrap characters", "The part of a workspace's files that is told."),
     row("agents.defaults.userTimezone", Text, Live, "Time zone", "Told to the agent."),
-    row("agents.defaults.timeFormat", Kept, Live, "Time format", "auto, 12 or 24."),
-    row("agents.defaults.envelopeTimezone", Kept, Live, "Envelope time zone", "The zone of message times."),
-    row("agents.defaults.envelopeTimestamp", Kept, Live, "Envelope time", "Whether messages carry their time."),
-    row("agents.defaults.envelopeElapsed", Kept, Live, "Envelope elapsed", "Whether messages carry the time since the last."),
-    row("agents.defaults.elevatedDefault", Kept, Live, "Elevated", "off, on, ask or full."),
-    row("agents.defaults.blockStreamingDefault", Kept, Live, "Block streaming", "off or on."),
-    row("agents.defaults.blockStreamingBreak", Kept, Live, "Block streaming", "Where an answer is cut."),
-    row("agents.defaults.mediaMaxMb", Kept, Live, "Media size", "Megabytes."),
-    row("agents.defaults.typingIntervalSeconds", Kept, Live, "Typing interval", "Seconds."),
-    row("agents.defaults.typingMode", Kept, Live, "Typing", "When typing is shown."),
+    row("agents.defaults.timeFormat", KeptAs(&Text), Live, "Time format", "auto, 12 or 24."),
+    row("agents.defaults.envelopeTimezone", KeptAs(&Text), Live, "Envelope time zone", "The zone of message times."),
+    row("agents.defaults.envelopeTimestamp", KeptAs(&Text), Live, "Envelope time", "Whether messages carry their time."),
+    row("agents.defaults.envelopeElapsed", KeptAs(&Text), Live, "Envelope elapsed", "Whether messages carry the time since the last."),
+    row("agents.defaults.elevatedDefault", KeptAs(&Text), Live, "Elevated", "off, on, ask or full."),
+    row("agents.defaults.blockStreamingDefault", KeptAs(&Text), Live, "Block streaming", "off or on."),
+    row("agents.defaults.blockStreamingBreak", KeptAs(&Text), Live, "Block streaming", "Where an answer is cut."),
+    row("agents.defaults.mediaMaxMb", KeptAs(&Number), Live, "Media size", "Megabytes."),
+    row("agents.defaults.typingIntervalSeconds", KeptAs(&Number), Live, "Typing interval", "Seconds."),
+    row("agents.defaults.typingMode", KeptAs(&Text), Live, "Typing", "When typing is shown."),
     row("agents.list[].id", AgentId, Live, "Id", "Lower-case letters, digits, _ and -."),
     row("agents.list[].name", Text, Live, "Name", "How the agent is called."),
     row("agents.list[].default", Flag, Live, "Default", "Answers where no agent is named."),
@@ -231,7 +233,7 @@ pub const ROWS: &[Row] = &[
     row("agents.list[].heartbeat.activeHours.start", Text, Live, "Heartbeats from", "HH:MM."),
     row("agents.list[].heartbeat.activeHours.end", Text, Live, "Heartbeats until", "HH:MM."),
     row("agents.list[].heartbeat.activeHours.timezone", Text, Live, "Heartbeat time zone", "Such as Europe/Vienna."),
-    row("agents.list[].agentDir", Kept, Live, "Agent directory", "The agent's own files."),
+    row("agents.list[].agentDir", KeptAs(&Text), Live, "Agent directory", "The agent's own files."),
     row("agents.list[].memorySearch", Kept, Live, "Memory search", "How the agent searches its notes."),
     row("agents.list[].humanDelay", Kept, Live, "Human delay", "Pauses between messages."),
     row("agents.list[].groupChat", Kept, Live, "Group chat", "When it answers in groups."),
@@ -273,7 +275,7 @@ pub const ROWS: &[Row] = &[
     row("channels.telegram.webhookSecret", Secret, Live, "Webhook secret", "Shown by Telegram with each delivery."),
     row("channels.telegram.webhookPath", UrlPath, Live, "Webhook path", "The path on the gateway's port."),
     row("channels.telegram.*", Open, Live, "", ""),
-    row("channels.*", Open, Live, "", ""),
+    row("channels.*", Map(&Open), Live, "", ""),
 
     row("session.scope", Choice(&["per-sender", "global"]), Restart, "Scope", "One session a sender, or one for all."),
     row("session.mainKey", Text, Restart, "Main session", "The name of each agent's main session."),
@@ -310,7 +312,7 @@ pub const ROWS: &[Row] = &[
     row("approvals", Kept, Live, "Approvals", "Kept for the programs that use it."),
     row("audio", Kept, Live, "Audio", "Kept for the programs that use it."),
     row("auth", Kept, Live, "Provider logins", "Kept for the programs that use it."),
-    row("bindings", Kept, Live, "Bindings", "Kept for the programs that use it."),
+    row("bindings", KeptAs(&List(&Kept)), Live, "Bindings", "Kept for the programs that use it."),
     row("broadcast", Kept, Live, "Broadcast", "Kept for the programs that use it."),
     row("browser", Kept, Live, "Browser", "Kept for the programs that use it."),
     row("canvasHost", Kept, Live, "Canvas", "Kept for the programs that use it."),

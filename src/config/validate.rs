@@ -126,7 +126,7 @@ impl Walk<'_> {
 
     fn leaf(&mut self, node: &Node, kind: Kind, path: &str) -> Value {
         match (kind, &node.content) {
-            (Kind::Kept, _) => node.to_value(),
+            (Kind::Kept | Kind::KeptAs(_), _) => node.to_value(),
             (Kind::Open, _) => self.open(node, path),
             (Kind::List(kind), Content::Array(items)) => items
                 .iter()

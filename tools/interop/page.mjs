@@ -1,12 +1,13 @@
 // Drives the ecosystem's unmodified web page in Chromium against our gateway: connects, chats, stops a run,
 // and visits every tab. Prints a line a step and ends with 1 when one failed.
 //
-//   node page.mjs PORT TOKEN SHOTS     SHOTS gets a picture of each step
+//   node page.mjs PORT TOKEN CONFIG SHOTS     CONFIG: the gateway's file; SHOTS gets a picture of each step
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 
-const [port, token, shots] = process.argv.slice(2);
+const [port, token, config, shots] = process.argv.slice(2);
 const { chromium } = createRequire(path.join(process.env.BROWSER_ROOT, "package.json"))("playwright-core");
 
 /** What the page asks of other hosts: its font and its logo. Our policy forbids both, and it does without. */
@@ -109,7 +110,31 @@ for (const tab of TABS) {
   });
 }
 
+await step("Save a setting", async () => {
+  await page.locator(".nav-item", { hasText: "Config" }).click();
+  const field = page.locator(".cfg-field", { hasText: "Assistant name" }).locator("input");
+  await field.fill("Concierge");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("No changes").waitFor();
+  await wire.quiet();
+  const text = readFileSync(config, "utf8");
+  assert.match(text, /Concierge/);
+  assert.ok(text.includes(token), "the token that the page was not shown is still there");
+  assert.equal(await field.inputValue(), "Concierge");
+});
+
+await step("Label a session", async () => {
+  await page.locator(".nav-item", { hasText: "Sessions" }).click();
+  const label = page.locator("main.content input[placeholder='(optional)']").first();
+  await label.fill("Labelled");
+  await label.blur();
+  await wire.quiet();
+  await page.reload();
+  await page.waitForFunction(() => [...document.querySelectorAll("main input")].some((input) => input.value === "Labelled"));
+});
+
 await step("New session", async () => {
+  await page.locator(".nav-item", { hasText: "Chat" }).click();
   await page.getByRole("button", { name: "New session" }).click();
   await page.locator(".chat-group.user", { hasText: "who is connected?" }).first().waitFor({ state: "detached" });
   await page.getByRole("button", { name: "New session" }).waitFor();
