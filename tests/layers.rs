@@ -40,14 +40,14 @@ struct Layer {
 }
 
 const LAYERS: &[Layer] = &[
-    row("limits.rs", &[], &[WORLD]),
-    row("ids.rs", &[], &[WORLD]),
-    row("now.rs", &[], &[WORLD]),
+    row("limits", &[], &[WORLD]),
+    row("ids", &[], &[WORLD]),
+    row("now", &[], &[WORLD]),
     row("log", &["limits"], &[]),
     row("ui", &[], &[WORLD]),
     row("wire", &["limits"], &[WORLD, UNREPEATABLE]),
-    row("conn.rs", &["limits", "wire"], &[WORLD, UNREPEATABLE]),
-    row("outbox.rs", &["limits", "wire"], &[WORLD, UNREPEATABLE]),
+    row("conn", &["limits", "wire"], &[WORLD, UNREPEATABLE]),
+    row("outbox", &["limits", "wire"], &[WORLD, UNREPEATABLE]),
     row("state", &["limits", "ids"], &[WORLD, UNREPEATABLE]),
     row("config", &["limits", "log"], &[&["mio::", "rustls::"]]),
     row(
@@ -230,11 +230,25 @@ fn read(path: &Path) -> Source {
     }
 }
 
-/// The program's part of a source: up to the tests at its foot, without comments and texts.
-fn code(text: &str) -> String {
-    let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+/// A source without its tests: modules under `#[cfg(test)]` end with a brace in the first column.
+fn without_tests(mut text: &str) -> String {
     let mut out = String::new();
-    let mut rest = text[..end].chars().peekable();
+    while let Some(at) = text.find("#[cfg(test)]\nmod ") {
+        let (before, tests) = text.split_at(at);
+        out += before;
+        let is_block = tests.lines().nth(1).is_some_and(|line| line.ends_with('{'));
+        let end = if is_block { "\n}" } else { ";" };
+        let end = tests.find(end).map_or(tests.len(), |at| at + end.len());
+        text = &tests[end..];
+    }
+    out + text
+}
+
+/// The program's part of a source, without comments and texts.
+fn code(text: &str) -> String {
+    let text = without_tests(text);
+    let mut out = String::new();
+    let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
         match c {
             '/' if rest.peek() == Some(&'/') => while rest.next_if(|c| *c != '\n').is_some() {},
@@ -291,8 +305,8 @@ fn modules(code: &str) -> Vec<String> {
 #[test]
 fn the_reader_of_sources_sees_what_it_should() {
     let text = "use crate::{io::x, limits};\n// crate::no\nlet a = \"crate::no\"; crate::conn::Conn\n\
-                #[cfg(test)]\nmod tests { crate::no }";
-    assert_eq!(modules(&code(text)), ["io", "limits", "conn"]);
+                #[cfg(test)]\nmod tests {\n crate::no\n}\n#[cfg(test)]\nmod more;\ncrate::ids";
+    assert_eq!(modules(&code(text)), ["io", "limits", "conn", "ids"]);
     assert!(!is_test(Path::new("src/wire/json.rs")));
     assert!(is_test(Path::new("src/io/store/tests/mod.rs")));
     assert!(is_test(Path::new("src/config/edit_tests.rs")));

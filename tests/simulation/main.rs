@@ -11,7 +11,7 @@ use world::{Cuts, World};
 
 const SEEDS: u64 = 256;
 /// Things that happen in one world.
-const EVENTS: usize = 70;
+const EVENTS: usize = 50;
 
 fn sweep(part: u64) {
     if let Ok(seed) = std::env::var("CLAWDIA_SEED") {
