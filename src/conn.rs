@@ -102,6 +102,9 @@ enum Phase {
     Frames,
     /// Nothing any more.
     Deaf,
+    /// A fault of ours, for the test of what becomes of it.
+    #[cfg(test)]
+    Sabotaged,
 }
 
 /// The protocol state of one connection.
@@ -187,6 +190,12 @@ impl Conn {
         self.assembly
             .as_ref()
             .map_or(0, |assembly| assembly.held.len())
+    }
+
+    /// Panics at the next byte.
+    #[cfg(test)]
+    pub(crate) fn sabotage(&mut self) {
+        self.phase = Phase::Sabotaged;
     }
 
     /// Whether frames are spoken.
@@ -343,6 +352,8 @@ impl Conn {
             }
             Phase::Body => Ok(self.poll_body(input)),
             Phase::Answering | Phase::Frames => Ok(None),
+            #[cfg(test)]
+            Phase::Sabotaged => panic!("sabotaged"),
             Phase::Deaf => {
                 input.at = input.end;
                 Ok(None)

@@ -6,6 +6,7 @@ pub mod client;
 pub mod config;
 pub mod conn;
 pub mod driver;
+pub mod fuzz;
 pub mod gateway;
 pub mod ids;
 pub mod io;

@@ -108,7 +108,6 @@ pub(super) struct Aside {
     pub(super) milestone: Milestone,
     /// The latest ping that could not be answered at once.
     pub(super) late_pong: Option<Box<Pong>>,
-    pongs_len: usize,
 }
 
 impl Aside {
@@ -211,12 +210,13 @@ impl<A: App> Conversation<'_, A> {
 
     /// RFC 6455 5.5.3: of several pings that were not answered yet, only the latest has to be.
     fn pong(&mut self, payload: &[u8]) {
-        if self.blocked || self.aside.pongs_len + payload.len() > PONGS_QUEUED_BYTES_MAX {
+        // Answers that wait are sent first, and one pong behind them.
+        let queued_len = self.app.queued_len(self.id);
+        if self.blocked || queued_len + payload.len() > PONGS_QUEUED_BYTES_MAX {
             self.aside.late_pong = Some(Box::new(Pong::new(payload)));
             return;
         }
         self.aside.late_pong = None;
-        self.aside.pongs_len += payload.len() + 2;
         if let Some((outbox, turn)) = self.app.outbox(self.id) {
             outbox.frame(turn, Opcode::Pong as u8, payload);
         }
@@ -295,4 +295,131 @@ impl<A: App> Conversation<'_, A> {
 #[inline]
 fn isolated<T>(f: impl FnOnce() -> T) -> std::thread::Result<T> {
     catch_unwind(AssertUnwindSafe(f))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::app::{Admit, Command};
+    use crate::io::signals::Signal;
+    use crate::io::socket::PeerAddr;
+    use crate::limits::JSON_PADDING_BYTES;
+    use crate::outbox::{Outbox, Turn};
+    use crate::wire::http::Head;
+
+    /// A program that panics at every message.
+    #[derive(Default)]
+    struct Fragile(Turn, Outbox);
+
+    impl App for Fragile {
+        fn on_accept(&mut self, _: Now, _: ConnId, _: &PeerAddr) -> Admit {
+            Admit::Yes
+        }
+        fn on_upgrade(&mut self, _: Now, _: ConnId, _: &Head<'_>) -> Result<(), Refusal> {
+            Ok(())
+        }
+        fn on_open(&mut self, _: Now, _: ConnId) {}
+        fn on_request_head(&mut self, _: Now, _: ConnId, _: &Head<'_>) -> Result<usize, Refusal> {
+            Ok(0)
+        }
+        fn on_request(&mut self, _: Now, _: ConnId, _: &Head<'_>, _: &[u8]) -> Answer {
+            Answer::Later
+        }
+        fn on_message(&mut self, _: Now, _: ConnId, _: Message<'_>) {
+            panic!("the program's own")
+        }
+        fn on_closed(&mut self, _: Now, _: ConnId, _: Closed) -> Outbox {
+            std::mem::take(&mut self.1)
+        }
+        fn outbox(&mut self, _: ConnId) -> Option<(&mut Outbox, &mut Turn)> {
+            Some((&mut self.1, &mut self.0))
+        }
+        fn queued_len(&self, _: ConnId) -> usize {
+            self.1.queued_len()
+        }
+        fn turn(&mut self) -> &mut Turn {
+            &mut self.0
+        }
+        fn poll_dirty(&mut self) -> Option<(ConnId, &mut Outbox, &mut Turn)> {
+            None
+        }
+        fn poll_command(&mut self) -> Option<Command> {
+            None
+        }
+        fn collect(&mut self, _: Now) -> bool {
+            false
+        }
+        fn expire(&mut self, _: Now) {}
+        fn next_deadline_ms(&self) -> Option<u64> {
+            None
+        }
+        fn on_signal(&mut self, _: Now, _: Signal) {}
+    }
+
+    fn converse(conn: &mut Conn, bytes: &[u8]) -> Next {
+        let limits = MessageLimits {
+            bytes_max: 100,
+            binary: false,
+            checks_whole_text: true,
+        };
+        let mut buffer = bytes.to_vec();
+        buffer.extend([0; JSON_PADDING_BYTES]);
+        Conversation {
+            app: &mut Fragile::default(),
+            now: Now::default(),
+            id: ConnId::new(0, 0),
+            conn,
+            limits: &limits,
+            pool: &mut Pool::default(),
+            blocked: false,
+            aside: &mut Aside::default(),
+            in_app: false,
+        }
+        .run(&mut Input::new(&mut buffer, bytes.len()))
+    }
+
+    #[test]
+    fn a_panic_in_the_protocol_ends_that_peer_with_a_word() {
+        let mut conn = Conn::default();
+        conn.sabotage();
+        let Next::Leave(leave) = converse(&mut conn, b"x") else {
+            panic!("it went on")
+        };
+        assert_eq!((leave.why, leave.linger), (Closed::Panic, Linger::Discard));
+        assert!(matches!(
+            leave.farewell,
+            Farewell::Refusal(Refusal { status: 500, .. })
+        ));
+        conn.open();
+        let limits = MessageLimits {
+            bytes_max: 1,
+            binary: true,
+            checks_whole_text: true,
+        };
+        let told = Conversation {
+            app: &mut Fragile::default(),
+            now: Now::default(),
+            id: ConnId::new(0, 0),
+            conn: &mut conn,
+            limits: &limits,
+            pool: &mut Pool::default(),
+            blocked: false,
+            aside: &mut Aside::default(),
+            in_app: false,
+        }
+        .panicked();
+        assert!(matches!(
+            told.farewell,
+            Farewell::Close(close::INTERNAL_ERROR, _)
+        ));
+    }
+
+    #[test]
+    fn a_panic_of_the_program_is_not_caught_here() {
+        let mut conn = Conn::default();
+        conn.open();
+        let text = [0x81, 0x81, 0, 0, 0, 0, b'x'];
+        let panicked = catch_unwind(AssertUnwindSafe(|| converse(&mut conn, &text)));
+        assert!(panicked.is_err());
+    }
 }

@@ -336,28 +336,12 @@ impl Reactor {
         let going_on = matches!(next, Next::Wait) && !peer.paused;
         if aside.late_pong.is_some() {
             peer.late_pong = aside.late_pong;
-            if !peer.blocked {
-                self.send_late_pong(app, id);
-            }
         }
         self.reach(now, id, aside.milestone);
         if let Next::Leave(leave) = next {
             self.leave(app, now, id, *leave);
         }
         going_on
-    }
-
-    fn send_late_pong<A: App>(&mut self, app: &mut A, id: ConnId) {
-        let Some(pong) = self
-            .peers
-            .get_mut(id)
-            .and_then(|peer| peer.late_pong.take())
-        else {
-            return;
-        };
-        if let Some((outbox, turn)) = app.outbox(id) {
-            outbox.frame(turn, Opcode::Pong as u8, pong.payload());
-        }
     }
 
     fn unblock<A: App>(&mut self, app: &mut A, id: ConnId) {
@@ -370,7 +354,6 @@ impl Reactor {
         } else {
             // Asking for it puts it on the list of those to flush.
             app.outbox(id);
-            self.send_late_pong(app, id);
         }
     }
 
@@ -411,32 +394,14 @@ impl Reactor {
     fn flush<A: App>(&mut self, app: &mut A, now: Now) {
         self.unanswered_len = 0;
         let mut broken = Vec::new();
-        while let Some((id, outbox, turn)) = app.poll_dirty() {
-            let Some(peer) = self.peers.get_mut(id) else {
-                outbox.clear(turn);
-                continue;
-            };
-            match outbox.flush(turn, |bytes| peer.write(bytes)) {
-                Flush::Done => {
-                    if peer.paused && !peer.conn.is_answering() {
-                        peer.paused = false;
-                        self.make_ready(id);
-                    }
-                }
-                Flush::Blocked => {
-                    peer.blocked = true;
-                    let queued_len = outbox.queued_len();
-                    if queued_len > OUTBOX_SOFT_BYTES {
-                        peer.paused = true;
-                    } else if peer.paused
-                        && !peer.conn.is_answering()
-                        && queued_len < OUTBOX_SOFT_BYTES / 2
-                    {
-                        peer.paused = false;
-                        self.make_ready(id);
-                    }
-                }
-                Flush::Broken => broken.push(id),
+        let mut late_pongs = Vec::new();
+        loop {
+            self.flush_dirty(app, &mut broken, &mut late_pongs);
+            if late_pongs.is_empty() {
+                break;
+            }
+            for id in late_pongs.drain(..) {
+                self.send_late_pong(app, id);
             }
         }
         for id in broken {
@@ -446,6 +411,65 @@ impl Reactor {
             self.flush_leaving(app, now);
         }
         app.turn().end();
+    }
+
+    fn flush_dirty<A: App>(
+        &mut self,
+        app: &mut A,
+        broken: &mut Vec<ConnId>,
+        late_pongs: &mut Vec<ConnId>,
+    ) {
+        while let Some((id, outbox, turn)) = app.poll_dirty() {
+            let Some(peer) = self.peers.get_mut(id) else {
+                outbox.clear(turn);
+                continue;
+            };
+            match outbox.flush(turn, |bytes| peer.write(bytes)) {
+                Flush::Done => {
+                    if peer.late_pong.is_some() {
+                        late_pongs.push(id);
+                    }
+                    if peer.paused {
+                        self.resume(id);
+                    }
+                }
+                Flush::Blocked => {
+                    peer.blocked = true;
+                    let queued_len = outbox.queued_len();
+                    if queued_len > OUTBOX_SOFT_BYTES {
+                        peer.paused = true;
+                    } else if peer.paused && queued_len < OUTBOX_SOFT_BYTES / 2 {
+                        self.resume(id);
+                    }
+                }
+                Flush::Broken => broken.push(id),
+            }
+        }
+    }
+
+    /// Reads a peer again whose outbox has become short enough.
+    fn resume(&mut self, id: ConnId) {
+        if let Some(peer) = self
+            .peers
+            .get_mut(id)
+            .filter(|peer| !peer.conn.is_answering())
+        {
+            peer.paused = false;
+            self.make_ready(id);
+        }
+    }
+
+    fn send_late_pong<A: App>(&mut self, app: &mut A, id: ConnId) {
+        let Some(pong) = self
+            .peers
+            .get_mut(id)
+            .and_then(|peer| peer.late_pong.take())
+        else {
+            return;
+        };
+        if let Some((outbox, turn)) = app.outbox(id) {
+            outbox.frame(turn, Opcode::Pong as u8, pong.payload());
+        }
     }
 }
 
