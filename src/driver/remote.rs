@@ -16,6 +16,8 @@ pub struct Remote {
     pub window: usize,
     /// What is left of it in this turn.
     pub(super) window_left: usize,
+    /// It did not take all that it was offered.
+    pub(super) blocked: bool,
     /// Frames are spoken.
     pub opened: bool,
     /// hello-ok was sent.
@@ -42,6 +44,7 @@ impl Remote {
             raw: Vec::new(),
             window: usize::MAX,
             window_left: usize::MAX,
+            blocked: false,
             opened: false,
             admitted: false,
             gone: false,

@@ -8,6 +8,7 @@ use crate::ids::ConnId;
 use crate::limits::{
     HTTP_BODY_BYTES_MAX, JSON_PADDING_BYTES, MESSAGE_BYTES_MAX_BEFORE_HELLO, OUTBOX_SOFT_BYTES,
 };
+use crate::outbox::Flush;
 use crate::wire::close;
 use crate::wire::frame::Opcode;
 use crate::wire::http::{self, HeaderSpace, Refusal};
@@ -152,20 +153,20 @@ impl Driver {
     pub fn flush(&mut self) -> bool {
         let mut taken = 0;
         let before: usize = self.remotes.values().map(|remote| remote.taken_len).sum();
-        for remote in self.remotes.values_mut() {
+        for (conn, remote) in &mut self.remotes {
             remote.window_left = remote.window;
+            // As the loop does when a socket takes bytes again.
+            if std::mem::take(&mut remote.blocked) && !remote.gone {
+                self.gateway.outbox(*conn);
+            }
         }
         while let Some((conn, outbox, turn)) = self.gateway.poll_dirty() {
             if let Some(remote) = self.remotes.get_mut(&conn) {
-                outbox.flush(turn, |bytes| Some(remote.take(bytes)));
+                let flushed = outbox.flush(turn, |bytes| Some(remote.take(bytes)));
+                remote.blocked = matches!(flushed, Flush::Blocked);
             }
         }
-        for (conn, remote) in &mut self.remotes {
-            if !remote.gone
-                && let Some((outbox, turn)) = self.gateway.outbox(*conn)
-            {
-                outbox.flush(turn, |bytes| Some(remote.take(bytes)));
-            }
+        for remote in self.remotes.values() {
             taken += remote.taken_len;
         }
         self.gateway.end_turn();

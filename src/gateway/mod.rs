@@ -181,8 +181,10 @@ impl Gateway {
         None
     }
 
-    /// The outbox of a connection, for frames that the connection itself answers with.
+    /// The outbox of a connection, for frames that the connection itself answers with. It is
+    /// flushed with this turn's: asking for it is also how one that was blocked goes on.
     pub fn outbox(&mut self, conn: ConnId) -> Option<(&mut Outbox, &mut Turn)> {
+        self.mark_dirty(conn);
         let peer = self.peers.get_mut(conn)?;
         Some((&mut peer.outbox, &mut self.turn))
     }

@@ -5,10 +5,11 @@ export async function operator(port, token) {
   const socket = new WebSocket(`ws://127.0.0.1:${port}`);
   const waiting = new Map();
   let last = 0;
-  const request = (method, params) => {
+  const request = async (method, params) => {
+    if (socket.readyState !== WebSocket.OPEN) throw new Error(`${method}: the connection is closed`);
     const id = String((last += 1));
     socket.send(JSON.stringify({ type: "req", id, method, params }));
-    return new Promise((resolve, reject) => waiting.set(id, { resolve, reject, method }));
+    return await new Promise((resolve, reject) => waiting.set(id, { resolve, reject, method }));
   };
   const fail = (why) => {
     for (const { reject, method } of waiting.values()) reject(new Error(`${method}: ${why}`));
