@@ -211,7 +211,7 @@ impl Gateway {
             w.field_u64("count", self.state.sessions().len() as u64);
             w.key("defaults");
             w.object(|w| {
-                w.field_str("model", &self.default_model().model().to_owned());
+                w.field_str("model", self.default_model().model());
                 w.field_u64("contextTokens", self.default_context_tokens());
             });
             w.key("recent");
