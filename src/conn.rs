@@ -146,7 +146,8 @@ impl Conn {
     /// # Errors
     ///
     /// A [`Fault`] ends the conversation: the machine is deaf from then on.
-    #[inline]
+    // The hottest call of the program, and its result is large: it belongs into the loop around it.
+    #[inline(always)]
     pub fn poll(
         &mut self,
         input: &mut Input<'_>,
@@ -243,7 +244,7 @@ impl Conn {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_frames(
         &mut self,
         input: &mut Input<'_>,
@@ -378,7 +379,7 @@ impl Conn {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn whole_message(head: &Head, input: &mut Input<'_>, limits: &MessageLimits) -> Result<Item, Fail> {
     let binary = head.opcode == Opcode::Binary;
     if binary && !limits.binary {

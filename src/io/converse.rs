@@ -162,7 +162,10 @@ impl<A: App> Conversation<'_, A> {
                 self.handle(item, input).map_err(Box::new)?;
                 self.in_app = false;
             }
-            if self.app.queued_len(self.id) > OUTBOX_SOFT_BYTES {
+            // While all outboxes together are short, this one is.
+            if self.app.turn().queued_total() > OUTBOX_SOFT_BYTES
+                && self.app.queued_len(self.id) > OUTBOX_SOFT_BYTES
+            {
                 next = Next::Pause;
                 break;
             }
