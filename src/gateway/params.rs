@@ -177,7 +177,24 @@ impl<'t, 'i> Params<'t, 'i> {
     ///
     /// All faults in one text, without the method's name.
     pub fn check(self, shape: &Shape) -> Result<(), String> {
-        let mut faults = Faults::default();
+        self.check_with(shape, Faults::default())
+    }
+
+    /// The same for a client of a version that knows more members than this gateway: those are
+    /// passed over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Params::check`].
+    pub fn check_known(self, shape: &Shape) -> Result<(), String> {
+        let faults = Faults {
+            unknown_pass: true,
+            ..Faults::default()
+        };
+        self.check_with(shape, faults)
+    }
+
+    fn check_with(self, shape: &Shape, mut faults: Faults) -> Result<(), String> {
         match self.root {
             Some(root) => check_object(root, shape, "", &mut faults),
             None => {
@@ -203,6 +220,8 @@ const ANY_OF: &str = "must match a schema in anyOf";
 #[derive(Default)]
 struct Faults {
     list: Vec<String>,
+    /// Unknown members are no faults.
+    unknown_pass: bool,
 }
 
 impl Faults {
@@ -239,7 +258,7 @@ fn check_object(value: Json<'_, '_>, shape: &Shape, path: &str, faults: &mut Fau
         }
     }
     let known = |name: &str| shape.fields.iter().find(|field| field.name == name);
-    if !shape.open {
+    if !shape.open && !faults.unknown_pass {
         for (name, _) in value.members().filter(|(name, _)| known(name).is_none()) {
             faults.unexpected(path, name);
         }

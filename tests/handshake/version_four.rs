@@ -122,3 +122,25 @@ fn giving_up_on_a_request_is_no_fault() {
     driver.settle();
     assert_eq!(driver.messages(conn)[0]["ok"], false);
 }
+
+#[test]
+fn a_parameter_that_nobody_here_knows_refuses_a_client_of_version_three_alone() {
+    let params = json!({"includeDisabled": true, "limit": 200, "offset": 0});
+    let mut driver = Driver::default();
+    let older = driver.operator();
+    driver.err(older, "cron.list", params.clone());
+    let newer = driver.open(&Address::default());
+    driver.connect(newer, four(operator_params()), None);
+    driver.ok(newer, "cron.list", params);
+    let wrong = driver.err(newer, "cron.list", json!({"includeDisabled": 1}));
+    assert_eq!(
+        wrong["message"],
+        "invalid cron.list params: at /includeDisabled: must be boolean"
+    );
+    // What changes the gateway itself is done as it was meant, or not at all.
+    let refused = driver.err(newer, "config.set", json!({"raw": "{}", "dryRun": true}));
+    assert_eq!(
+        refused["message"],
+        "invalid config.set params: at root: unexpected property 'dryRun'"
+    );
+}

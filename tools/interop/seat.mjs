@@ -55,7 +55,7 @@ export class Seat {
 
   /** The id of its device, once it has tried to connect. */
   deviceId() {
-    const file = path.join(this.dir, "state", "identity", "device.json");
+    const file = path.join(this.dir, ".clawdbot", "identity", "device.json");
     return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).deviceId : undefined;
   }
 
