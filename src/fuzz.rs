@@ -1,10 +1,19 @@
 //! Bodies of the fuzz targets, here so that the tests replay the committed corpora.
 
+mod connection;
+mod envelope;
+
+pub use connection::connection;
+pub use envelope::envelope;
+
 use crate::conn::{Conn, Fault, Input, Item};
 use crate::limits::{JSON_PADDING_BYTES, RECEIVE_BUFFER_BYTES};
 use crate::wire::http::{HeaderSpace, find_end, parse};
 use crate::wire::message::{MessageLimits, Pool};
 use crate::wire::upgrade::Upgrade;
+
+/// Longer inputs find nothing that shorter ones do not.
+const INPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// A request head: nothing panics, and what is accepted is unambiguous.
 ///

@@ -24,3 +24,13 @@ fn http_heads() {
 fn frames() {
     replay("frames", clawdia::fuzz::frames);
 }
+
+#[test]
+fn connections() {
+    replay("connection", clawdia::fuzz::connection);
+}
+
+#[test]
+fn envelopes() {
+    replay("envelope", clawdia::fuzz::envelope);
+}

@@ -65,6 +65,11 @@ const LAYERS: &[Layer] = &[
         ],
         &[WORLD, UNREPEATABLE],
     ),
+    row(
+        "fuzz",
+        &["conn", "driver", "ids", "limits", "wire"],
+        &[WORLD, UNREPEATABLE],
+    ),
     row("agent", &["config", "limits", "wire"], &[&["mio::"]]),
     row("client", &["config", "io", "limits", "wire"], &[&["mio::"]]),
     row(

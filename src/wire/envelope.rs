@@ -5,7 +5,7 @@
 
 use crate::limits::{JSON_DEPTH_MAX, JSON_PADDING_BYTES, REQUEST_ID_BYTES_MAX};
 use crate::wire::json::{Json, Writer};
-use simd_json::{Buffers, Node, Tape};
+use simd_json::{Buffers, Node, StaticNode, Tape};
 
 const _: () = assert!(JSON_PADDING_BYTES >= simd_json::INPUT_PADDING);
 
@@ -73,9 +73,9 @@ impl Parser {
     ) -> Result<Document<'i>, JsonFault> {
         let mut tape = Tape(std::mem::take(&mut self.tape)).reset();
         let filled = simd_json::fill_tape_padded(padded, len, &mut self.buffers, &mut tape);
-        let fault = match filled {
-            Ok(()) if !self.has_duplicate_key(&tape.0) => return Ok(Document { tape }),
-            Ok(()) => JsonFault::DuplicateKey,
+        let fault = match filled.map(|()| self.fault_in(&tape.0)) {
+            Ok(None) => return Ok(Document { tape }),
+            Ok(Some(fault)) => fault,
             Err(_) => JsonFault::Syntax,
         };
         self.tape = tape.reset().0;
@@ -87,12 +87,18 @@ impl Parser {
         self.tape = document.tape.reset().0;
     }
 
-    /// Small objects are compared key by key, large ones sorted: hostile input stays O(n log n).
-    fn has_duplicate_key(&mut self, nodes: &[Node<'_>]) -> bool {
+    /// What the grammar allows and the protocol does not: a key twice, a number that came out
+    /// infinite. Small objects are compared key by key, large ones sorted: hostile input stays
+    /// O(n log n).
+    fn fault_in(&mut self, nodes: &[Node<'_>]) -> Option<JsonFault> {
         const COMPARE_EACH_MAX: usize = 12;
         for (at, node) in nodes.iter().enumerate() {
-            let Node::Object { len, .. } = *node else {
-                continue;
+            let len = match *node {
+                Node::Object { len, .. } => len,
+                Node::Static(StaticNode::F64(number)) if !number.is_finite() => {
+                    return Some(JsonFault::Syntax);
+                }
+                _ => continue,
             };
             self.keys.clear();
             let mut key_at = at + 1;
@@ -118,10 +124,10 @@ impl Parser {
                     .any(|two| text(&two[0]) == text(&two[1]))
             };
             if twice {
-                return true;
+                return Some(JsonFault::DuplicateKey);
             }
         }
-        false
+        None
     }
 }
 

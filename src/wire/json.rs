@@ -104,8 +104,11 @@ impl<'a> Writer<'a> {
         if value.is_finite() {
             let text = if value == value.trunc() && value.abs() < 1e15 {
                 format!("{}", value as i64)
-            } else {
+            } else if (1e-7..1e15).contains(&value.abs()) {
                 format!("{value}")
+            } else {
+                // Without an exponent it would be some three hundred digits long.
+                format!("{value:e}")
             };
             self.out.extend_from_slice(text.as_bytes());
         } else {
@@ -418,6 +421,30 @@ impl<'t, 'i> Json<'t, 'i> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fraction_is_written_so_that_it_reads_the_same_and_never_at_length() {
+        for number in [
+            0.0,
+            0.1,
+            -2.5,
+            1e15,
+            1e300,
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            5e-324,
+            -1e-9,
+        ] {
+            let mut out = Vec::new();
+            Writer::new(&mut out).f64(number);
+            let text = std::str::from_utf8(&out).unwrap();
+            assert_eq!(text.parse::<f64>().unwrap(), number, "{text}");
+            assert!(text.len() < 32, "{text}");
+        }
+        let mut out = Vec::new();
+        Writer::new(&mut out).f64(f64::INFINITY);
+        assert_eq!(out, b"null");
+    }
 
     #[test]
     fn commas_come_by_themselves() {
