@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use clawdia::wire::emit;
-use clawdia::wire::frame;
+use clawdia::wire::frame::{self, Opcode};
 use clawdia::wire::mask::unmask;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
@@ -54,7 +54,7 @@ fn main() -> io::Result<()> {
         for event in &events {
             match event.token() {
                 LISTENER => floor.accept(&listener)?,
-                Token(index) if event.is_readable() => floor.serve(index)?,
+                Token(index) if event.is_readable() => floor.serve(index),
                 _ => {}
             }
         }
@@ -74,32 +74,41 @@ impl Floor {
         Ok(())
     }
 
-    fn serve(&mut self, index: usize) -> io::Result<()> {
+    fn serve(&mut self, index: usize) {
+        // Whatever goes wrong, the peer is gone; that is all there is to it.
+        if self.answer(index).is_err() {
+            self.peers[index] = None;
+        }
+    }
+
+    fn answer(&mut self, index: usize) -> io::Result<()> {
         let Some(stream) = &mut self.peers[index] else {
             return Ok(());
         };
         let len = match stream.read(&mut self.input) {
-            Ok(0) => {
-                self.peers[index] = None;
-                return Ok(());
-            }
-            Ok(len) => len,
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error),
+            read => read?,
         };
         self.output.clear();
         if self.input[0] == b'G' {
             return stream.write_all(SWITCHING);
         }
         let mut rest = &mut self.input[..len];
+        let mut closes = false;
         while let Ok(Some(head)) = frame::decode(rest) {
             let (whole, behind) = rest.split_at_mut(head.head_len + head.payload_len as usize);
             let payload = &mut whole[head.head_len..];
-            if !unmask(payload, head.mask) && std::str::from_utf8(payload).is_err() {
+            closes |= head.opcode == Opcode::Close;
+            if !unmask(payload, head.mask) && !closes && std::str::from_utf8(payload).is_err() {
                 return Err(io::Error::other("no text"));
             }
             emit::frame(&mut self.output, head.opcode as u8, payload);
             rest = behind;
+        }
+        if closes {
+            stream.write_all(&self.output)?;
+            return Err(ErrorKind::UnexpectedEof.into());
         }
         if self.broadcasts {
             for peer in self.peers.iter_mut().flatten() {
