@@ -7,13 +7,6 @@ use std::time::Duration;
 
 use clawdia::wire::frame::{self, Opcode};
 
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\
-    Host: localhost\r\n\
-    Upgrade: websocket\r\n\
-    Connection: Upgrade\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-    Sec-WebSocket-Version: 13\r\n\r\n";
-
 const KEY: [u8; 4] = [0x12, 0xa5, 0x5c, 0xe7];
 
 /// A connected and upgraded socket, still blocking.
@@ -25,7 +18,12 @@ pub fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(addr)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    stream.write_all(REQUEST)?;
+    // A gateway trusts this machine only under its own name and port.
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: {addr}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
     let mut head = Vec::new();
     let mut byte = [0];
     // Byte by byte, so that nothing behind the head is lost; it is short.
