@@ -17,7 +17,7 @@ root=${INTEROP_ROOT:-$here/../target/interop}
 shots=${1:-$here/../target/page}
 mkdir -p "$root" "$shots"
 root=$(cd "$root" && pwd)
-install_node "$root" 22.20.0
+install_node "$root" 22.20.0 bin
 export PATH="$root/bin:$PATH"
 install_clawdbot "$root"
 install_browser "$root"

@@ -59,10 +59,10 @@ export const COMMANDS = [
   [
     { seat: "elsewhere", args: ["gateway", "health"], exit: 1, refused: ["connect"], check: ({ out }) => assert.match(out, /pairing required/) },
     { args: ["devices", "list"], reached: ["device.pair.list"], check: ({ out, seen }) => assert.ok(seen.of("device.pair.list")[0].answers[0].payload.pending.some((row) => out.includes(row.requestId.slice(0, 8)))) },
-    { args: async (world) => ["devices", "approve", await world.pendingOf("elsewhere")], reached: ["device.pair.approve"] },
+    { label: "devices approve", args: async (world) => ["devices", "approve", await world.pendingOf("elsewhere")], reached: ["device.pair.approve"] },
     { seat: "elsewhere", args: ["gateway", "health"], reached: ["health"] },
     { seat: "elsewhere", args: ["status", "--json"], reached: ["health", "status"] },
-    { args: async (world) => ["devices", "rotate", "--device", await world.deviceOf("elsewhere"), "--role", "operator"], reached: ["device.token.rotate"] },
-    { args: async (world) => ["devices", "revoke", "--device", await world.deviceOf("elsewhere"), "--role", "operator"], reached: ["device.token.revoke"] },
+    { label: "devices rotate", args: async (world) => ["devices", "rotate", "--device", await world.deviceOf("elsewhere"), "--role", "operator"], reached: ["device.token.rotate"] },
+    { label: "devices revoke", args: async (world) => ["devices", "revoke", "--device", await world.deviceOf("elsewhere"), "--role", "operator"], reached: ["device.token.revoke"] },
   ],
 ];

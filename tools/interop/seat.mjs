@@ -9,10 +9,11 @@ const COMMAND_TIMEOUT_MS = 90_000;
 
 export class Seat {
   /** `remote`: it comes from another machine, through a proxy. */
-  static async make(dir, { port, token, cli, remote }) {
+  static async make(dir, { port, token, client, entry, remote }) {
     const seat = new Seat();
     seat.dir = dir;
-    seat.cli = cli;
+    seat.client = client;
+    seat.entry = entry;
     seat.relay = await relay(port, remote ? { "X-Forwarded-For": "203.0.113.9" } : {});
     mkdirSync(path.join(dir, "state"), { recursive: true });
     const url = `ws://127.0.0.1:${seat.relay.port}`;
@@ -27,16 +28,17 @@ export class Seat {
   async run(args) {
     this.relay.take();
     const started = Date.now();
-    const child = spawn(this.cli, args, {
+    const prefix = this.client.toUpperCase();
+    const child = spawn(process.execPath, [this.entry, ...args], {
       cwd: this.dir,
       env: {
         PATH: process.env.PATH,
         HOME: this.dir,
-        CLAWDBOT_STATE_DIR: path.join(this.dir, "state"),
-        CLAWDBOT_CONFIG_PATH: this.#config(),
-        CLAWDBOT_DISABLE_BONJOUR: "1",
+        [`${prefix}_STATE_DIR`]: path.join(this.dir, "state"),
+        [`${prefix}_CONFIG_PATH`]: this.#config(),
+        [`${prefix}_DISABLE_BONJOUR`]: "1",
         // Each start compiles some megabytes of code, and without this option starts Node twice.
-        NODE_COMPILE_CACHE: path.join(path.dirname(this.cli), "cache"),
+        NODE_COMPILE_CACHE: path.join(path.dirname(this.dir), "cache"),
         NODE_OPTIONS: "--disable-warning=ExperimentalWarning",
         NO_COLOR: "1",
       },
@@ -55,7 +57,7 @@ export class Seat {
 
   /** The id of its device, once it has tried to connect. */
   deviceId() {
-    const file = path.join(this.dir, ".clawdbot", "identity", "device.json");
+    const file = path.join(this.dir, `.${this.client}`, "identity", "device.json");
     return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).deviceId : undefined;
   }
 
@@ -64,6 +66,6 @@ export class Seat {
   }
 
   #config() {
-    return path.join(this.dir, "clawdbot.json");
+    return path.join(this.dir, `${this.client}.json`);
   }
 }
