@@ -192,7 +192,13 @@ impl Gateway {
         }
         let protocol = live.protocol;
         let method = methods::find(request.method);
-        let access = method.map_or(Access::Operator(Scope::Admin), |method| method.access);
+        // Version 3 hides what it does not know behind the widest scope. A later client asks for
+        // few scopes, tries newer methods, and goes on where it is told that they are unknown.
+        let widest = match protocol {
+            0..=3 => Access::Operator(Scope::Admin),
+            _ => Access::Operator(Scope::Read),
+        };
+        let access = method.map_or(widest, |method| method.access);
         let refusal: Option<Cow<'static, str>> = match (access, live.role) {
             (Access::First, _) => Some("connect is only valid as the first request".into()),
             (Access::Operator(scope), Role::Operator) => (!live.scopes.allows(scope))

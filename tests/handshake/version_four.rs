@@ -144,3 +144,19 @@ fn a_parameter_that_nobody_here_knows_refuses_a_client_of_version_three_alone() 
         "invalid config.set params: at root: unexpected property 'dryRun'"
     );
 }
+
+#[test]
+fn a_method_that_nobody_here_knows_is_told_apart_from_a_scope_that_is_missing() {
+    let mut driver = Driver::default();
+    let mut reader = |adapt: fn(Value) -> Value| {
+        let conn = driver.open(&Address::default());
+        let params = adapt(with(|p| p["scopes"] = json!(["operator.read"])));
+        driver.connect(conn, params, None);
+        let unknown = driver.err(conn, "cron.get", json!({"id": "x"}));
+        let admin = driver.err(conn, "config.get", json!({}));
+        [unknown["message"].clone(), admin["message"].clone()]
+    };
+    let missing = "missing scope: operator.admin";
+    assert_eq!(reader(|params| params), [missing, missing]);
+    assert_eq!(reader(four), ["unknown method: cron.get", missing]);
+}

@@ -4,6 +4,7 @@
 start_gateway() {
   local dir=$1 binary=$2 config=$3
   (umask 077 && mkdir -p "$dir/state" "$dir/home" && printf '%s\n' "$config" >"$dir/state/clawdia.json")
+  : >"$dir/gateway.out"
   env -i PATH="$PATH" HOME="$dir/home" CLAWDIA_STATE_DIR="$dir/state" \
     "$binary" gateway run --port 0 >"$dir/gateway.out" 2>&1 &
   GATEWAY_PID=$!

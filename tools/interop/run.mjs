@@ -92,7 +92,8 @@ async function run(world, here, row) {
     for (const method of row.reached ?? []) assert.ok(seen.answered().includes(method), `${method} did not reach the gateway`);
     for (const method of refused) assert.ok(seen.of(method).some((request) => request.answers.at(-1)?.ok === false), `${method} was not refused`);
     await row.check?.({ out: out + err, seen, world });
-    done.evidence = `${seen.connections.length} conn: ${(refused.length ? refused.map((method) => `${method} refused`) : seen.answered().filter((method) => method !== "connect")).join(", ")}`;
+    const told = [...refused.map((method) => `${method} refused`), ...seen.answered()];
+    done.evidence = `${seen.connections.length} conn: ${told.join(", ")}`;
   } catch (fault) {
     done.failed = fault.message;
     done.text = `${out}\n${err}`;
