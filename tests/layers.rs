@@ -235,14 +235,24 @@ fn read(path: &Path) -> Source {
     }
 }
 
-/// A source without its tests: modules under `#[cfg(test)]` end with a brace in the first column.
+/// A source without what only tests have: modules under `#[cfg(test)]`, which end with a brace
+/// in the first column, and the lines behind any other `#[cfg(test)]`.
 fn without_tests(mut text: &str) -> String {
     let mut out = String::new();
-    while let Some(at) = text.find("#[cfg(test)]\nmod ") {
+    while let Some(at) = text.find("#[cfg(test)]\n") {
         let (before, tests) = text.split_at(at);
         out += before;
-        let is_block = tests.lines().nth(1).is_some_and(|line| line.ends_with('{'));
-        let end = if is_block { "\n}" } else { ";" };
+        let marked = tests.split_once('\n').map_or("", |(_, behind)| behind);
+        let is_block = marked.starts_with("mod ")
+            && marked
+                .lines()
+                .next()
+                .is_some_and(|line| line.ends_with('{'));
+        let (tests, end) = if is_block {
+            (marked, "\n}")
+        } else {
+            (marked, "\n")
+        };
         let end = tests.find(end).map_or(tests.len(), |at| at + end.len());
         text = &tests[end..];
     }

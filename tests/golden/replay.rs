@@ -472,5 +472,5 @@ fn is_same(recorded: &Value, ours: &Value) -> bool {
     } else {
         &parts[..]
     };
-    parts.iter().all(|part| is_same(&part))
+    parts.iter().all(is_same)
 }

@@ -9,6 +9,7 @@ use clawdia::driver::{
 };
 use clawdia::limits::OUTBOX_HARD_BYTES;
 use serde_json::{Value, json};
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 
 const CLIENTS: usize = 4;
@@ -31,7 +32,7 @@ pub struct World {
     knife: Seeded,
     clients: [Option<Peer>; CLIENTS],
     devices: Vec<Device>,
-    steps: Vec<Box<Step>>,
+    steps: VecDeque<Box<Step>>,
     ledger: Ledger,
     /// Requests that may be repeated word for word, with their purpose.
     repeatable: Vec<(String, Value, Purpose)>,
@@ -53,7 +54,7 @@ impl World {
             knife: Seeded(seed ^ 0x5ca1_ab1e),
             clients: [const { None }; CLIENTS],
             devices: (0..CLIENTS as u64).map(Device::new).collect(),
-            steps: Vec::new(),
+            steps: VecDeque::new(),
             ledger: Ledger::default(),
             repeatable: Vec::new(),
             requests: 0,
@@ -310,7 +311,9 @@ impl World {
     }
 
     fn finish_step(&mut self) {
-        let step = self.steps.remove(0);
+        let Some(step) = self.steps.pop_front() else {
+            return;
+        };
         self.transcript += &format!("step of {} ends\n", step.session_key);
         let event = if step.cancel.is_cancelled() {
             StepEvent::Failed {
@@ -344,7 +347,7 @@ impl World {
     fn settle(&mut self) {
         self.driver().settle();
         while let Some(step) = self.driver().steps.pop_front() {
-            self.steps.push(step);
+            self.steps.push_back(step);
         }
         self.ledger.begin_round();
         for client in 0..CLIENTS {
