@@ -248,13 +248,9 @@ fn without_tests(mut text: &str) -> String {
                 .lines()
                 .next()
                 .is_some_and(|line| line.ends_with('{'));
-        let (tests, end) = if is_block {
-            (marked, "\n}")
-        } else {
-            (marked, "\n")
-        };
-        let end = tests.find(end).map_or(tests.len(), |at| at + end.len());
-        text = &tests[end..];
+        let end = if is_block { "\n}" } else { "\n" };
+        let end = marked.find(end).map_or(marked.len(), |at| at + end.len());
+        text = &marked[end..];
     }
     out + text
 }
