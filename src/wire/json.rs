@@ -3,10 +3,7 @@
 
 use simd_json::{Node, StaticNode};
 
-/// Digits of a place that is written first and filled later, such as an event's `seq`.
-///
-/// RFC 8259 2 allows blanks before a value, so a number shorter than the place stays valid.
-pub const PLACE_DIGITS: usize = 16;
+pub use super::place::{PLACE_DIGITS, fill_place};
 
 /// Appends JSON to a byte buffer; commas come by themselves.
 ///
@@ -217,36 +214,6 @@ impl<'a> Writer<'a> {
         });
     }
 }
-
-/// Writes `value` into a place made by [`Writer::place`], right-aligned and blank-padded; its
-/// lowest digits where it has more than fit.
-#[inline]
-pub fn fill_place(place: &mut [u8; PLACE_DIGITS], mut value: u64) {
-    // Blanks in one store, then as few digits as there are, two at a time.
-    *place = [b' '; PLACE_DIGITS];
-    for pair in place.as_chunks_mut::<2>().0.iter_mut().rev() {
-        if value < 10 {
-            pair[1] = b'0' + value as u8;
-            return;
-        }
-        *pair = DIGIT_PAIRS[(value % 100) as usize];
-        if value < 100 {
-            return;
-        }
-        value /= 100;
-    }
-}
-
-/// "00" to "99".
-const DIGIT_PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[0; 2]; 100];
-    let mut number = 0;
-    while number < 100 {
-        pairs[number] = [b'0' + number as u8 / 10, b'0' + number as u8 % 10];
-        number += 1;
-    }
-    pairs
-};
 
 fn write_u64(out: &mut Vec<u8>, mut value: u64) {
     let mut digits = [0u8; 20];

@@ -8,6 +8,7 @@ pub mod http;
 pub mod json;
 pub mod mask;
 pub mod message;
+pub mod place;
 pub mod respond;
 pub mod upgrade;
 pub mod utf8;

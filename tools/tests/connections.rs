@@ -111,7 +111,7 @@ fn a_fault_is_told_though_the_peer_goes_on_sending() {
     let _ = client.0.write_all(&[0; 300_000]);
     assert_eq!(client.close_frame(), (1002, "reserved bit set".to_owned()));
     assert_eq!(server.next_closed(), Closed::Fault(1002));
-    assert!(client.to_the_end().is_empty());
+    assert!(client.read_out().is_empty());
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_close_is_echoed_once_and_nothing_follows() {
     client.0.write_all(&bytes).unwrap();
     assert_eq!(client.frame().unwrap(), (1, b"last".to_vec()));
     assert_eq!(client.close_frame(), (4321, String::new()));
-    assert!(client.to_the_end().is_empty());
+    assert!(client.read_out().is_empty());
     assert_eq!(server.next_closed(), Closed::ByPeer(4321));
 }
 
@@ -135,13 +135,13 @@ fn a_close_of_ours_waits_for_the_peers_and_not_longer_than_the_grace() {
     polite.echo("close");
     assert_eq!(polite.close_frame(), (4001, "as asked".to_owned()));
     polite.send(Opcode::Close, &4001_u16.to_be_bytes());
-    assert!(polite.to_the_end().is_empty());
+    assert!(polite.read_out().is_empty());
 
     let mut silent = server.open();
     silent.echo("close");
     assert_eq!(silent.close_frame(), (4001, "as asked".to_owned()));
     let begun = Instant::now();
-    assert!(silent.to_the_end().is_empty());
+    assert!(silent.read_out().is_empty());
     assert!(begun.elapsed() < Duration::from_secs(3));
     assert_eq!(
         [server.next_closed(), server.next_closed()],

@@ -113,7 +113,7 @@ fn a_connection_that_is_not_kept_ends_after_its_answer() {
         .0
         .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         .unwrap();
-    let answer = String::from_utf8(client.to_the_end()).unwrap();
+    let answer = String::from_utf8(client.read_out()).unwrap();
     assert!(
         answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("Connection: close"),
         "{answer}"

@@ -313,7 +313,7 @@ impl Client {
     }
 
     /// Everything until the server ends the connection in an orderly way.
-    pub fn to_the_end(&mut self) -> Vec<u8> {
+    pub fn read_out(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.0.read_to_end(&mut bytes).unwrap();
         bytes
