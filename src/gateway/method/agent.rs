@@ -14,6 +14,7 @@ use crate::wire::json::Writer;
 
 /// `agent`: answers `accepted` once the message is stored, and again when the run has ended.
 pub fn run(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
+    check_channel(gateway, params)?;
     let (session_key, shown_key) = session_of(gateway, params)?;
     gateway.check_send_policy(&session_key)?;
     let message = params.required_text("message");
@@ -89,6 +90,20 @@ pub fn wait(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_
     let timeout_ms = params.u64("timeoutMs").unwrap_or(WAIT_MS_DEFAULT);
     gateway.wait_for_run(call.keep(), run_id, timeout_ms.min(WAIT_MS_MAX));
     Ok(Outcome::Later)
+}
+
+/// A channel that nobody knows would swallow the answer.
+fn check_channel(gateway: &Gateway, params: Params<'_, '_>) -> Result<(), Refusal> {
+    for name in ["channel", "replyChannel"] {
+        if let Some(channel) = params.text(name)
+            && !matches!(channel, "" | "last" | "webchat")
+            && !gateway.is_known_channel(channel)
+        {
+            let text = format!("invalid agent params: unknown channel: {channel}");
+            return Err(Refusal::invalid(text));
+        }
+    }
+    Ok(())
 }
 
 /// The session that the parameters name: stored key and key as sent.

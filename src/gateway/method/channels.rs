@@ -33,6 +33,12 @@ fn label(channel: &str) -> &str {
 }
 
 impl Gateway {
+    /// Whether the channel is one of the ecosystem's, or configured here.
+    pub(in crate::gateway) fn is_known_channel(&self, channel: &str) -> bool {
+        LABELS.iter().any(|(name, _)| *name == channel)
+            || self.config().channels.get(channel).is_some()
+    }
+
     fn is_channel_configured(&self, channel: &str) -> bool {
         self.config().channels.get(channel).is_some_and(|channel| {
             ["botToken", "tokenFile", "token"]
