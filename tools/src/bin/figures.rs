@@ -50,7 +50,7 @@ fn run(args: &Args) -> io::Result<()> {
     start::starts(&mut table, &home, "first", 1, 15.0)?;
     start::starts(&mut table, &home, "empty", 7, 15.0)?;
     memory::idle(&mut table, &home)?;
-    calls::health(&mut table, &home, few(5_000, 40_000))?;
+    calls::health(&mut table, &home, few(5_000, 30_000))?;
     calls::connects(&mut table, &home, few(200, 2_000))?;
     start::command(&mut table, &home, few(20, 100) as u32)?;
     start::seed_devices(&home, DEVICES)?;
@@ -63,7 +63,7 @@ fn run(args: &Args) -> io::Result<()> {
         goal: None,
     };
     memory::crowd(&mut table, &fresh()?, operators)?;
-    for count in [few(200, 1_000), few(500, 9_500)] {
+    for count in [few(200, 1_000), few(500, 9_000)] {
         let nodes = Crowd {
             nodes: true,
             count,

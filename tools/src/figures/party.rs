@@ -14,6 +14,9 @@ use crate::client::{connect, masked_frame};
 /// Parties that shake hands at the same time.
 const CROWD: usize = 128;
 
+/// Bytes that one read takes.
+const READ_BYTES: usize = 16 * 1024;
+
 /// An open connection.
 pub struct Party {
     stream: TcpStream,
@@ -61,7 +64,7 @@ impl Party {
 
     /// Answers the challenge with `connect`.
     fn ask_in(&mut self, who: As<'_>, token: &str) -> io::Result<()> {
-        let challenge: Value = serde_json::from_slice(self.next()?)?;
+        let challenge: Value = serde_json::from_slice(self.next_payload()?)?;
         let nonce = challenge["payload"]["nonce"].as_str().unwrap_or("");
         let mut params = match who {
             As::Operator | As::Device(_) => operator_params(),
@@ -76,7 +79,7 @@ impl Party {
     }
 
     fn hello(&mut self) -> io::Result<Value> {
-        let answer: Value = serde_json::from_slice(self.next()?)?;
+        let answer: Value = serde_json::from_slice(self.next_payload()?)?;
         if answer["ok"] != true {
             return Err(io::Error::other(format!("not let in: {answer}")));
         }
@@ -97,7 +100,7 @@ impl Party {
     /// # Errors
     ///
     /// When the connection broke, or nothing came in time.
-    pub fn next(&mut self) -> io::Result<&[u8]> {
+    pub fn next_payload(&mut self) -> io::Result<&[u8]> {
         loop {
             if let Some((start, end)) = frame(&self.received[self.taken..]) {
                 let (start, end) = (self.taken + start, self.taken + end);
@@ -112,7 +115,7 @@ impl Party {
     ///
     /// # Errors
     ///
-    /// As [`Party::next`].
+    /// As [`Party::next_payload`].
     pub fn answers(&mut self) -> io::Result<usize> {
         let mut count = 0;
         loop {
@@ -131,10 +134,9 @@ impl Party {
     fn receive(&mut self) -> io::Result<()> {
         self.received.drain(..self.taken);
         self.taken = 0;
-        let len = self.received.len();
-        self.received.resize(len + 64 * 1024, 0);
-        let read = self.stream.read(&mut self.received[len..])?;
-        self.received.truncate(len + read);
+        let mut buffer = [0; READ_BYTES];
+        let read = self.stream.read(&mut buffer)?;
+        self.received.extend_from_slice(&buffer[..read]);
         match read {
             0 => Err(io::Error::other("the gateway closed the connection")),
             _ => Ok(()),
