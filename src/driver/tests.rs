@@ -84,6 +84,25 @@ fn deadlines_are_met_at_their_time() {
 }
 
 #[test]
+fn the_log_says_why_a_client_is_gone() {
+    let mut driver = Driver::default();
+    let operator = driver.operator();
+    for _ in 0..40 {
+        driver.request(operator, "no.such", json!({}));
+    }
+    driver.settle();
+    let gone = driver
+        .log
+        .iter()
+        .find(|line| line.message == "disconnected");
+    let fields = format!("{:?}", gone.expect("it is logged"));
+    assert!(
+        fields.contains("too many unauthorized or invalid calls"),
+        "{fields}"
+    );
+}
+
+#[test]
 fn a_node_is_paired_as_a_node_and_survives_a_restart() {
     let mut driver = Driver::new(Options {
         steps: Steps::Held,

@@ -336,7 +336,13 @@ impl Driver {
         remote.gone = true;
         remote.conn.deafen(&mut self.pool);
         let mut outbox = self.gateway.take_outbox(conn);
-        self.gateway.handle(self.now, Input::Closed { conn });
+        self.gateway.handle(
+            self.now,
+            Input::Closed {
+                conn,
+                why: "the driver says so",
+            },
+        );
         match farewell {
             Farewell::Nothing => {}
             Farewell::Close(code, reason) => {

@@ -28,7 +28,11 @@ pub enum Input<'a> {
         body: &'a [u8],
     },
     /// The connection is gone. Exactly once for each accepted one.
-    Closed { conn: ConnId },
+    Closed {
+        conn: ConnId,
+        /// For the log.
+        why: &'static str,
+    },
     /// A worker's output.
     Step(StepOutput),
     /// The pool did not take a step.

@@ -120,8 +120,8 @@ impl Gateway {
         });
     }
 
-    pub(super) fn on_closed(&mut self, conn: ConnId) {
-        self.leave(conn);
+    pub(super) fn on_closed(&mut self, conn: ConnId, why: &str) {
+        self.leave(conn, why);
         if let Some(mut peer) = self.peers.remove(conn) {
             peer.outbox.clear(&mut self.turn);
         }
@@ -131,8 +131,8 @@ impl Gateway {
     }
 
     /// The peer takes part no more: out of every list, its waiting calls forgotten. Its
-    /// connection may still be saying goodbye.
-    pub(super) fn leave(&mut self, conn: ConnId) {
+    /// connection may still be saying goodbye. `why` is for the log.
+    pub(super) fn leave(&mut self, conn: ConnId, why: &str) {
         self.waiting.done(conn);
         let Some(peer) = self.peers.get_mut(conn) else {
             return;
@@ -145,7 +145,7 @@ impl Gateway {
             Role::Operator => self.operators.remove(&conn),
             Role::Node => self.nodes.remove(&conn),
         };
-        self.on_left(&live);
+        self.on_left(&live, why);
     }
 
     pub(super) fn on_config(&mut self, result: Result<Box<LoadedConfig>, String>) {

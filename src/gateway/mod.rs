@@ -148,7 +148,7 @@ impl Gateway {
             Input::Opened { conn } => self.on_opened(conn),
             Input::Text { conn, padded, len } => self.on_text(now, conn, padded, len),
             Input::Http { conn, head, body } => self.on_http(conn, head, body),
-            Input::Closed { conn } => self.on_closed(conn),
+            Input::Closed { conn, why } => self.on_closed(conn, why),
             Input::Step(output) => self.on_step(output),
             Input::StepRefused { tag, message } => self.on_step_refused(tag, &message),
             Input::Store(answer) => self.on_store(now, answer),
@@ -251,7 +251,7 @@ impl Gateway {
             code,
             reason: reason.to_owned(),
         });
-        self.leave(conn);
+        self.leave(conn, reason);
     }
 
     fn log(&mut self, level: Level, subsystem: &'static str, message: &str) {

@@ -152,6 +152,22 @@ pub enum Closed {
     Panic,
 }
 
+impl Closed {
+    /// What the log says.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::ByPeer(_) => "closed by the client",
+            Self::Lost => "connection lost",
+            Self::Fault(_) => "protocol fault",
+            Self::Timeout => "no answer in time",
+            Self::ByCommand => "closed by the gateway",
+            Self::Evicted => "made room for another",
+            Self::Answered => "answered",
+            Self::Panic => "fault of our own",
+        }
+    }
+}
+
 /// What the program wants done with a connection or the loop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {

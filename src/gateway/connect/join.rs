@@ -221,9 +221,10 @@ impl Gateway {
     }
 
     /// A live peer went: others learn it, and what waits for it is dropped.
-    pub(in crate::gateway) fn on_left(&mut self, live: &Live) {
+    pub(in crate::gateway) fn on_left(&mut self, live: &Live, why: &str) {
         let line = LogLine::new(self.now.unix_ms, Level::Info, "gateway/ws", "disconnected")
             .with("client", &*live.client_id)
+            .with("reason", why)
             .with("conn", &*live.conn_uuid);
         self.log_with(line);
         if let Some(key) = &live.presence_key

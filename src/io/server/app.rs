@@ -71,9 +71,15 @@ impl App for GatewayApp {
         self.gateway.handle(now, Input::Text { conn, padded, len });
     }
 
-    fn on_closed(&mut self, now: Now, conn: ConnId, _: Closed) -> Outbox {
+    fn on_closed(&mut self, now: Now, conn: ConnId, why: Closed) -> Outbox {
         let outbox = self.gateway.take_outbox(conn);
-        self.gateway.handle(now, Input::Closed { conn });
+        self.gateway.handle(
+            now,
+            Input::Closed {
+                conn,
+                why: why.text(),
+            },
+        );
         outbox
     }
 
