@@ -1,6 +1,7 @@
 //! Clawdia, a gateway for a personal AI agent.
 
 pub mod agent;
+pub mod approvals;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -139,6 +139,20 @@ pub const WAIT_MS_MAX: u64 = 24 * 3_600_000;
 /// The time where the caller of `agent.wait` names none.
 pub const WAIT_MS_DEFAULT: u64 = 30_000;
 
+// ---- What may be executed ---------------------------------------------------------------
+
+/// Longest command that a policy is asked about, its words with a byte behind each. It is shown to
+/// people as a whole or not at all.
+pub const APPROVAL_COMMAND_BYTES_MAX: usize = 64 * 1024;
+/// Words of such a command.
+pub const APPROVAL_WORDS_MAX: usize = 4_096;
+/// A longer pattern matches nothing.
+pub const APPROVAL_PATTERN_BYTES_MAX: usize = 1_024;
+/// Longest approvals file.
+pub const APPROVALS_FILE_BYTES_MAX: usize = 512 * 1024;
+/// Patterns of all agents in one.
+pub const APPROVALS_ENTRIES_MAX: usize = 1_000;
+
 // ---- Idempotency ------------------------------------------------------------------------
 
 /// How long a durable idempotency key is remembered.
