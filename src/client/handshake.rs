@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::error::{ClientError, ErrorKind, GatewayError};
 use super::identity::{Identity, ProofFields};
-use super::random;
+use super::party::Party;
 use super::secret::{self, Secrets};
 use super::session::{Client, Hello};
 use super::tokens::{GatewayIdentity, TokenStore};
@@ -15,15 +15,6 @@ use super::ws::WebSocket;
 
 /// The protocol versions that this client speaks.
 const PROTOCOL: (u32, u32) = (3, 4);
-
-/// The scopes of a person at the command line.
-pub const OPERATOR_SCOPES: [&str; 5] = [
-    "operator.admin",
-    "operator.approvals",
-    "operator.pairing",
-    "operator.read",
-    "operator.write",
-];
 
 /// Everything that a connection needs to know.
 pub struct ConnectOptions<'a> {
@@ -39,7 +30,7 @@ pub struct ConnectOptions<'a> {
     pub identity: &'a Identity,
     /// Where device tokens are kept.
     pub tokens: &'a TokenStore,
-    /// `client.mode`: `cli` or `probe`.
+    /// `client.mode`: `cli`, `probe` or `node`.
     pub mode: &'a str,
     /// Send credentials over an unencrypted network all the same.
     pub insecure: bool,
@@ -48,16 +39,27 @@ pub struct ConnectOptions<'a> {
     pub still_meant: &'a dyn Fn() -> bool,
 }
 
-/// Connects, proves who we are, and waits for `hello-ok`.
+/// Connects as a person at the command line.
+pub fn connect(options: &ConnectOptions<'_>, deadline: Instant) -> Result<Client, ClientError> {
+    connect_as(&Party::operator()?, options, deadline)
+}
+
+/// Connects as `party`, proves who we are, and waits for `hello-ok`.
 ///
 /// A shared secret is preferred to a stored device token, since it also mends a token that
-/// was revoked; no more than one of the two leaves this machine.
-pub fn connect(options: &ConnectOptions<'_>, deadline: Instant) -> Result<Client, ClientError> {
+/// was revoked, and either to a pairing code; no more than one of them leaves this machine.
+pub fn connect_as(
+    party: &Party,
+    options: &ConnectOptions<'_>,
+    deadline: Instant,
+) -> Result<Client, ClientError> {
     let stored = match (options.gateway, options.secrets.is_empty()) {
-        (Some(gateway), true) => options.tokens.get(gateway, "operator")?,
+        (Some(gateway), true) => options.tokens.get(gateway, party.role)?,
         _ => None,
     };
-    let sends_credential = stored.is_some() || !options.secrets.is_empty();
+    let shows_secret = stored.is_some() || !options.secrets.is_empty();
+    let code = party.code.as_deref().filter(|_| !shows_secret);
+    let sends_credential = shows_secret || code.is_some();
     secret::check_transport(options.url, sends_credential, options.pin, options.insecure)?;
 
     let mut ws = WebSocket::open(options.url, deadline)?;
@@ -72,13 +74,13 @@ pub fn connect(options: &ConnectOptions<'_>, deadline: Instant) -> Result<Client
         Some(secret) => Some(secret.value.as_str()),
         None => stored.as_deref(),
     };
-    let params = connect_params(options, token, &nonce, unix_ms())?;
+    let params = connect_params(party, options, Shown { token, code }, &nonce, unix_ms());
     let request = json!({"type":"req","id":"connect","method":"connect","params":params});
     ws.send_text(&request.to_string(), deadline)?;
     let payload = answer(&mut ws, deadline)?;
     let hello = Hello::read(payload)?;
     if let (Some(gateway), Some(token)) = (options.gateway, &hello.device_token) {
-        options.tokens.put(gateway, "operator", token)?;
+        options.tokens.put(gateway, party.role, token)?;
     }
     Ok(Client::new(ws, hello))
 }
@@ -111,34 +113,39 @@ fn answer(ws: &mut WebSocket, deadline: Instant) -> Result<Value, ClientError> {
     }
 }
 
+/// The secret that `connect` shows, besides a password.
+struct Shown<'a> {
+    token: Option<&'a str>,
+    code: Option<&'a str>,
+}
+
 fn connect_params(
+    party: &Party,
     options: &ConnectOptions<'_>,
-    token: Option<&str>,
+    shown: Shown<'_>,
     nonce: &str,
     signed_at_ms: u64,
-) -> Result<Value, ClientError> {
+) -> Value {
     let signature = options.identity.prove(&ProofFields {
-        client_id: "cli",
+        client_id: party.client_id,
         client_mode: options.mode,
-        role: "operator",
-        scopes: &OPERATOR_SCOPES,
+        role: party.role,
+        scopes: party.scopes,
         signed_at_ms,
-        token: token.unwrap_or(""),
+        token: shown.token.or(shown.code).unwrap_or(""),
         nonce,
     });
     let mut params = json!({
         "minProtocol": PROTOCOL.0,
         "maxProtocol": PROTOCOL.1,
         "client": {
-            "id": "cli",
+            "id": party.client_id,
             "version": env!("CARGO_PKG_VERSION"),
             "platform": std::env::consts::OS,
             "mode": options.mode,
-            "instanceId": random::uuid()?,
         },
-        "role": "operator",
-        "scopes": OPERATOR_SCOPES,
-        "caps": [],
+        "role": party.role,
+        "scopes": party.scopes,
         "device": {
             "id": options.identity.device_id(),
             "publicKey": options.identity.public_key(),
@@ -147,21 +154,22 @@ fn connect_params(
             "nonce": nonce,
         },
     });
-    if let Some(name) = rustix::system::uname()
-        .nodename()
-        .to_str()
-        .ok()
-        .filter(|n| !n.is_empty())
-    {
-        params["client"]["displayName"] = name.into();
+    for (name, value) in &party.client {
+        params["client"][name] = value.clone();
     }
-    if let Some(token) = token {
+    for (name, value) in &party.connect {
+        params[name] = value.clone();
+    }
+    if let Some(token) = shown.token {
         params["auth"]["token"] = token.into();
+    }
+    if let Some(code) = shown.code {
+        params["auth"]["bootstrapToken"] = code.into();
     }
     if let Some(password) = &options.secrets.password {
         params["auth"]["password"] = password.value.as_str().into();
     }
-    Ok(params)
+    params
 }
 
 /// Reads one message of the gateway.
@@ -208,7 +216,19 @@ mod tests {
             secrets: &Secrets,
             gateway: Option<&GatewayIdentity>,
         ) -> Result<Client, ClientError> {
-            let options = ConnectOptions {
+            let still_meant = || self.still_meant.get();
+            let mut options = self.options(url, secrets, gateway);
+            options.still_meant = &still_meant;
+            connect(&options, testing::deadline())
+        }
+
+        fn options<'a>(
+            &'a self,
+            url: &'a GatewayUrl,
+            secrets: &'a Secrets,
+            gateway: Option<&'a GatewayIdentity>,
+        ) -> ConnectOptions<'a> {
+            ConnectOptions {
                 url,
                 secrets,
                 gateway,
@@ -217,9 +237,8 @@ mod tests {
                 tokens: &self.tokens,
                 mode: "cli",
                 insecure: false,
-                still_meant: &|| self.still_meant.get(),
-            };
-            connect(&options, testing::deadline())
+                still_meant: &|| true,
+            }
         }
     }
 
@@ -298,6 +317,37 @@ mod tests {
                 .unwrap();
             foreign.join();
         }
+    }
+
+    #[test]
+    fn a_pairing_code_is_shown_until_there_is_a_token() {
+        let home = home();
+        let own = GatewayIdentity::own();
+        let node = Party {
+            role: "node",
+            code: Some("one-time".into()),
+            ..Party::operator().unwrap()
+        };
+        let no_secrets = Secrets::default();
+        let enter = |url: &GatewayUrl| {
+            let options = home.options(url, &no_secrets, Some(&own));
+            connect_as(&node, &options, testing::deadline()).unwrap();
+        };
+        home.tokens.put(&own, "operator", "another role's").unwrap();
+        let first = FakeGateway::start(|mut peer| {
+            let connect = peer.welcome(json!({"deviceToken":"token","role":"node","scopes":[]}));
+            let auth = &connect["params"]["auth"];
+            assert_eq!(*auth, json!({"bootstrapToken":"one-time"}));
+            assert_eq!(connect["params"]["role"], "node");
+        });
+        enter(&first.url());
+        first.join();
+        let again = FakeGateway::start(|mut peer| {
+            let connect = peer.welcome(json!({}));
+            assert_eq!(connect["params"]["auth"], json!({"token":"token"}));
+        });
+        enter(&again.url());
+        again.join();
     }
 
     #[test]

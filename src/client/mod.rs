@@ -10,6 +10,7 @@ pub mod files;
 pub mod frame;
 pub mod handshake;
 pub mod identity;
+pub mod party;
 pub mod random;
 pub mod secret;
 pub mod session;
@@ -22,6 +23,7 @@ pub mod url;
 pub mod ws;
 
 pub use error::{ClientError, ErrorKind, GatewayError};
-pub use handshake::{ConnectOptions, connect};
+pub use handshake::{ConnectOptions, connect, connect_as};
+pub use party::Party;
 pub use session::{Client, Event, Hello, Incoming};
 pub use url::GatewayUrl;

@@ -1,6 +1,7 @@
 //! Calling methods and hearing events on a connection.
 
 use std::collections::VecDeque;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -141,6 +142,18 @@ impl Client {
         }
     }
 
+    /// The same; `None` once nothing is there and `wake` has something to read.
+    pub fn next_or_wake(
+        &mut self,
+        wake: BorrowedFd<'_>,
+        deadline: Instant,
+    ) -> Result<Option<Incoming>, ClientError> {
+        match self.events.pop_front() {
+            Some(event) => Ok(Some(Incoming::Event(event))),
+            None => self.read_or_wake(Some(wake), deadline),
+        }
+    }
+
     /// Ends the connection properly.
     pub fn close(self) {
         self.ws.close(1000, "");
@@ -148,43 +161,36 @@ impl Client {
 
     fn read(&mut self, deadline: Instant) -> Result<Incoming, ClientError> {
         loop {
-            let text = self.next_text(deadline)?;
-            let mut message = parse(&text)?;
-            match message["type"].as_str() {
-                Some("event") => {
-                    return Ok(Incoming::Event(Event {
-                        name: message["event"].as_str().unwrap_or("").to_owned(),
-                        payload: message["payload"].take(),
-                    }));
-                }
-                Some("res") => {
-                    let Some(number) = message["id"].as_str().and_then(|id| id.parse().ok()) else {
-                        return Err(ClientError::protocol(format!(
-                            "an answer to a request that was never sent: {}",
-                            message["error"]["message"].as_str().unwrap_or("no reason")
-                        )));
-                    };
-                    let payload = message["payload"].take();
-                    let result = if message["ok"] == true {
-                        Ok(payload)
-                    } else {
-                        Err(GatewayError::from_response(&message["error"], payload))
-                    };
-                    return Ok(Incoming::Response(number, result));
-                }
-                // A later protocol's message: not for us.
-                _ => {}
+            if let Some(incoming) = self.read_or_wake(None, deadline)? {
+                return Ok(incoming);
             }
         }
     }
 
+    fn read_or_wake(
+        &mut self,
+        wake: Option<BorrowedFd<'_>>,
+        deadline: Instant,
+    ) -> Result<Option<Incoming>, ClientError> {
+        while let Some(text) = self.next_text(wake, deadline)? {
+            if let Some(incoming) = incoming(parse(&text)?)? {
+                return Ok(Some(incoming));
+            }
+        }
+        Ok(None)
+    }
+
     /// Reads until `deadline`, or until the gateway has missed two ticks: then it is gone,
     /// however patient the caller is.
-    fn next_text(&mut self, deadline: Instant) -> Result<String, ClientError> {
+    fn next_text(
+        &mut self,
+        wake: Option<BorrowedFd<'_>>,
+        deadline: Instant,
+    ) -> Result<Option<String>, ClientError> {
         let patience = Duration::from_millis(2 * self.hello.tick_interval_ms);
         loop {
             let gone = self.ws.heard_at() + patience;
-            match self.ws.next_text(deadline.min(gone)) {
+            match self.ws.text_or_wake(wake, deadline.min(gone)) {
                 Err(error) if error.kind == ErrorKind::Timeout && gone < deadline => {
                     // Bytes of a message that is still incomplete count as being heard.
                     if self.ws.heard_at() + patience > Instant::now() {
@@ -201,6 +207,32 @@ impl Client {
                 result => return result,
             }
         }
+    }
+}
+
+/// What a message is; `None` for one of a later protocol.
+fn incoming(mut message: Value) -> Result<Option<Incoming>, ClientError> {
+    match message["type"].as_str() {
+        Some("event") => Ok(Some(Incoming::Event(Event {
+            name: message["event"].as_str().unwrap_or("").to_owned(),
+            payload: message["payload"].take(),
+        }))),
+        Some("res") => {
+            let Some(number) = message["id"].as_str().and_then(|id| id.parse().ok()) else {
+                return Err(ClientError::protocol(format!(
+                    "an answer to a request that was never sent: {}",
+                    message["error"]["message"].as_str().unwrap_or("no reason")
+                )));
+            };
+            let payload = message["payload"].take();
+            let result = if message["ok"] == true {
+                Ok(payload)
+            } else {
+                Err(GatewayError::from_response(&message["error"], payload))
+            };
+            Ok(Some(Incoming::Response(number, result)))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -282,6 +314,23 @@ mod tests {
         assert!(matches!(error.kind, ErrorKind::Closed { code: 4000, .. }));
         assert!(error.is_retryable());
         drop(stop);
+        fake.join();
+    }
+
+    #[test]
+    fn a_wait_ends_when_somebody_wakes_it() {
+        use std::io::Write;
+        use std::os::fd::AsFd;
+        let (mut client, fake) = client(|mut peer| {
+            // A part of a message does not keep the wake waiting.
+            peer.raw(&[0x81, 20, b'{']);
+            assert_eq!(peer.frame().0, 8, "the close");
+        });
+        let (wake, mut waker) = std::os::unix::net::UnixStream::pair().unwrap();
+        waker.write_all(b"x").unwrap();
+        let next = client.next_or_wake(wake.as_fd(), testing::deadline());
+        assert_eq!(next.unwrap(), None);
+        client.close();
         fake.join();
     }
 

@@ -85,6 +85,13 @@ impl TokenStore {
         })
     }
 
+    /// Forgets the token: the gateway refused it.
+    pub fn forget(&self, gateway: &GatewayIdentity, role: &str) -> Result<(), ClientError> {
+        self.change(|tokens| {
+            tokens.remove(&self.key(gateway, role));
+        })
+    }
+
     fn change(&self, edit: impl FnOnce(&mut BTreeMap<String, String>)) -> Result<(), ClientError> {
         let fault = |error: std::io::Error| self.broken(&error.to_string());
         if let Some(dir) = self.path.parent() {
@@ -136,6 +143,18 @@ mod tests {
 
     fn named(text: &str) -> GatewayIdentity {
         GatewayIdentity::of(&url(text), None).unwrap()
+    }
+
+    #[test]
+    fn a_forgotten_token_is_gone_and_no_other() {
+        let home = tempfile::tempdir().unwrap();
+        let store = TokenStore::new(home.path(), "default");
+        let own = GatewayIdentity::own();
+        store.put(&own, "node", "a").unwrap();
+        store.put(&own, "operator", "b").unwrap();
+        store.forget(&own, "node").unwrap();
+        assert_eq!(store.get(&own, "node").unwrap(), None);
+        assert_eq!(store.get(&own, "operator").unwrap().unwrap(), "b");
     }
 
     #[test]

@@ -2,20 +2,44 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::error::{ClientError, ErrorKind};
 use super::url::GatewayUrl;
 
 /// A byte stream on which every operation has a deadline.
-pub trait Transport {
+pub trait Transport: Send {
     /// Reads at least one byte into `buf`; 0 is the end of the stream. A passed deadline is
     /// an error of kind `TimedOut`.
     fn read(&mut self, buf: &mut [u8], deadline: Instant) -> io::Result<usize>;
 
     /// Writes all of `bytes`.
     fn write_all(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<()>;
+
+    /// Waits until there is something to read here, or in `wake`; whether it is here. A passed
+    /// deadline is an error of kind `TimedOut`.
+    fn wait(&mut self, wake: BorrowedFd<'_>, deadline: Instant) -> io::Result<bool>;
+}
+
+/// [`Transport::wait`] for a socket without bytes that were taken from it already.
+fn wait_for(socket: BorrowedFd<'_>, wake: BorrowedFd<'_>, deadline: Instant) -> io::Result<bool> {
+    let mut both = [
+        PollFd::from_borrowed_fd(socket, PollFlags::IN),
+        PollFd::from_borrowed_fd(wake, PollFlags::IN),
+    ];
+    loop {
+        let left = remaining(deadline)?;
+        let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut both, Some(&timeout)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return Ok(!both[0].revents().is_empty()),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Opens the transport that `url` asks for.
@@ -70,6 +94,10 @@ impl Transport for Tcp {
             }
         }
         Ok(())
+    }
+
+    fn wait(&mut self, wake: BorrowedFd<'_>, deadline: Instant) -> io::Result<bool> {
+        wait_for(self.0.as_fd(), wake, deadline)
     }
 }
 

@@ -110,6 +110,10 @@ mod tests {
         fn write_all(&mut self, _: &[u8], _: Instant) -> std::io::Result<()> {
             Ok(())
         }
+
+        fn wait(&mut self, _: std::os::fd::BorrowedFd<'_>, _: Instant) -> std::io::Result<bool> {
+            Ok(true)
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Whole text messages over a transport: fragments, pings and the closing handshake.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use super::error::{ClientError, ErrorKind};
@@ -51,9 +52,28 @@ impl WebSocket {
     /// it was only the deadline: what came of a message is kept.
     pub fn next_text(&mut self, deadline: Instant) -> Result<String, ClientError> {
         loop {
+            if let Some(text) = self.text_or_wake(None, deadline)? {
+                return Ok(text);
+            }
+        }
+    }
+
+    /// As [`Self::next_text`], but `None` as soon as bytes would have to be waited for and
+    /// `wake` has something to read.
+    pub fn text_or_wake(
+        &mut self,
+        wake: Option<BorrowedFd<'_>>,
+        deadline: Instant,
+    ) -> Result<Option<String>, ClientError> {
+        loop {
             let pending = &self.received[self.taken..];
             let decoded = frame::decode(pending, CLIENT_MESSAGE_BYTES_MAX);
             let Some(frame) = decoded.map_err(|broken| self.refuse(broken))? else {
+                if let Some(wake) = wake
+                    && !self.has_more(wake, deadline)?
+                {
+                    return Ok(None);
+                }
                 self.fill(deadline)?;
                 continue;
             };
@@ -72,6 +92,7 @@ impl WebSocket {
                         None => {}
                         Some((Opcode::Text, bytes)) => {
                             return String::from_utf8(bytes)
+                                .map(Some)
                                 .map_err(|_| self.refuse((1007, "a message is not UTF-8")));
                         }
                         Some(_) => return Err(self.refuse((1003, "a binary message"))),
@@ -115,6 +136,12 @@ impl WebSocket {
         payload.extend_from_slice(&reason.as_bytes()[..fits.unwrap_or(0)]);
         let deadline = Instant::now() + Duration::from_millis(CLOSE_GRACE_MS);
         self.send(Opcode::Close, &payload, deadline)
+    }
+
+    /// Waits for bytes, or for `wake`; whether there are bytes.
+    fn has_more(&mut self, wake: BorrowedFd<'_>, deadline: Instant) -> Result<bool, ClientError> {
+        let waited = self.transport.wait(wake, deadline);
+        waited.map_err(|error| lost(&error, "the gateway"))
     }
 
     /// Reads more bytes behind those that wait.
