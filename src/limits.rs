@@ -148,6 +148,16 @@ pub const APPROVAL_COMMAND_BYTES_MAX: usize = 64 * 1024;
 pub const APPROVAL_WORDS_MAX: usize = 4_096;
 /// A longer pattern matches nothing.
 pub const APPROVAL_PATTERN_BYTES_MAX: usize = 1_024;
+/// Commands of all askers that wait for a person.
+pub const APPROVALS_PENDING_MAX: usize = 64;
+/// How long a person may take to decide: default and most.
+pub const APPROVAL_TIMEOUT_MS: u64 = 120_000;
+/// The same, the most that an asker may name.
+pub const APPROVAL_TIMEOUT_MS_MAX: u64 = 3_600_000;
+/// How long a client may take to use a decision.
+pub const APPROVAL_GRANT_MS: u64 = 60_000;
+/// Decisions that were not used yet; of more the oldest are forgotten.
+pub const APPROVALS_GRANTED_MAX: usize = 256;
 /// Longest approvals file.
 pub const APPROVALS_FILE_BYTES_MAX: usize = 512 * 1024;
 /// Patterns of all agents in one.

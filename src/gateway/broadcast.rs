@@ -36,6 +36,14 @@ pub const EVENTS: &[(&str, Audience)] = &[
     ("cron", Audience::Operators(Scope::Read)),
     ("device.pair.requested", Audience::Operators(Scope::Pairing)),
     ("device.pair.resolved", Audience::Operators(Scope::Pairing)),
+    (
+        "exec.approval.requested",
+        Audience::Operators(Scope::Approvals),
+    ),
+    (
+        "exec.approval.resolved",
+        Audience::Operators(Scope::Approvals),
+    ),
     ("voicewake.changed", Audience::ReadersAndNodes),
 ];
 

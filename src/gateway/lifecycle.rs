@@ -146,6 +146,7 @@ impl Gateway {
             Role::Node => self.nodes.remove(&conn),
         };
         self.on_left(&live, why);
+        self.on_asker_left(conn);
     }
 
     pub(super) fn on_config(&mut self, result: Result<Box<LoadedConfig>, String>) {

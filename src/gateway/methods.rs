@@ -46,10 +46,10 @@ const fn row(name: &'static str, scope: Scope, params: Shape, run: Run) -> Metho
     }
 }
 
-use Scope::{Admin, Pairing, Read, Write};
+use Scope::{Admin, Approvals, Pairing, Read, Write};
 use method::{
-    agent, channels, chat, config, devices, health, history, logs, models, sessions, system,
-    tables, voice,
+    agent, approvals, channels, chat, config, devices, health, history, logs, models, sessions,
+    system, tables, voice,
 };
 
 /// Every method, sorted by name.
@@ -91,6 +91,26 @@ pub static METHODS: &[Method] = &[
         ROTATION,
         devices::tokens::rotate,
     ),
+    row(
+        "exec.approval.list",
+        Approvals,
+        params::NONE,
+        approvals::pending::list,
+    ),
+    row(
+        "exec.approval.request",
+        Approvals,
+        APPROVAL_REQUEST,
+        approvals::pending::request,
+    ),
+    row(
+        "exec.approval.resolve",
+        Approvals,
+        APPROVAL_RESOLVE,
+        approvals::pending::resolve,
+    ),
+    row("exec.approvals.get", Admin, params::NONE, approvals::get),
+    row("exec.approvals.set", Admin, APPROVALS_SET, approvals::set),
     row("health", Read, params::OPEN, health::health),
     row("last-heartbeat", Read, params::OPEN, system::last_heartbeat),
     row("logs.tail", Read, LOGS_TAIL, logs::tail),
@@ -168,6 +188,31 @@ const AGENT: Shape = closed(&[
     opt("spawnedBy", TEXT),
 ]);
 const AGENT_WAIT: Shape = closed(&[req("runId", NAME), opt("timeoutMs", COUNT)]);
+const APPROVAL_REQUEST: Shape = closed(&[
+    opt("id", NAME),
+    req("command", NAME),
+    opt("commandArgv", Kind::List { min: 0, of: &TEXT }),
+    opt("env", Kind::Map(&TEXT)),
+    nullable("cwd", TEXT),
+    nullable("nodeId", NAME),
+    nullable("host", TEXT),
+    nullable("security", TEXT),
+    nullable("ask", TEXT),
+    nullable("agentId", TEXT),
+    nullable("resolvedPath", TEXT),
+    nullable("sessionKey", TEXT),
+    nullable("turnSourceChannel", TEXT),
+    nullable("turnSourceTo", TEXT),
+    nullable("turnSourceAccountId", TEXT),
+    nullable("turnSourceThreadId", Kind::Any),
+    opt("timeoutMs", POSITIVE),
+    opt("twoPhase", Kind::Bool),
+]);
+const APPROVAL_RESOLVE: Shape = closed(&[req("id", NAME), req("decision", NAME)]);
+const APPROVALS_SET: Shape = closed(&[
+    req("file", Kind::Object(&params::OPEN)),
+    opt("baseHash", NAME),
+]);
 const CHAT_ABORT: Shape = closed(&[req("sessionKey", NAME), opt("runId", NAME)]);
 const CHAT_SEND: Shape = closed(&[
     req("sessionKey", NAME),

@@ -7,6 +7,7 @@
 //! Read next: [`effect`] (what goes in and out), [`dispatch`] (one request), [`methods`] (the
 //! table), [`commit`] (what must survive), [`broadcast`] (events).
 
+mod approvals;
 pub mod auth;
 pub mod broadcast;
 pub mod commit;
@@ -86,6 +87,7 @@ pub struct Gateway {
     waiting: Waiting,
     replays: Replays,
     runs: runs::Runs,
+    approvals: approvals::Approvals,
     system_events: VecDeque<Box<str>>,
     /// When the store is to forget what retention allows, on the monotonic clock.
     prune_at_ms: u64,
@@ -131,6 +133,7 @@ impl Gateway {
             waiting,
             replays: Replays::default(),
             runs: runs::Runs::default(),
+            approvals: approvals::Approvals::default(),
             system_events: VecDeque::new(),
             prune_at_ms: 0,
             stopping: false,

@@ -24,6 +24,8 @@ pub enum Timer {
     Slow,
     /// The time of an `agent.wait` call is over.
     Wait(u64),
+    /// Nobody decided about a command in time.
+    Approval(u64),
     /// Ends of runs that the store did not take are tried again.
     Unsaved,
     /// The bounded time to drain at shutdown is over.
@@ -78,6 +80,7 @@ impl Gateway {
                 Timer::Forget => self.forget_expired(),
                 Timer::Slow => self.look_at_slow_peers(),
                 Timer::Wait(number) => self.on_wait_over(number),
+                Timer::Approval(number) => self.on_approval_over(number),
                 Timer::Unsaved => self.retry_unsaved(),
                 Timer::Drained => self.on_drained(),
             }

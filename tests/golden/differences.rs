@@ -78,6 +78,21 @@ pub const DIFFERENCES: &[(&str, &str, &str)] = &[
         "only the start of the text is the protocol's",
     ),
     (
+        "exec-approvals-*",
+        "res:exec.approvals.* /payload/file/socket missing",
+        "nobody asks over a socket here",
+    ),
+    (
+        "exec-approvals-*",
+        "res:exec.approvals.set /error/message is *at /file: has version*",
+        "the text says which version is understood",
+    ),
+    (
+        "exec-approval-timeout",
+        "*event:exec.approval.resolved*",
+        "who watches is told that a request is gone",
+    ),
+    (
         "models-list",
         "res:models.list /payload/models/0/* missing",
         "the built-in agent has no context window and no kinds of input",

@@ -1,6 +1,7 @@
 //! One file a group of methods; the table in [`super::methods`] names their functions.
 
 pub mod agent;
+pub mod approvals;
 pub mod channels;
 pub mod chat;
 pub mod config;
