@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { relay } from "./relay.mjs";
 
-/** How long a command may take. Its own start alone takes 3 to 10 s. */
-const COMMAND_TIMEOUT_MS = 90_000;
+/** How long a command may take. Its own start alone takes 3 to 10 s, the first one on a busy machine a minute more. */
+const COMMAND_TIMEOUT_MS = 240_000;
 
 export class Seat {
   /** `remote`: it comes from another machine, through a proxy. */
