@@ -132,6 +132,16 @@ pub const RUN_TIMEOUT_MS_MAX: u64 = 24 * 3_600_000;
 pub const CONTEXT_MESSAGES_MAX: usize = 100;
 /// The same in bytes.
 pub const CONTEXT_BYTES_MAX: usize = 256 * 1024;
+/// Steps of one run that may ask for tools.
+pub const TOOL_ROUNDS_MAX: u32 = 32;
+/// Tools that one step may ask for; they run at once.
+pub const STEP_CALLS_MAX: usize = 16;
+/// Longest time of one tool, unless the run has less.
+pub const TOOL_DEADLINE_MS: u64 = 600_000;
+/// Longest result of a tool that goes to the model and the transcript.
+pub const TOOL_RESULT_BYTES_MAX: usize = 32 * 1024;
+/// Longest result of a tool for programs; a longer one is left out.
+pub const TOOL_DETAILS_BYTES_MAX: usize = 64 * 1024;
 /// Between two tries to store the end of a run.
 pub const UNSAVED_RETRY_MS: u64 = 5_000;
 /// Longest time that `agent.wait` waits, and the time where its caller names none.

@@ -1,4 +1,4 @@
-//! One step of a run: a provider request or a local tool.
+//! One step of a run: a request to a model's provider.
 //!
 //! A run is a state machine in the core. What takes time is cut into steps; each is executed by
 //! a worker thread (`io::workers`), blocking, and speaks to the core by messages alone:
@@ -7,6 +7,9 @@
 //! core   Effect(Step) ──> io::workers queue ──> worker: Provider::step(&Step, &mut dyn StepSink)
 //! core   StepOutput   <── channel and wake  <── Started, Delta*, then Done or Failed
 //! ```
+//!
+//! A step may end by asking for tools. The core executes them while no worker is held, and the
+//! next step reads their results.
 //!
 //! Every step that the pool took ends in exactly one `Done` or `Failed`, also when it was
 //! cancelled, timed out or panicked, so the core can free what the step held. What a cancelled
@@ -25,6 +28,7 @@
 pub mod builtin;
 mod cancel;
 mod facts;
+mod message;
 mod provider;
 mod step;
 
@@ -33,8 +37,9 @@ pub use facts::{
     ChannelFact, DeviceFact, Facts, GatewayFacts, HealthFacts, Listed, PairingFact, PeerFact,
     RunFacts, SessionFact, SessionFacts, Zone,
 };
+pub use message::{Answered, ChatMessage, Speaker, ToolCall, ToolSpec};
 pub use provider::{MODEL_APIS, ModelInfo, Provider, Providers, Reply, StepError, StepSink, Stop};
 pub use step::{
-    ChatMessage, FailureKind, ModelRef, Role, RunTag, Step, StepEvent, StepOutput, StopReason,
-    Thinking, Usage, Verbosity,
+    FailureKind, ModelRef, RunTag, Step, StepEvent, StepOutput, StopReason, Thinking, Usage,
+    Verbosity,
 };

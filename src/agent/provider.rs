@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{FailureKind, ModelRef, Step, StopReason, Usage};
+use super::{FailureKind, ModelRef, Step, StopReason, ToolCall, Usage};
 
 /// Something that can answer a step. Called on worker threads, several at a time.
 pub trait Provider: Send + Sync {
@@ -30,8 +30,10 @@ pub trait StepSink {
 }
 
 /// What a step that came to its end reports beside its text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
+    /// What the model asks for before it goes on; none where this was its answer.
+    pub calls: Vec<ToolCall>,
     pub usage: Usage,
     pub stop_reason: StopReason,
 }
@@ -148,6 +150,7 @@ mod tests {
 
         fn step(&self, _: &Step, _: &mut dyn StepSink) -> Result<Reply, StepError> {
             Ok(Reply {
+                calls: Vec::new(),
                 usage: Usage::default(),
                 stop_reason: StopReason::Stop,
             })

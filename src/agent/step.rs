@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{CancelToken, Facts};
+use super::{CancelToken, ChatMessage, Facts, ToolCall, ToolSpec};
 
 /// Names one step of one run, so that what comes late is recognised.
 ///
@@ -21,8 +21,10 @@ pub struct Step {
     pub tag: RunTag,
     pub model: ModelRef,
     pub system_prompt: Arc<str>,
-    /// Oldest first; the last one is the user's.
+    /// Oldest first; the last one is the user's, or a tool's result.
     pub messages: Vec<ChatMessage>,
+    /// What the model may ask for.
+    pub tools: Arc<[ToolSpec]>,
     pub thinking: Thinking,
     pub session_key: Arc<str>,
     pub facts: Arc<Facts>,
@@ -71,40 +73,6 @@ impl fmt::Display for ModelRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.provider, self.model)
     }
-}
-
-/// Who said a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    User,
-    Assistant,
-    System,
-}
-
-impl Role {
-    /// As it stands in a transcript.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Assistant => "assistant",
-            Self::System => "system",
-        }
-    }
-
-    /// The inverse of [`Role::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::User, Self::Assistant, Self::System]
-            .into_iter()
-            .find(|role| role.as_str() == text)
-    }
-}
-
-/// One message of the conversation so far.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChatMessage {
-    pub role: Role,
-    pub text: Arc<str>,
-    pub unix_ms: u64,
 }
 
 /// How much a model may think before it answers.
@@ -195,9 +163,11 @@ pub enum StepEvent {
     Started,
     /// More of the answer: what is new, not what there is so far.
     Delta(String),
-    /// The whole answer; `text` is what the deltas made together.
+    /// The whole answer; `text` is what the deltas made together. With `calls` it is none yet:
+    /// the model wants to see their results first.
     Done {
         text: String,
+        calls: Vec<ToolCall>,
         usage: Usage,
         stop_reason: StopReason,
         model: ModelRef,
@@ -220,6 +190,16 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Of two steps together.
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+        }
+    }
+
     /// All four together.
     pub const fn total(self) -> u64 {
         self.input
@@ -236,6 +216,8 @@ pub enum StopReason {
     Stop,
     /// It met the length limit of its request.
     Length,
+    /// It asks for tools.
+    ToolUse,
 }
 
 impl StopReason {
@@ -244,6 +226,7 @@ impl StopReason {
         match self {
             Self::Stop => "stop",
             Self::Length => "length",
+            Self::ToolUse => "toolUse",
         }
     }
 }
@@ -312,9 +295,6 @@ mod tests {
         }
         for level in Verbosity::ALL {
             assert_eq!(Verbosity::parse(level.as_str()), Some(level));
-        }
-        for role in [Role::User, Role::Assistant, Role::System] {
-            assert_eq!(Role::parse(role.as_str()), Some(role));
         }
         assert_eq!(Thinking::parse("bogus"), None);
         assert_eq!(Verbosity::parse(""), None);

@@ -42,9 +42,12 @@ fn events(by: &Steps, step: &Step) -> Vec<StepEvent> {
         step,
         pieces: Vec::new(),
     };
+    let mut calls = Vec::new();
     let outcome = match by {
         _ if step.cancel.is_cancelled() => Err(StepError::from(Stop::Cancelled)),
-        Steps::Builtin | Steps::Held => Builtin::new(0).step(step, &mut sink).map(|_| ()),
+        Steps::Builtin | Steps::Held => Builtin::new(0)
+            .step(step, &mut sink)
+            .map(|reply| calls = reply.calls),
         Steps::Says(pieces) => pieces
             .iter()
             .try_for_each(|piece| sink.delta(piece))
@@ -61,8 +64,12 @@ fn events(by: &Steps, step: &Step) -> Vec<StepEvent> {
     events.push(match outcome {
         Ok(()) => StepEvent::Done {
             text,
+            stop_reason: match calls.is_empty() {
+                true => StopReason::Stop,
+                false => StopReason::ToolUse,
+            },
+            calls,
             usage: Usage::default(),
-            stop_reason: StopReason::Stop,
             model: ModelRef::new(PROVIDER, MODEL),
         },
         Err(StepError::Stopped(_)) => StepEvent::Failed {

@@ -4,7 +4,7 @@ use super::Gateway;
 use super::peer::Live;
 use crate::agent::{
     ChannelFact, DeviceFact, Facts, GatewayFacts, HealthFacts, Listed, PairingFact, PeerFact,
-    RunFacts, SessionFact, SessionFacts, Verbosity, Zone,
+    RunFacts, SessionFact, SessionFacts, Zone,
 };
 use crate::ids::ConnId;
 use crate::state::Session;
@@ -105,12 +105,11 @@ impl Gateway {
     }
 
     fn session_facts(&self, session: &Session) -> SessionFacts {
-        let verbosity = session.verbose_level.as_deref().and_then(Verbosity::parse);
         SessionFacts {
             key: session.key.to_string(),
             model: self.model_of_session(session).to_string(),
             thinking: self.thinking_of(session),
-            verbosity: verbosity.unwrap_or_default(),
+            verbosity: self.verbosity_of(&session.key),
             messages: self.message_count(session),
             updated_unix_ms: session.updated_at_ms,
             tokens_input: session.input_tokens,

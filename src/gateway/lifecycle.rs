@@ -184,7 +184,7 @@ impl Gateway {
     /// Closes everybody once nothing accepted is on its way any more.
     pub(super) fn drain(&mut self) {
         if self.stopping
-            && self.runs.at_work() == 0
+            && !self.runs.is_busy()
             && self.commits.is_idle()
             && self.tickets.is_empty()
         {

@@ -34,6 +34,7 @@ mod sessions;
 mod slash;
 mod slow;
 mod timers;
+mod tools;
 mod transcript;
 
 pub use effect::{Effect, Fetch, FetchResult, Input, LoadedConfig};

@@ -13,7 +13,7 @@
 use super::commit::Key;
 use super::dispatch::Stop;
 use super::{Gateway, Refusal};
-use crate::agent::{ModelRef, Thinking};
+use crate::agent::{ModelRef, Thinking, Verbosity};
 use crate::config::types::normalize_agent_id;
 use crate::limits::{SESSION_KEY_BYTES_MAX, SESSIONS_MAX};
 use crate::now::Now;
@@ -193,6 +193,15 @@ impl Gateway {
     pub(super) fn kept_thinking(&self, session: &Session, level: Thinking) -> Option<Text> {
         let default = self.default_thinking(&self.model_of_session(session));
         (level != Thinking::Off || default != level).then(|| level.as_str().into())
+    }
+
+    /// How much of its tool work a session shows, by the session's canonical key.
+    pub(super) fn verbosity_of(&self, key: &str) -> Verbosity {
+        let session = self.session(key);
+        let own = session.and_then(|session| session.verbose_level.as_deref());
+        let defaults = &self.config().agents.defaults;
+        let level = own.or(defaults.verbose_default.as_deref());
+        level.and_then(Verbosity::parse).unwrap_or_default()
     }
 
     /// How much the model thinks in a session.

@@ -2,6 +2,7 @@
 
 use super::Gateway;
 use super::broadcast::Weight;
+use super::tools::CallTag;
 use crate::limits::TICK_INTERVAL_MS;
 use crate::outbox::SharedFrame;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,8 @@ pub enum Timer {
     Approval(u64),
     /// Ends of runs that the store did not take are tried again.
     Unsaved,
+    /// The time of a tool is over.
+    Tool(CallTag),
     /// The bounded time to drain at shutdown is over.
     Drained,
 }
@@ -47,6 +50,13 @@ impl Timers {
             self.due.remove(&(former_ms, timer));
         }
         self.due.insert((at_ms, timer));
+    }
+
+    /// Forgets the thing's deadline.
+    pub fn clear(&mut self, timer: Timer) {
+        if let Some(at_ms) = self.at.remove(&timer) {
+            self.due.remove(&(at_ms, timer));
+        }
     }
 
     /// Whether the thing has a deadline.
@@ -82,6 +92,7 @@ impl Gateway {
                 Timer::Wait(number) => self.on_wait_over(number),
                 Timer::Approval(number) => self.on_approval_over(number),
                 Timer::Unsaved => self.retry_unsaved(),
+                Timer::Tool(tag) => self.on_tool_overdue(tag),
                 Timer::Drained => self.on_drained(),
             }
         }

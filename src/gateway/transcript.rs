@@ -4,7 +4,8 @@
 //! without looking twice.
 
 use super::Gateway;
-use crate::agent::{ModelRef, StopReason, Usage};
+use super::tools::ToolResult;
+use crate::agent::{ModelRef, StopReason, ToolCall, Usage};
 use crate::config::types::{ModelConfig, ModelCost};
 use crate::state::{Message, UnixMs};
 use crate::wire::json::Writer;
@@ -37,6 +38,36 @@ pub(super) fn injected_message(text: &str, ts: UnixMs) -> Message {
     })
 }
 
+/// What a tool had to say.
+pub(super) fn result_message(call: &ToolCall, result: &ToolResult, ts: UnixMs) -> Message {
+    message("toolResult", ts, |w| {
+        w.field_str("toolCallId", &call.id);
+        w.field_str("toolName", &call.name);
+        write_result(w, result);
+        w.field_bool("isError", result.is_error);
+        w.field_u64("timestamp", ts);
+    })
+}
+
+/// Writes the content of a tool's result, and the same for programs.
+pub(super) fn write_result(w: &mut Writer<'_>, result: &ToolResult) {
+    w.key("content");
+    w.array(|w| {
+        write_text(w, &result.text);
+        if let Some(image) = &result.image {
+            w.object(|w| {
+                w.field_str("type", "image");
+                w.field_str("data", &image.data);
+                w.field_str("mimeType", image.media_type);
+            });
+        }
+    });
+    if let Some(details) = &result.details {
+        w.key("details");
+        w.raw(details.as_bytes());
+    }
+}
+
 impl Gateway {
     /// An agent's answer.
     pub(super) fn assistant_message(
@@ -51,6 +82,37 @@ impl Gateway {
             write_content(w, text);
             self.write_origin(w, model, usage);
             w.field_str("stopReason", stop_reason.as_str());
+            w.field_u64("timestamp", ts);
+        })
+    }
+
+    /// An agent's message that asks for tools, before its answer.
+    pub(super) fn calls_message<'a>(
+        &self,
+        text: &str,
+        calls: impl Iterator<Item = (&'a ToolCall, &'a Value)>,
+        model: &ModelRef,
+        usage: Usage,
+        ts: UnixMs,
+    ) -> Message {
+        message("assistant", ts, |w| {
+            w.key("content");
+            w.array(|w| {
+                if !text.is_empty() {
+                    write_text(w, text);
+                }
+                for (call, arguments) in calls {
+                    w.object(|w| {
+                        w.field_str("type", "toolCall");
+                        w.field_str("id", &call.id);
+                        w.field_str("name", &call.name);
+                        w.key("arguments");
+                        w.value(arguments);
+                    });
+                }
+            });
+            self.write_origin(w, model, usage);
+            w.field_str("stopReason", StopReason::ToolUse.as_str());
             w.field_u64("timestamp", ts);
         })
     }
@@ -158,11 +220,13 @@ fn message(role: &str, ts: UnixMs, members: impl FnOnce(&mut Writer<'_>)) -> Mes
 
 fn write_content(w: &mut Writer<'_>, text: &str) {
     w.key("content");
-    w.array(|w| {
-        w.object(|w| {
-            w.field_str("type", "text");
-            w.field_str("text", text);
-        });
+    w.array(|w| write_text(w, text));
+}
+
+fn write_text(w: &mut Writer<'_>, text: &str) {
+    w.object(|w| {
+        w.field_str("type", "text");
+        w.field_str("text", text);
     });
 }
 

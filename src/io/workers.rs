@@ -265,6 +265,7 @@ impl Shared {
             ) => failed(kind, message, retryable),
             (Ok(reply), None) => StepEvent::Done {
                 text,
+                calls: reply.calls,
                 usage: reply.usage,
                 stop_reason: reply.stop_reason,
                 model: step.model.clone(),

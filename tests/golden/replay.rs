@@ -333,6 +333,7 @@ impl Replay {
             (Some("agent"), Some("lifecycle")) => match data["phase"].as_str() {
                 Some("end") => self.report(payload, |open| StepEvent::Done {
                     text: open.text.clone(),
+                    calls: Vec::new(),
                     usage: Usage::default(),
                     stop_reason: StopReason::Stop,
                     model: ModelRef::new("builtin", "clawdia"),

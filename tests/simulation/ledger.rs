@@ -66,7 +66,9 @@ impl Ledger {
             .store
             .all_messages()
             .filter(|stored| {
-                *stored.message.role == *"user" || stored.message.body.contains("kept")
+                let (role, body) = (&*stored.message.role, &stored.message.body);
+                // What a tool read of another session is not the message itself.
+                role == "user" || (role != "toolResult" && body.contains("kept"))
             })
             .map(|stored| &*stored.message.body)
             .collect();

@@ -2,7 +2,7 @@
 
 use crate::ledger::Ledger;
 use crate::peer::{Peer, Purpose};
-use clawdia::agent::{FailureKind, ModelRef, Step, StepEvent, StopReason, Usage};
+use clawdia::agent::{FailureKind, ModelRef, Step, StepEvent, StopReason, ToolCall, Usage};
 use clawdia::driver::device::{Device, Proof};
 use clawdia::driver::{
     Address, Driver, Options, Seeded, Steps, masked, node_params, operator_params,
@@ -107,7 +107,7 @@ impl World {
         }
         self.settle();
         while !self.steps.is_empty() {
-            self.finish_step();
+            self.finish_step(Vec::new());
             self.settle();
         }
         // Who waits for a run that is gone waits no longer than this.
@@ -303,18 +303,47 @@ impl World {
                 };
                 self.driver().step(tag, event);
             }
+            4 => {
+                self.steps.swap(0, at);
+                self.finish_step(Vec::new());
+            }
             _ => {
                 self.steps.swap(0, at);
-                self.finish_step();
+                let calls = self.calls();
+                self.finish_step(calls);
             }
         }
     }
 
-    fn finish_step(&mut self) {
+    /// Tools that a step asks for: some read, some act, and what acts leaves a note that must
+    /// never be there twice.
+    fn calls(&mut self) -> Vec<ToolCall> {
+        let len = 1 + self.random.below(3);
+        let calls = (0..len).map(|at| {
+            let session = SESSIONS[self.random.below(3) as usize];
+            let arguments = match self.random.below(3) {
+                0 => json!({"action": "list"}),
+                1 => json!({"action": "history", "session": session}),
+                _ => {
+                    let (_, text) = self.ledger.note();
+                    json!({"action": "send", "session": session, "message": text})
+                }
+            };
+            ToolCall {
+                id: format!("call{at}").into(),
+                name: "sessions".into(),
+                arguments: arguments.to_string().into(),
+            }
+        });
+        calls.collect()
+    }
+
+    fn finish_step(&mut self, calls: Vec<ToolCall>) {
         let Some(step) = self.steps.pop_front() else {
             return;
         };
-        self.transcript += &format!("step of {} ends\n", step.session_key);
+        let tools = calls.len();
+        self.transcript += &format!("step of {} ends with {tools} calls\n", step.session_key);
         let event = if step.cancel.is_cancelled() {
             StepEvent::Failed {
                 kind: FailureKind::Cancelled,
@@ -324,6 +353,7 @@ impl World {
         } else {
             StepEvent::Done {
                 text: "all said".into(),
+                calls,
                 usage: Usage::default(),
                 stop_reason: StopReason::Stop,
                 model: ModelRef::new("builtin", "clawdia"),

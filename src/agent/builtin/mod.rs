@@ -17,7 +17,8 @@ pub use overview::{help_text, status_text};
 
 use self::intent::Reading;
 use super::{
-    Facts, ModelInfo, ModelRef, Provider, Reply, Role, Step, StepError, StepSink, StopReason, Usage,
+    Facts, ModelInfo, ModelRef, Provider, Reply, Speaker, Step, StepError, StepSink, StopReason,
+    Usage,
 };
 
 /// The provider's name.
@@ -64,7 +65,7 @@ impl Provider for Builtin {
             .messages
             .iter()
             .rev()
-            .find(|message| message.role == Role::User);
+            .find(|message| message.speaker == Speaker::User);
         let text = reply_to(asked.map_or("", |message| &message.text), &step.facts);
         let mut first = true;
         for piece in pieces(&text) {
@@ -76,6 +77,7 @@ impl Provider for Builtin {
         }
         // No model was asked, so no token was used.
         Ok(Reply {
+            calls: Vec::new(),
             usage: Usage::default(),
             stop_reason: StopReason::Stop,
         })

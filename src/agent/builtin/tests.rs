@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::agent::{
     CancelToken, ChannelFact, ChatMessage, DeviceFact, GatewayFacts, HealthFacts, Listed,
-    PairingFact, PeerFact, RunTag, SessionFact, SessionFacts, Stop, Thinking,
+    PairingFact, PeerFact, RunTag, SessionFact, SessionFacts, Speaker, Stop, Thinking,
 };
 
 /// Keeps what was said; stops after a number of deltas.
@@ -43,8 +43,8 @@ impl StepSink for Said {
 }
 
 fn step(text: &str, facts: Facts) -> Step {
-    let message = |role, text: &str| ChatMessage {
-        role,
+    let message = |speaker, text: &str| ChatMessage {
+        speaker,
         text: text.into(),
         unix_ms: 0,
     };
@@ -56,10 +56,11 @@ fn step(text: &str, facts: Facts) -> Step {
         model: ModelRef::new(PROVIDER, MODEL),
         system_prompt: "".into(),
         messages: vec![
-            message(Role::User, "version"),
-            message(Role::Assistant, "1"),
-            message(Role::User, text),
+            message(Speaker::User, "version"),
+            message(Speaker::Assistant { calls: Vec::new() }, "1"),
+            message(Speaker::User, text),
         ],
+        tools: Arc::default(),
         thinking: Thinking::Off,
         session_key: "agent:main:main".into(),
         facts: Arc::new(facts),

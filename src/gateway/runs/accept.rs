@@ -1,7 +1,7 @@
 //! A run is accepted once its message is stored.
 
 use super::{LiveRun, RunPhase};
-use crate::agent::{CancelToken, Thinking};
+use crate::agent::{CancelToken, Thinking, Usage};
 use crate::gateway::commit::Key;
 use crate::gateway::dispatch::{KeptCall, Stop};
 use crate::gateway::{Gateway, Refusal, sessions};
@@ -21,8 +21,8 @@ pub enum Origin {
     Chat,
     /// `agent`.
     Agent,
-    /// The gateway itself, such as `wake`: there is no key.
-    Own,
+    /// An agent, out of another session: there is no key.
+    Tool,
 }
 
 impl Origin {
@@ -31,7 +31,7 @@ impl Origin {
         match self {
             Self::Chat => Some("chat.send"),
             Self::Agent => Some("agent"),
-            Self::Own => None,
+            Self::Tool => None,
         }
     }
 }
@@ -65,6 +65,11 @@ pub(super) struct Kept {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra_prompt: Option<String>,
     pub timeout_ms: u64,
+    /// First and last numbers of what its tools left in the transcript.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own: Vec<(u64, u64)>,
+    #[serde(default)]
+    pub rounds: u32,
 }
 
 /// What happens once a run is stored: an answer to the caller.
@@ -165,6 +170,8 @@ impl Gateway {
             thinking: request.thinking.map(|level| level.as_str().to_owned()),
             extra_prompt: request.extra_prompt.as_deref().map(str::to_owned),
             timeout_ms,
+            own: Vec::new(),
+            rounds: 0,
         };
         let row = Run {
             run_id: request.run_id.clone(),
@@ -190,6 +197,10 @@ impl Gateway {
             shown_key: kept.shown_key.into(),
             origin: kept.origin,
             message_seq: kept.message_seq,
+            own: kept.own,
+            rounds: kept.rounds,
+            round: None,
+            used: Usage::default(),
             thinking: kept.thinking.as_deref().and_then(Thinking::parse),
             extra_prompt: kept.extra_prompt.map(Text::from),
             deadline_mono_ms: self.now.mono_ms.saturating_add(kept.timeout_ms),

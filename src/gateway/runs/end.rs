@@ -35,7 +35,7 @@ impl Gateway {
             return;
         };
         let message = self.assistant_message(&text, model, usage, stop, self.now.unix_ms);
-        let response = self.final_payload(run, &text, &usage, model);
+        let response = self.final_payload(run, &text, &run.used.plus(usage), model);
         let end = End {
             state: RunState::Ok,
             text,
@@ -70,6 +70,7 @@ impl Gateway {
         let Some(run) = self.runs.by_slot.get_mut(&slot) else {
             return;
         };
+        let round = run.round.take();
         if run.phase != RunPhase::Ending {
             if matches!(run.phase, RunPhase::Loading | RunPhase::Stepping) {
                 self.runs.at_work -= 1;
@@ -77,6 +78,12 @@ impl Gateway {
             run.phase = RunPhase::Ending;
             run.generation += 1;
         }
+        for cancel in round.into_iter().flat_map(|round| round.cancels()) {
+            cancel(self);
+        }
+        let Some(run) = self.runs.by_slot.get(&slot) else {
+            return;
+        };
         let keys = run_keys(&run.row, run.origin.method());
         if keys.iter().any(|key| self.commits.is_reserved(key)) {
             return self.commits.wait(Box::new(move |gateway, _| {
@@ -108,7 +115,7 @@ impl Gateway {
         Arc::new(row)
     }
 
-    fn session_after(&self, session: &Session, used: Option<Usage>) -> Session {
+    pub(super) fn session_after(&self, session: &Session, used: Option<Usage>) -> Session {
         let mut session = session.clone();
         session.updated_at_ms = self.now.unix_ms;
         session.aborted_last_run = false;

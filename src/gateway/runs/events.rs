@@ -1,11 +1,15 @@
 //! What clients see of a run: `agent` and `chat` events.
 
 use super::LiveRun;
+use crate::agent::{ToolCall, Verbosity};
 use crate::gateway::Gateway;
 use crate::gateway::broadcast::Weight;
+use crate::gateway::tools::ToolResult;
+use crate::gateway::transcript::write_result;
 use crate::limits::CHAT_DELTA_MS;
 use crate::state::{Message, Text};
 use crate::wire::json::Writer;
+use serde_json::Value;
 
 /// The last words of a run.
 pub(super) enum Last<'a> {
@@ -116,6 +120,42 @@ impl Gateway {
                 w.raw(message.body.as_bytes());
             });
         });
+    }
+
+    /// A tool begins; only sessions that want to see tool work are told.
+    pub(super) fn send_tool_start(&mut self, slot: u64, call: &ToolCall, arguments: &Value) {
+        self.send_tool_event(slot, |w| {
+            w.field_str("phase", "start");
+            w.field_str("name", &call.name);
+            w.field_str("toolCallId", &call.id);
+            w.key("args");
+            w.value(arguments);
+        });
+    }
+
+    /// A tool has its result.
+    pub(super) fn send_tool_result(&mut self, slot: u64, call: &ToolCall, result: &ToolResult) {
+        self.send_tool_event(slot, |w| {
+            w.field_str("phase", "result");
+            w.field_str("name", &call.name);
+            w.field_str("toolCallId", &call.id);
+            w.field_bool("isError", result.is_error);
+            w.key("result");
+            w.object(|w| write_result(w, result));
+        });
+    }
+
+    /// Where tool work is not shown its events use up their numbers all the same.
+    fn send_tool_event(&mut self, slot: u64, data: impl FnOnce(&mut Writer<'_>)) {
+        let Some(run) = self.runs.by_slot.get(&slot) else {
+            return;
+        };
+        let verbosity = self.verbosity_of(&run.row.session_key);
+        if verbosity != Verbosity::Off {
+            self.send_agent_event(slot, "tool", data);
+        } else if let Some(run) = self.runs.by_slot.get_mut(&slot) {
+            run.seq += 1;
+        }
     }
 
     fn send_agent_event(&mut self, slot: u64, stream: &str, data: impl FnOnce(&mut Writer<'_>)) {

@@ -3,15 +3,19 @@
 //! ```text
 //! chat.send, agent ──commit──> lane of the session ──> loading ──> stepping ──commit──> ended
 //!                              one at a time           transcript  a worker             events
+//!                                     ^                               │
+//!                                     └───────── tooling <────────────┘
 //! ```
 //!
 //! Runs of one session never overlap; a run holds a worker only while it steps. What must
 //! survive of a run is [`crate::state::Run`]; this is what lives in memory alone.
 
 mod accept;
+mod context;
 mod end;
 mod events;
 mod resume;
+mod round;
 mod step;
 mod stop;
 mod wait;
@@ -20,7 +24,7 @@ pub(super) use accept::{Origin, Request};
 pub(super) use stop::StopReason;
 pub(super) use wait::write_ended;
 
-use crate::agent::{CancelToken, RunTag, Thinking};
+use crate::agent::{CancelToken, RunTag, Thinking, Usage};
 use crate::gateway::dispatch::KeptCall;
 use crate::state::{Run, Text};
 use std::collections::{BTreeMap, VecDeque};
@@ -34,8 +38,16 @@ pub struct LiveRun {
     pub shown_key: Text,
     /// Which method accepted it, for its idempotency key.
     pub origin: Origin,
-    /// The number of its message in the transcript: what came later is not its context.
+    /// The number of its message in the transcript.
     pub message_seq: u64,
+    /// First and last numbers of what its tools left in the transcript.
+    own: Vec<(u64, u64)>,
+    /// Steps that asked for tools.
+    rounds: u32,
+    /// The tools that are at work.
+    round: Option<Box<round::Round>>,
+    /// Tokens of the steps that asked for tools.
+    used: Usage,
     /// For this run alone; else the session's.
     pub thinking: Option<Thinking>,
     /// More for the system prompt.
@@ -63,12 +75,14 @@ pub struct LiveRun {
 /// How far a live run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunPhase {
-    /// In its session's lane, or for want of a place among the steps.
+    /// In its session's lane, or for want of a place among the steps, first or next.
     Waiting,
     /// Its transcript is being read.
     Loading,
     /// A worker has it.
     Stepping,
+    /// Its tools are at work, or what they are to do or did is being stored.
+    Tooling,
     /// Its end is being stored.
     Ending,
 }
@@ -101,6 +115,12 @@ impl Runs {
         self.at_work
     }
 
+    /// Whether a run loads, steps or has tools at work.
+    pub fn is_busy(&self) -> bool {
+        let is_tooling = |run: &LiveRun| run.phase == RunPhase::Tooling;
+        self.at_work > 0 || self.by_slot.values().any(is_tooling)
+    }
+
     /// The live run with this id.
     pub fn get(&self, run_id: &str) -> Option<&LiveRun> {
         self.by_slot.get(self.by_id.get(run_id)?)
@@ -117,6 +137,20 @@ impl Runs {
         self.by_slot
             .get_mut(&tag.run)
             .filter(|run| run.generation == tag.generation && run.phase == RunPhase::Stepping)
+    }
+
+    /// The run that a page of its transcript is for, unless it was stopped.
+    fn loading(&mut self, tag: RunTag) -> Option<&mut LiveRun> {
+        self.by_slot
+            .get_mut(&tag.run)
+            .filter(|run| run.generation == tag.generation && run.phase == RunPhase::Loading)
+    }
+
+    /// Numbers of a session's messages that wait for the run that is at work.
+    fn waiting_messages(&self, session_key: &str) -> Vec<u64> {
+        let lane = self.lanes.get(session_key).into_iter().flatten().skip(1);
+        lane.filter_map(|slot| Some(self.by_slot.get(slot)?.message_seq))
+            .collect()
     }
 
     fn insert(&mut self, run: LiveRun) -> u64 {
@@ -161,6 +195,9 @@ impl Runs {
             self.by_slot.len(),
             self.lanes.values().map(VecDeque::len).sum::<usize>()
         );
+        for run in self.by_slot.values() {
+            assert_eq!(run.round.is_some(), run.phase == RunPhase::Tooling);
+        }
         let at_work = |run: &&LiveRun| matches!(run.phase, RunPhase::Loading | RunPhase::Stepping);
         assert_eq!(self.at_work, self.by_slot.values().filter(at_work).count());
         for lane in self.lanes.values() {

@@ -7,6 +7,10 @@ use crate::gateway::Gateway;
 use crate::state::{Record, Run, RunState, Text};
 use std::sync::Arc;
 
+/// What is said of a run whose tools were about to act.
+const ACTED: &str = "interrupted by a restart of the gateway while a tool was at work: whether it \
+    had its effect is not known, and it is not repeated";
+
 impl Gateway {
     /// Takes up what the last process left.
     pub(in crate::gateway) fn resume_runs(&mut self) {
@@ -40,7 +44,10 @@ impl Gateway {
                 .commits
                 .wait(Box::new(move |gateway, _| gateway.interrupt(row)));
         }
-        let text = "interrupted by a restart of the gateway";
+        let text = match row.open_step_has_side_effect {
+            true => ACTED,
+            false => "interrupted by a restart of the gateway",
+        };
         let mut ended = Run::clone(&row);
         ended.state = RunState::Interrupted;
         ended.ended_at_ms = Some(self.now.unix_ms);

@@ -1,10 +1,11 @@
 //! A run at work: its transcript is read, a worker answers, text streams to clients.
 
 use super::RunPhase;
-use crate::agent::{ChatMessage, Role, RunTag, Step, StepEvent, StepOutput};
-use crate::gateway::{Effect, Gateway, transcript};
+use super::context::{Place, conversation};
+use crate::agent::{RunTag, Step, StepEvent, StepOutput};
+use crate::gateway::{Effect, Gateway, tools};
 use crate::limits::{CONTEXT_BYTES_MAX, CONTEXT_MESSAGES_MAX};
-use crate::state::{Page, StoreFault, Text};
+use crate::state::{Page, StoreFault, StoredMessage, Text};
 use std::sync::Arc;
 
 impl Gateway {
@@ -31,10 +32,9 @@ impl Gateway {
             generation: run.generation,
         };
         let session_id = run.row.session_id.clone();
-        let before = Some(run.message_seq + 1);
         self.read_messages(
             session_id,
-            before,
+            None,
             CONTEXT_MESSAGES_MAX,
             CONTEXT_BYTES_MAX,
             move |gateway, _, page| gateway.on_context(tag, page),
@@ -42,24 +42,48 @@ impl Gateway {
     }
 
     fn on_context(&mut self, tag: RunTag, page: Result<Page, StoreFault>) {
-        let Some(run) = self.runs.by_slot.get_mut(&tag.run) else {
+        let Some(run) = self.runs.loading(tag) else {
             return;
         };
-        if run.generation != tag.generation || run.phase != RunPhase::Loading {
-            return;
+        let seq = run.message_seq;
+        let is_there = |page: &Page| page.messages.iter().any(|row| row.seq == seq);
+        match page {
+            Ok(page) if !is_there(&page) && page.has_older => {
+                // Its tools said so much that its own message is on an older page.
+                let session_id = run.row.session_id.clone();
+                self.read_messages(
+                    session_id,
+                    Some(seq + 1),
+                    1,
+                    CONTEXT_BYTES_MAX,
+                    move |gateway, _, older| {
+                        let rows = older.map(|mut older| {
+                            older.messages.extend(page.messages);
+                            older.messages
+                        });
+                        gateway.on_rows(tag, rows);
+                    },
+                );
+            }
+            page => self.on_rows(tag, page.map(|page| page.messages)),
         }
-        let page = match page {
-            Ok(page) => page,
+    }
+
+    fn on_rows(&mut self, tag: RunTag, rows: Result<Vec<StoredMessage>, StoreFault>) {
+        let Some(run) = self.runs.loading(tag) else {
+            return;
+        };
+        run.phase = RunPhase::Stepping;
+        let rows = match rows {
+            Ok(rows) => rows,
             Err(fault) => {
-                run.phase = RunPhase::Stepping;
                 let text = format!("the transcript could not be read: {}", fault.message);
                 return self.fail_run(tag.run, &text);
             }
         };
-        run.phase = RunPhase::Stepping;
         run.started_at_ms.get_or_insert(self.now.unix_ms);
         let first = run.seq == 0;
-        let step = self.step(tag, &page);
+        let step = self.step(tag, &rows);
         if first {
             self.send_lifecycle_start(tag.run);
         }
@@ -69,22 +93,24 @@ impl Gateway {
         }
     }
 
-    fn step(&mut self, tag: RunTag, page: &Page) -> Option<Step> {
+    fn step(&mut self, tag: RunTag, rows: &[StoredMessage]) -> Option<Step> {
         let mut seed = [0u8; 8];
         self.entropy.fill(&mut seed);
         let run = self.runs.by_slot.get(&tag.run)?;
         let session = self.state.sessions().get(&run.row.session_key)?.clone();
-        let messages: Vec<ChatMessage> = page
-            .messages
-            .iter()
-            .filter_map(|stored| chat_message(&stored.message))
-            .collect();
+        let place = Place {
+            message_seq: run.message_seq,
+            own: &run.own,
+            waiting: &self.runs.waiting_messages(&session.key),
+        };
+        let messages = conversation(rows, &place);
         let facts = Arc::new(self.facts(&session));
         Some(Step {
             tag,
             model: self.model_of_session(&session),
             system_prompt: self.system_prompt(run.extra_prompt.as_deref()),
             messages,
+            tools: tools::specs(),
             thinking: run.thinking.unwrap_or_else(|| self.thinking_of(&session)),
             session_key: session.key.clone(),
             facts,
@@ -122,10 +148,14 @@ impl Gateway {
             StepEvent::Delta(delta) => self.on_delta(slot, &delta),
             StepEvent::Done {
                 text,
+                calls,
                 usage,
                 stop_reason,
                 model,
-            } => self.finish_run(slot, text, usage, stop_reason, &model),
+            } => match calls.is_empty() {
+                true => self.finish_run(slot, text, usage, stop_reason, &model),
+                false => self.begin_round(slot, &text, calls, usage, &model),
+            },
             StepEvent::Failed { message, .. } => self.fail_run(slot, &message),
         }
     }
@@ -136,15 +166,4 @@ impl Gateway {
             self.fail_run(tag.run, message);
         }
     }
-}
-
-/// A transcript row as a model reads it; None for rows that say nothing to it.
-fn chat_message(message: &crate::state::Message) -> Option<ChatMessage> {
-    let role = Role::parse(&message.role)?;
-    let text = transcript::text_of(&message.body)?;
-    Some(ChatMessage {
-        role,
-        text: text.into(),
-        unix_ms: message.ts,
-    })
 }

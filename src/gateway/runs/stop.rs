@@ -60,6 +60,14 @@ impl Gateway {
             return;
         };
         run.cancel.cancel();
+        for cancel in run
+            .round
+            .take()
+            .into_iter()
+            .flat_map(|round| round.cancels())
+        {
+            cancel(self);
+        }
         run.seq += 1;
         self.send_chat_last(&run, &Last::Aborted(reason.as_str()));
         if let Some(call) = run.call.take() {

@@ -5,8 +5,8 @@ use crossbeam_channel::unbounded;
 use super::*;
 use crate::agent::builtin::{self, Builtin};
 use crate::agent::{
-    CancelToken, ChatMessage, Facts, ModelInfo, ModelRef, Provider, Reply, Role, RunTag, StepSink,
-    StopReason, Thinking, Usage,
+    CancelToken, ChatMessage, Facts, ModelInfo, ModelRef, Provider, Reply, RunTag, Speaker,
+    StepSink, StopReason, Thinking, Usage,
 };
 
 const LONG: Duration = Duration::from_secs(60);
@@ -30,6 +30,7 @@ where
     fn step(&self, step: &Step, out: &mut dyn StepSink) -> Result<Reply, StepError> {
         (self.0)(step, out)?;
         Ok(Reply {
+            calls: Vec::new(),
             usage: Usage::default(),
             stop_reason: StopReason::Stop,
         })
@@ -85,10 +86,11 @@ fn step(run: u64) -> Step {
         model: ModelRef::new("scripted", "any"),
         system_prompt: "".into(),
         messages: vec![ChatMessage {
-            role: Role::User,
+            speaker: Speaker::User,
             text: "uptime".into(),
             unix_ms: 0,
         }],
+        tools: Arc::default(),
         thinking: Thinking::Off,
         session_key: "agent:main:main".into(),
         facts: Arc::new(Facts::default()),
