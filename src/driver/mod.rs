@@ -233,6 +233,7 @@ fn identity(now: Now) -> Identity {
         platform: "linux 6.8.0".into(),
         device_family: "Linux".into(),
         model_identifier: "x86_64".into(),
+        bind_mode: "loopback",
         bind: "127.0.0.1".into(),
         port: 18_789,
         config_path: config::PATH.into(),

@@ -21,6 +21,8 @@ pub struct Identity {
     pub device_family: String,
     /// Such as `x64`.
     pub model_identifier: String,
+    /// As in `gateway.bind`.
+    pub bind_mode: &'static str,
     /// Where the gateway listens, for people.
     pub bind: String,
     /// The port that it really listens on.

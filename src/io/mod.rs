@@ -10,6 +10,7 @@ pub mod config_watch;
 mod converse;
 pub mod entropy;
 pub mod file_lock;
+pub mod interfaces;
 mod leaving;
 pub mod lock;
 pub mod log;

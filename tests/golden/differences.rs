@@ -9,6 +9,11 @@ pub const DIFFERENCES: &[(&str, &str, &str)] = &[
     ),
     (
         "*",
+        "*/payload/listen extra",
+        "status says where the gateway listens",
+    ),
+    (
+        "*",
         "*/agents/0/heartbeat/prompt missing",
         "no heartbeat run has a prompt",
     ),

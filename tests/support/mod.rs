@@ -94,26 +94,31 @@ pub fn finish(mut command: Command) -> Ran {
 /// A gateway that runs until it is dropped.
 pub struct Running {
     child: Child,
+    /// As it is told to people.
+    pub address: String,
     pub port: u16,
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
+    pub fn start(mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let port = lines.by_ref().map_while(Result::ok).find_map(|line| {
+        let listens = lines.by_ref().map_while(Result::ok).find_map(|line| {
             let address = line.strip_prefix("clawdia gateway listening on ws://")?;
-            address.rsplit(':').next()?.parse().ok()
+            let (ip, port) = address.rsplit_once(':')?;
+            Some((ip.to_owned(), port.parse().ok()?))
         });
         // Whatever it prints later must find a reader.
         std::thread::spawn(move || lines.for_each(drop));
+        let (address, port) = listens.expect("it says where it listens");
         Self {
-            port: port.expect("it says where it listens"),
             child,
+            address,
+            port,
         }
     }
 

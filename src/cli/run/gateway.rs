@@ -36,6 +36,12 @@ pub fn status(setup: &Setup, out: &mut Out) -> Outcome {
     let line = format!("{} gateway is running", out.paint(Paint::Good, "●"));
     out.line(&line)?;
     out.field("address", Paint::Plain, &session.to.url.to_string())?;
+    let listen = &payload["listen"];
+    if let Some(port) = listen["port"].as_u64() {
+        let address = text(listen, "address");
+        let listens = format!("{address} port {port} (bind {})", text(listen, "mode"));
+        out.field("listens on", Paint::Plain, &listens)?;
+    }
     let version = format!("{} (protocol {})", hello.server_version, hello.protocol);
     out.field("version", Paint::Plain, &version)?;
     out.field("up", Paint::Plain, &span(uptime_ms))?;

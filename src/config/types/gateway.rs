@@ -51,10 +51,23 @@ pub enum BindMode {
     Lan,
     /// The Tailscale address; refuses to start without one.
     Tailnet,
-    /// Loopback: a wider address is only ever taken when it was asked for by name.
+    /// Loopback, else the tailnet, else all interfaces; the last two only with a chosen secret.
     Auto,
     /// `custom_bind_host`.
     Custom,
+}
+
+impl BindMode {
+    /// As in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Loopback => "loopback",
+            Self::Lan => "lan",
+            Self::Tailnet => "tailnet",
+            Self::Auto => "auto",
+            Self::Custom => "custom",
+        }
+    }
 }
 
 /// The gateway's own shared secret.

@@ -194,6 +194,12 @@ impl Gateway {
                     }
                 });
             });
+            w.key("listen");
+            w.object(|w| {
+                w.field_str("mode", self.identity.bind_mode);
+                w.field_str("address", &self.identity.bind);
+                w.field_u64("port", u64::from(self.identity.port));
+            });
             w.key("channelSummary");
             self.write_channel_summary(w);
             w.field_strs(

@@ -3,8 +3,8 @@
 use super::bind::Bound;
 use super::source::Source;
 use crate::gateway::{Identity, LoadedConfig};
+use crate::io::interfaces::outward_address;
 use crate::now::Now;
-use std::net::{IpAddr, UdpSocket};
 
 /// Gathers it once, at start.
 pub fn gather(source: &Source, loaded: &LoadedConfig, bound: &Bound, start: Now) -> Identity {
@@ -15,10 +15,11 @@ pub fn gather(source: &Source, loaded: &LoadedConfig, bound: &Bound, start: Now)
     Identity {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host: text(system.nodename()),
-        ip: own_address().map_or_else(|| bound.address.clone(), |ip| ip.to_string()),
+        ip: outward_address().map_or_else(|| bound.address.clone(), |ip| ip.to_string()),
         platform: format!("{} {}", sysname.to_lowercase(), text(system.release())),
         device_family: sysname,
         model_identifier: text(system.machine()),
+        bind_mode: bound.mode.as_str(),
         bind: bound.address.clone(),
         port: bound.port,
         config_path: loaded.document.path().to_owned(),
@@ -28,14 +29,4 @@ pub fn gather(source: &Source, loaded: &LoadedConfig, bound: &Bound, start: Now)
         outbox_total_bytes_max: crate::io::sys::memory_bytes().map_or(0, |bytes| bytes / 4),
         started_unix_ms: start.unix_ms,
     }
-}
-
-/// The address that this machine would speak from, to show it. Nothing is sent: connecting a
-/// datagram socket only asks the routing table.
-fn own_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    // An address of RFC 5737's, so that no real host is meant.
-    socket.connect("192.0.2.1:9").ok()?;
-    let ip = socket.local_addr().ok()?.ip();
-    (!ip.is_unspecified()).then_some(ip)
 }

@@ -14,6 +14,7 @@ use crate::agent::Providers;
 use crate::agent::builtin::{Builtin, PACING_MS};
 use crate::config::paths::Paths;
 use crate::config::{ReloadMode, Secret};
+use crate::gateway::auth::secret::GatewaySecret;
 use crate::gateway::{Gateway, LoadedConfig};
 use crate::io::app::Settings;
 use crate::io::lock::{LockHolder, StateLock};
@@ -29,6 +30,7 @@ use crate::limits::{
 };
 use crate::log::{Level, LogLine};
 use crate::wire::message::MessageLimits;
+use bind::Plan;
 use source::Source;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -75,6 +77,7 @@ pub fn run(options: Options) -> Result<(), StartFault> {
     let start = clock::now();
     let mut notices = state_dir::prepare(&dir)?;
     let mut lock = StateLock::acquire(&dir, LockHolder::this_process(start.unix_ms))?;
+    let secret_chosen = loaded.secret != GatewaySecret::None;
     let loaded = source.with_generated_secret(loaded)?;
     let log = Log::start(log_config(&source, &config))?;
     source.tell_log(&loaded, &log.settings());
@@ -84,7 +87,8 @@ pub fn run(options: Options) -> Result<(), StartFault> {
     sys::raise_descriptor_limit();
 
     let port = source.port(&config)?;
-    let (listeners, bound) = bind::listen(&config, source.options.bind.as_deref(), port)?;
+    let plan = Plan::new(&config, source.options.bind.as_deref(), secret_chosen)?;
+    let (listeners, bound) = plan.listen(port)?;
     let mut reactor = Reactor::new(listeners, settings(&config))
         .map_err(|fault| StartFault::io("make the loop of", &dir, fault))?;
     let signals = Signals::watch().and_then(|signals| reactor.watch(signals));

@@ -1,6 +1,7 @@
 //! What the process was told: flags over the environment over the file over defaults.
 
 use super::Options;
+use super::bind::Plan;
 use crate::config::document::Document;
 use crate::config::paths::expand_home;
 use crate::config::redact::secret_values;
@@ -117,8 +118,8 @@ impl Source {
         if loaded.secret != GatewaySecret::None {
             return Ok(loaded);
         }
-        let ip = super::bind::address(&loaded.config, self.options.bind.as_deref())?;
-        if !ip.is_loopback() {
+        let plan = Plan::new(&loaded.config, self.options.bind.as_deref(), false)?;
+        if let Some(ip) = plan.open_address() {
             return Err(StartFault::refused(format!(
                 "listening on {ip} lets other machines in, and there is neither token nor password \
                  (set one: clawdia config set gateway.auth.token SECRET, CLAWDIA_GATEWAY_TOKEN or \
