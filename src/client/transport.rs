@@ -1,8 +1,9 @@
-//! What carries the bytes: a TCP socket now, with room for TLS behind the same trait.
+//! What carries the bytes: a TCP or Unix socket now, with room for TLS behind the same trait.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,15 @@ pub fn open(url: &GatewayUrl, deadline: Instant) -> Result<Box<dyn Transport>, C
             ),
         ));
     }
+    if let Some(path) = &url.socket {
+        return match UnixStream::connect(path) {
+            Ok(stream) => Ok(Box::new(Blocking(stream))),
+            Err(error) => Err(ClientError::new(
+                ErrorKind::Unreachable,
+                format!("nothing answers on {}: {error}", path.display()),
+            )),
+        };
+    }
     let addresses = resolve(url, deadline)?;
     let mut last = None;
     for address in addresses {
@@ -61,7 +71,7 @@ pub fn open(url: &GatewayUrl, deadline: Instant) -> Result<Box<dyn Transport>, C
                 // A request is one small write that must not wait for the acknowledgement of
                 // the last; where the system refuses the option, it is only slower.
                 let _ = stream.set_nodelay(true);
-                return Ok(Box::new(Tcp(stream)));
+                return Ok(Box::new(Blocking(stream)));
             }
             Err(error) => last = Some(error),
         }
@@ -69,12 +79,38 @@ pub fn open(url: &GatewayUrl, deadline: Instant) -> Result<Box<dyn Transport>, C
     Err(unreachable_error(url, last))
 }
 
-struct Tcp(TcpStream);
+/// A socket of the system, each operation of which can be given a time.
+trait Timed: Read + Write + AsFd + Send {
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
+}
 
-impl Transport for Tcp {
+impl Timed for TcpStream {
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        TcpStream::set_read_timeout(self, Some(timeout))
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        TcpStream::set_write_timeout(self, Some(timeout))
+    }
+}
+
+impl Timed for UnixStream {
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        UnixStream::set_read_timeout(self, Some(timeout))
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        UnixStream::set_write_timeout(self, Some(timeout))
+    }
+}
+
+struct Blocking<S>(S);
+
+impl<S: Timed> Transport for Blocking<S> {
     fn read(&mut self, buf: &mut [u8], deadline: Instant) -> io::Result<usize> {
         loop {
-            self.0.set_read_timeout(Some(remaining(deadline)?))?;
+            self.0.set_read_timeout(remaining(deadline)?)?;
             match self.0.read(buf) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(as_timeout(error)),
@@ -85,7 +121,7 @@ impl Transport for Tcp {
 
     fn write_all(&mut self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
         while !bytes.is_empty() {
-            self.0.set_write_timeout(Some(remaining(deadline)?))?;
+            self.0.set_write_timeout(remaining(deadline)?)?;
             match self.0.write(bytes) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => bytes = &bytes[count..],

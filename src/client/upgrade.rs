@@ -25,7 +25,7 @@ pub fn upgrade(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nUser-Agent: clawdia/{}\r\n\r\n",
         url.path,
-        url.authority(),
+        url.host_field(),
         env!("CARGO_PKG_VERSION"),
     );
     transport

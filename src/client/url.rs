@@ -2,6 +2,10 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+/// What a program that uses the gateway's Unix socket names as its `Host`.
+const SOCKET_HOST: &str = "gateway.sock";
 
 /// The address of a gateway. It never carries a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +18,8 @@ pub struct GatewayUrl {
     pub port: u16,
     /// Request path, beginning with `/`.
     pub path: String,
+    /// The Unix socket by which the same gateway is reached without host and port.
+    pub socket: Option<PathBuf>,
 }
 
 impl GatewayUrl {
@@ -24,6 +30,7 @@ impl GatewayUrl {
             host: "127.0.0.1".to_owned(),
             port,
             path: "/".to_owned(),
+            socket: None,
         }
     }
 
@@ -60,6 +67,7 @@ impl GatewayUrl {
             host: check_host(host)?,
             port,
             path: path.to_owned(),
+            socket: None,
         })
     }
 
@@ -69,12 +77,20 @@ impl GatewayUrl {
         format!("{scheme}://{}", self.authority())
     }
 
-    /// `host:port` as the `Host` header has it, IPv6 in brackets.
+    /// `host:port`, IPv6 in brackets.
     pub fn authority(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
         } else {
             format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// The `Host` header.
+    pub fn host_field(&self) -> String {
+        match self.socket {
+            Some(_) => SOCKET_HOST.to_owned(),
+            None => self.authority(),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::device::{Device, Proof};
 use super::remote::masked;
 use super::{Driver, TOKEN};
+use crate::gateway::auth::locality::{Arrival, SOCKET_HOST};
 use crate::ids::ConnId;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
@@ -21,6 +22,8 @@ const SCOPES: [&str; 5] = [
 pub struct Address {
     /// The address of the socket.
     pub ip: IpAddr,
+    /// The user at the Unix socket, where it is that and not TCP.
+    pub uid: Option<u32>,
     /// The port's name in the `Host` header.
     pub host: String,
     /// Further header fields of the upgrade, such as Origin or X-Forwarded-For.
@@ -32,6 +35,7 @@ impl Default for Address {
     fn default() -> Self {
         Self {
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            uid: None,
             host: "127.0.0.1:18789".into(),
             fields: Vec::new(),
         }
@@ -43,8 +47,26 @@ impl Address {
     pub fn remote(ip: [u8; 4]) -> Self {
         Self {
             ip: IpAddr::V4(ip.into()),
+            uid: None,
             host: "192.0.2.2:18789".into(),
             fields: Vec::new(),
+        }
+    }
+
+    /// A program of this user at the Unix socket, as our own client asks.
+    pub fn socket(uid: u32) -> Self {
+        Self {
+            uid: Some(uid),
+            host: SOCKET_HOST.into(),
+            ..Self::default()
+        }
+    }
+
+    /// How the connection arrives.
+    pub fn arrival(&self) -> Arrival {
+        match self.uid {
+            Some(uid) => Arrival::Socket { uid },
+            None => Arrival::Tcp(self.ip),
         }
     }
 
@@ -114,7 +136,7 @@ impl Driver {
     ///
     /// The HTTP response, or nothing where the connection was not even accepted.
     pub fn try_open(&mut self, from: &Address) -> Result<ConnId, String> {
-        let conn = self.accept(from.ip).ok_or_else(String::new)?;
+        let conn = self.accept_from(from.arrival()).ok_or_else(String::new)?;
         self.feed(conn, &from.upgrade());
         self.settle();
         let remote = self.remote(conn);

@@ -45,6 +45,8 @@ use store::Store;
 
 /// The secret of a gateway whose options name none.
 pub const TOKEN: &str = "testtoken";
+/// The user that the gateway runs as.
+pub const UID: u32 = 1_000;
 /// Where the made-up clock starts.
 pub const START: Now = Now {
     mono_ms: 1_000_000,
@@ -240,6 +242,7 @@ fn identity(now: Now) -> Identity {
         state_dir: "/state".into(),
         log_path: files::LOG_PATH.into(),
         allowed_hosts: Vec::new(),
+        uid: UID,
         outbox_total_bytes_max: 0,
         started_unix_ms: now.unix_ms,
     }

@@ -3,6 +3,7 @@
 use super::{Driver, Remote, Steps};
 use crate::conn::{Fault, Input as Bytes, Item};
 use crate::gateway::auth::admission::Admission;
+use crate::gateway::auth::locality::Arrival;
 use crate::gateway::{Effect, Input};
 use crate::ids::ConnId;
 use crate::limits::{
@@ -48,10 +49,15 @@ impl Driver {
         self.gateway.handle(self.now, input);
     }
 
-    /// A connection arrives from `ip`; None where it is refused.
+    /// A connection arrives over TCP from `ip`; None where it is refused.
     pub fn accept(&mut self, ip: IpAddr) -> Option<ConnId> {
+        self.accept_from(Arrival::Tcp(ip))
+    }
+
+    /// A connection arrives; None where it is refused.
+    pub fn accept_from(&mut self, arrival: Arrival) -> Option<ConnId> {
         let conn = self.slots.take();
-        match self.gateway.accept(self.now, conn, ip, DESCRIPTORS) {
+        match self.gateway.accept(self.now, conn, arrival, DESCRIPTORS) {
             Admission::Refuse => {
                 self.slots.give_back(conn);
                 return None;
@@ -309,7 +315,7 @@ impl Driver {
             bytes.consume(head_len);
             return Ok(());
         }
-        gateway.check_host(head)?;
+        gateway.check_host(conn, head)?;
         let body_len = head.content_len()?;
         if body_len > HTTP_BODY_BYTES_MAX as u64 {
             return Err(Refusal::new(413, "body too long").into());

@@ -119,6 +119,7 @@ impl Gateway {
             (SecretUsed::Shared, _) => "token",
             (SecretUsed::Device, _) => "device-token",
             (SecretUsed::Identity, _) => "tailscale",
+            (SecretUsed::Owner, _) => "none",
         }
     }
 

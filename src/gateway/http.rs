@@ -20,7 +20,7 @@ const PAGE_POLICY: &str = "default-src 'self'; script-src 'self'; \
 
 impl Gateway {
     pub(super) fn on_http(&mut self, conn: ConnId, head: &Head<'_>, _body: &[u8]) {
-        if let Err(refusal) = self.check_host(head) {
+        if let Err(refusal) = self.check_host(conn, head) {
             let text = format!("{}\n", refusal.why);
             return self.answer(conn, head, refusal.status, TEXT, text.as_bytes());
         }

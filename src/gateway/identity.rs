@@ -35,6 +35,8 @@ pub struct Identity {
     pub log_path: String,
     /// Origins that are the gateway's own, beyond the request's Host.
     pub allowed_hosts: Vec<String>,
+    /// The user that this process runs as.
+    pub uid: u32,
     /// Bytes that all outboxes together may hold; 0 leaves it to the configuration.
     pub outbox_total_bytes_max: usize,
     /// When the process started.

@@ -1,7 +1,10 @@
 //! The life of a connection and of the gateway: accepted, upgraded, gone; started, stopped.
 
+use super::auth::address::Authority;
 use super::auth::admission::Admission;
-use super::auth::locality::{self, Client, Listener};
+use super::auth::locality::{
+    self, Arrival, Client, Headers, Listener, SOCKET_HOST, asks_for_socket,
+};
 use super::auth::origin::{Origin, OriginError, Provenance};
 use super::broadcast::Weight;
 use super::effect::LoadedConfig;
@@ -14,7 +17,6 @@ use crate::log::{Level, LogLine};
 use crate::now::Now;
 use crate::state::{Retention, Role, StoreRequest};
 use crate::wire::http::{Head, Refusal as HttpRefusal};
-use std::net::IpAddr;
 
 /// How often expired pairings and keys are looked for.
 const FORGET_INTERVAL_MS: u64 = 60_000;
@@ -35,13 +37,23 @@ impl Gateway {
         &mut self,
         now: Now,
         conn: ConnId,
-        ip: IpAddr,
+        arrival: Arrival,
         descriptors_left: usize,
     ) -> Admission {
         self.now = now;
-        let admission = self.waiting.admit(conn, ip, now.mono_ms, descriptors_left);
+        if matches!(arrival, Arrival::Socket { uid } if uid != self.identity.uid) {
+            self.log(
+                Level::Warn,
+                "gateway/ws",
+                "another user at the Unix socket was refused",
+            );
+            return Admission::Refuse;
+        }
+        let admission = self
+            .waiting
+            .admit(conn, arrival.ip(), now.mono_ms, descriptors_left);
         if admission != Admission::Refuse {
-            self.peers.insert(Peer::new(conn, ip));
+            self.peers.insert(Peer::new(conn, arrival));
         }
         admission
     }
@@ -84,10 +96,12 @@ impl Gateway {
         };
         let fields: Vec<(&str, &[u8])> = head.fields().collect();
         let fields = fields.iter().copied();
-        let client = locality::resolve(peer.ip, fields.clone(), &listener)
+        let client = locality::resolve(peer.arrival, fields.clone(), &listener)
             .map_err(|fault| HttpRefusal::new(400, fault.text()))?;
         let forbidden = |fault: OriginError| HttpRefusal::new(403, fault.text());
-        let authority = self.allowed.host(fields.clone()).map_err(forbidden)?;
+        let authority = self
+            .authority(peer.arrival, fields.clone())
+            .map_err(forbidden)?;
         let own = Origin::own(&authority, client.https);
         let provenance = self.allowed.origin(fields, &own).map_err(forbidden)?;
         Ok((client, provenance))
@@ -98,12 +112,27 @@ impl Gateway {
     /// # Errors
     ///
     /// What the peer is answered.
-    pub fn check_host(&self, head: &Head<'_>) -> Result<(), HttpRefusal> {
+    pub fn check_host(&self, conn: ConnId, head: &Head<'_>) -> Result<(), HttpRefusal> {
         let fields: Vec<(&str, &[u8])> = head.fields().collect();
-        match self.allowed.host(fields.iter().copied()) {
+        let Some(peer) = self.peers.get(conn) else {
+            return Err(HttpRefusal::new(503, "no such connection"));
+        };
+        match self.authority(peer.arrival, fields.iter().copied()) {
             Ok(_) => Ok(()),
             Err(fault) => Err(HttpRefusal::new(403, fault.text())),
         }
+    }
+
+    /// Whom a request asks for, if that is us.
+    fn authority<'a>(
+        &self,
+        arrival: Arrival,
+        fields: impl Headers<'a>,
+    ) -> Result<Authority, OriginError> {
+        if asks_for_socket(arrival, fields.clone()) {
+            return Authority::parse(SOCKET_HOST).ok_or(OriginError::Host);
+        }
+        self.allowed.host(fields)
     }
 
     pub(super) fn on_opened(&mut self, conn: ConnId) {

@@ -1,6 +1,6 @@
 //! The party behind an accepted connection, with role and scopes.
 
-use super::auth::locality::Client;
+use super::auth::locality::{Arrival, Client};
 use super::auth::origin::Provenance;
 use super::auth::scope::ScopeSet;
 use crate::ids::ConnId;
@@ -16,7 +16,7 @@ pub struct Peer {
     /// Whether the peer is on the dirty list already.
     pub dirty: bool,
     /// Where the connection came from, known from accept.
-    pub ip: std::net::IpAddr,
+    pub arrival: Arrival,
     /// How far the handshake is.
     pub phase: Phase,
 }
@@ -97,16 +97,18 @@ pub enum SecretUsed {
     Device,
     /// An identity that somebody else vouched for.
     Identity,
+    /// None: the kernel said that it is the gateway's own user.
+    Owner,
 }
 
 impl Peer {
     /// A peer that was just accepted.
-    pub fn new(conn: ConnId, ip: std::net::IpAddr) -> Self {
+    pub fn new(conn: ConnId, arrival: Arrival) -> Self {
         Self {
             conn,
             outbox: Outbox::default(),
             dirty: false,
-            ip,
+            arrival,
             phase: Phase::Http,
         }
     }
@@ -202,13 +204,13 @@ mod tests {
 
     #[test]
     fn an_id_of_an_earlier_generation_reaches_nobody() {
-        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let arrival = Arrival::Tcp(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let mut peers = Peers::default();
         let old = ConnId::new(3, 0);
         let new = ConnId::new(3, 1);
-        peers.insert(Peer::new(old, ip));
+        peers.insert(Peer::new(old, arrival));
         assert!(peers.remove(old).is_some());
-        peers.insert(Peer::new(new, ip));
+        peers.insert(Peer::new(new, arrival));
         assert!(peers.get(old).is_none());
         assert!(peers.remove(old).is_none());
         assert!(peers.get_mut(new).is_some());

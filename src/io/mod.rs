@@ -20,6 +20,7 @@ pub mod secret;
 pub mod server;
 pub mod signals;
 pub mod socket;
+pub mod socket_file;
 pub mod state_dir;
 pub mod static_files;
 pub mod store;

@@ -1,11 +1,13 @@
 //! What carries a connection's bytes.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr};
 
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
+
+use super::sys;
 
 /// An accepted socket that never blocks.
 ///
@@ -21,18 +23,11 @@ pub enum Socket {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerAddr {
     Tcp(SocketAddr),
-    /// A process of this machine that may open the socket's path.
-    Unix,
-}
-
-impl PeerAddr {
-    /// The address without its port, IPv4 in its own form.
-    pub fn ip(&self) -> Option<IpAddr> {
-        match self {
-            Self::Tcp(addr) => Some(addr.ip().to_canonical()),
-            Self::Unix => None,
-        }
-    }
+    /// A process of this machine.
+    Unix {
+        /// The user that it runs as, by the kernel's word.
+        uid: u32,
+    },
 }
 
 impl Socket {
@@ -93,10 +88,14 @@ impl Listener {
     }
 
     /// The address that was bound, with its real port.
+    ///
+    /// # Errors
+    ///
+    /// When it is no TCP socket, which has none.
     pub fn local_addr(&self) -> io::Result<PeerAddr> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(PeerAddr::Tcp),
-            Self::Unix(_) => Ok(PeerAddr::Unix),
+            Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -105,9 +104,11 @@ impl Listener {
             Self::Tcp(listener) => listener
                 .accept()
                 .map(|(stream, addr)| (Socket::Tcp(stream), PeerAddr::Tcp(addr))),
-            Self::Unix(listener) => listener
-                .accept()
-                .map(|(stream, _)| (Socket::Unix(stream), PeerAddr::Unix)),
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept()?;
+                let uid = sys::peer_uid(&stream)?;
+                Ok((Socket::Unix(stream), PeerAddr::Unix { uid }))
+            }
         }
     }
 

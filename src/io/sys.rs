@@ -51,6 +51,21 @@ fn machine_memory_bytes() -> Option<usize> {
     None
 }
 
+/// The user of the process that connected to a Unix socket.
+///
+/// # Errors
+///
+/// When the kernel does not say: then nobody can be let in.
+#[cfg(target_os = "linux")]
+pub fn peer_uid(stream: impl std::os::fd::AsFd) -> io::Result<u32> {
+    Ok(rustix::net::sockopt::socket_peercred(stream)?.uid.as_raw())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn peer_uid(_stream: impl std::os::fd::AsFd) -> io::Result<u32> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Whether accept failed because this process or the system is out of descriptors.
 pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     use rustix::io::Errno;

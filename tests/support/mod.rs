@@ -48,6 +48,11 @@ impl Home {
         }
     }
 
+    /// A home in this directory.
+    pub fn at(dir: tempfile::TempDir) -> Self {
+        Self { dir }
+    }
+
     /// The state directory of the unnamed profile.
     pub fn state(&self) -> std::path::PathBuf {
         self.dir.path().join(".clawdia")

@@ -200,6 +200,7 @@ mod tests {
         Client {
             ip: ip.parse().unwrap(),
             local,
+            owner: false,
             via_proxy: false,
             https: false,
         }

@@ -3,7 +3,7 @@
 //! A forwarded address is a claim. It is believed from a configured proxy alone, and a
 //! connection that carries any such claim is never local.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::address::Authority;
 use crate::config::Cidr;
@@ -36,6 +36,38 @@ pub fn one<'a>(headers: impl Headers<'a>, name: &str) -> OneHeader<'a> {
     }
 }
 
+/// How a connection reached the gateway, known before a byte of it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Over TCP from this address.
+    Tcp(IpAddr),
+    /// Through the Unix socket of the state directory, from a process of this user.
+    Socket {
+        /// As the kernel says.
+        uid: u32,
+    },
+}
+
+impl Arrival {
+    /// The address that the connection is counted under.
+    pub const fn ip(self) -> IpAddr {
+        match self {
+            Self::Tcp(ip) => ip,
+            Self::Socket { .. } => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        }
+    }
+}
+
+/// `Host` of a program that means the Unix socket. No page and no proxy says it unless somebody
+/// made it to: who opens the socket to others by a proxy of his own lends nobody his rights.
+pub const SOCKET_HOST: &str = "gateway.sock";
+
+/// Whether a request came through the Unix socket and asks for it.
+pub fn asks_for_socket<'a>(arrival: Arrival, headers: impl Headers<'a>) -> bool {
+    matches!(arrival, Arrival::Socket { .. })
+        && one(headers, "host") == OneHeader::Text(SOCKET_HOST)
+}
+
 /// What the gateway knows about its own side of the connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Listener<'a> {
@@ -54,6 +86,8 @@ pub struct Client {
     pub ip: IpAddr,
     /// It is on this machine, connected directly, and asked for this machine.
     pub local: bool,
+    /// It is a program of the gateway's own user, which could read the secret itself.
+    pub owner: bool,
     /// Some proxy stands between.
     pub via_proxy: bool,
     /// It speaks TLS, to us or to a trusted proxy.
@@ -81,11 +115,11 @@ impl ForwardedError {
 
 /// Finds out who sent the request with `headers` from `peer`.
 pub fn resolve<'a>(
-    peer: IpAddr,
+    arrival: Arrival,
     headers: impl Headers<'a>,
     listener: &Listener,
 ) -> Result<Client, ForwardedError> {
-    let peer = peer.to_canonical();
+    let peer = arrival.ip().to_canonical();
     let hops = forwarded(&headers, "x-forwarded-for")?;
     let real = forwarded(&headers, "x-real-ip")?;
     let proto = forwarded(&headers, "x-forwarded-proto")?;
@@ -97,9 +131,13 @@ pub fn resolve<'a>(
         (None, Some(real)) if believed => hop(real)?,
         _ => peer,
     };
+    let asks_for_socket = asks_for_socket(arrival, headers.clone());
+    let has_origin = one(headers.clone(), "origin") != OneHeader::Absent;
+    let asks_for_us = asks_for_socket || asks_for_this_machine(headers, listener);
     Ok(Client {
         ip,
-        local: peer.is_loopback() && !via_proxy && asks_for_this_machine(headers, listener),
+        local: peer.is_loopback() && !via_proxy && asks_for_us,
+        owner: asks_for_socket && !via_proxy && !has_origin,
         via_proxy,
         https: match proto {
             Some(proto) if believed => proto.eq_ignore_ascii_case("https"),
@@ -191,7 +229,11 @@ mod tests {
             tls: false,
             trusted: &trusted,
         };
-        resolve(peer.parse().unwrap(), pairs(headers), &listener)
+        let arrival = match peer {
+            "socket" => Arrival::Socket { uid: 1 },
+            ip => Arrival::Tcp(ip.parse().unwrap()),
+        };
+        resolve(arrival, pairs(headers), &listener)
     }
 
     fn ip(peer: &str, hops: &str) -> Result<String, ForwardedError> {
@@ -212,6 +254,27 @@ mod tests {
                 let client = seen(peer, &[("host", host)]).unwrap();
                 assert!(client.local && !client.via_proxy, "{peer} {host}");
             }
+        }
+    }
+
+    #[test]
+    fn only_who_means_the_socket_is_the_owner() {
+        let socket = ("Host", SOCKET_HOST);
+        let client = seen("socket", &[socket]).unwrap();
+        assert!(client.owner && client.local);
+        for headers in [
+            &[HOST][..],
+            &[("Host", "localhost")],
+            &[socket, socket],
+            &[socket, ("X-Forwarded-For", "192.0.2.1")],
+            &[socket, ("Via", "1.1 proxy")],
+            &[socket, ("Origin", "http://gateway.sock")],
+        ] {
+            assert!(!seen("socket", headers).unwrap().owner, "{headers:?}");
+        }
+        for peer in ["127.0.0.1", "192.0.2.1"] {
+            let client = seen(peer, &[socket]).unwrap();
+            assert!(!client.owner && !client.local, "{peer}");
         }
     }
 

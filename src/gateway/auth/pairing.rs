@@ -12,10 +12,19 @@ use crate::state::Device;
 pub enum Proven {
     /// The gateway's shared token or password.
     Shared,
+    /// A program of the gateway's own user, by the kernel's word; it could read the secret.
+    Owner,
     /// A device token of this device for this role, with its scopes.
     DeviceToken(ScopeSet),
     /// An identity that somebody else vouched for, such as a tailnet login.
     Identity,
+}
+
+impl Proven {
+    /// Whether it counts as knowing the shared secret.
+    pub const fn knows_secret(self) -> bool {
+        matches!(self, Self::Shared | Self::Owner)
+    }
 }
 
 /// How the device that proved itself stands with the gateway.
@@ -118,7 +127,7 @@ pub fn decide(ask: &Ask) -> Decision {
 }
 
 fn without_device(ask: &Ask, requested: ScopeSet) -> Decision {
-    if ask.role == Role::Node || ask.proven != Proven::Shared {
+    if ask.role == Role::Node || !ask.proven.knows_secret() {
         return Decision::Refuse(Refusal::DeviceRequired);
     }
     if ask.origin.origin().is_some() && !ask.allow_insecure_auth {
@@ -134,7 +143,7 @@ fn with_device(ask: &Ask, standing: Standing, requested: ScopeSet) -> Decision {
         Standing::Paired(approved) if approved.contains_all(requested) => {
             let held = match ask.proven {
                 Proven::DeviceToken(scopes) => scopes,
-                Proven::Shared | Proven::Identity => approved,
+                Proven::Shared | Proven::Owner | Proven::Identity => approved,
             };
             Decision::Admit {
                 granted: held.cut(approved.cut(requested)),
@@ -156,7 +165,7 @@ fn with_device(ask: &Ask, standing: Standing, requested: ScopeSet) -> Decision {
 /// The shared secret on this very machine gives all that silent pairing gives, unless it
 /// was another site's page that spoke.
 fn may_pair_silently(ask: &Ask) -> bool {
-    ask.local && ask.proven == Proven::Shared && ask.origin.may_pair_silently()
+    ask.local && ask.proven.knows_secret() && ask.origin.may_pair_silently()
 }
 
 #[cfg(test)]

@@ -74,6 +74,7 @@ impl Gateway {
                 device_id,
                 secret: match proven {
                     Proven::Shared => SecretUsed::Shared,
+                    Proven::Owner => SecretUsed::Owner,
                     Proven::DeviceToken(_) => SecretUsed::Device,
                     Proven::Identity => SecretUsed::Identity,
                 },
@@ -103,7 +104,7 @@ impl Gateway {
             .and_then(|device| self.device(device));
         let token = row.and_then(|row| row.grant(joiner.live.role)?.token.as_deref());
         match row {
-            Some(row) if proven == Proven::Shared && !token.is_some_and(is_good) => {
+            Some(row) if proven.knows_secret() && !token.is_some_and(is_good) => {
                 let row = row.clone();
                 self.store_and_admit(conn, joiner, row);
             }

@@ -144,7 +144,10 @@ impl Gateway {
             "gateway/ws",
             "connect refused",
         );
-        let ip = self.peers.get(conn).map(|peer| peer.ip.to_string());
+        let ip = self
+            .peers
+            .get(conn)
+            .map(|peer| peer.arrival.ip().to_string());
         self.log_with(
             line.with("reason", refusal.message.to_string())
                 .with("ip", ip.unwrap_or_default()),

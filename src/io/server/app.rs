@@ -3,6 +3,7 @@
 use super::files::{Answer as FileAnswer, Files};
 use crate::agent::StepOutput;
 use crate::gateway::auth::admission::Admission;
+use crate::gateway::auth::locality::Arrival;
 use crate::gateway::{Effect, Gateway, Input};
 use crate::ids::ConnId;
 use crate::io::app::{Admit, Answer, App, Closed, Command, Message};
@@ -17,7 +18,6 @@ use crate::now::Now;
 use crate::outbox::{Outbox, Turn};
 use crate::wire::http::{Head, Refusal};
 use crossbeam_channel::Receiver;
-use std::net::{IpAddr, Ipv4Addr};
 
 /// The core with everything that executes its effects.
 pub struct GatewayApp {
@@ -35,11 +35,13 @@ pub struct GatewayApp {
 
 impl App for GatewayApp {
     fn on_accept(&mut self, now: Now, conn: ConnId, from: &PeerAddr) -> Admit {
-        // Who may open the socket's path is on this machine.
-        let ip = from.ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let arrival = match from {
+            PeerAddr::Tcp(addr) => Arrival::Tcp(addr.ip().to_canonical()),
+            PeerAddr::Unix { uid } => Arrival::Socket { uid: *uid },
+        };
         match self
             .gateway
-            .accept(now, conn, ip, sys::descriptors_left(conn.slot()))
+            .accept(now, conn, arrival, sys::descriptors_left(conn.slot()))
         {
             Admission::Admit => Admit::Yes,
             Admission::Refuse => Admit::Refuse,
@@ -55,8 +57,8 @@ impl App for GatewayApp {
         self.gateway.handle(now, Input::Opened { conn });
     }
 
-    fn on_request_head(&mut self, _: Now, _: ConnId, head: &Head<'_>) -> Result<usize, Refusal> {
-        self.gateway.check_host(head)?;
+    fn on_request_head(&mut self, _: Now, conn: ConnId, head: &Head<'_>) -> Result<usize, Refusal> {
+        self.gateway.check_host(conn, head)?;
         Ok(HTTP_BODY_BYTES_MAX)
     }
 

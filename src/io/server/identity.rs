@@ -26,6 +26,7 @@ pub fn gather(source: &Source, loaded: &LoadedConfig, bound: &Bound, start: Now)
         state_dir: paths.state_dir.display().to_string(),
         log_path: source.log_path(&loaded.config).display().to_string(),
         allowed_hosts: Vec::new(),
+        uid: rustix::process::geteuid().as_raw(),
         outbox_total_bytes_max: crate::io::sys::memory_bytes().map_or(0, |bytes| bytes / 4),
         started_unix_ms: start.unix_ms,
     }

@@ -23,7 +23,7 @@ use crate::io::reactor::Reactor;
 use crate::io::signals::Signals;
 use crate::io::state_dir::{self, StartFault};
 use crate::io::workers::{Workers, WorkersConfig};
-use crate::io::{clock, config_watch, entropy, store, sys};
+use crate::io::{clock, config_watch, entropy, socket_file, store, sys};
 use crate::limits::{
     ANSWERS_PER_TURN_MAX, CLOSE_GRACE_MS, HANDSHAKE_DEADLINE_MS, HTTP_BODY_DEADLINE_MS,
     MESSAGE_BYTES_MAX_BEFORE_HELLO, PING_INTERVAL_MS, STEPS_QUEUED_MAX,
@@ -88,7 +88,14 @@ pub fn run(options: Options) -> Result<(), StartFault> {
 
     let port = source.port(&config)?;
     let plan = Plan::new(&config, source.options.bind.as_deref(), secret_chosen)?;
-    let (listeners, bound) = plan.listen(port)?;
+    let (mut listeners, bound) = plan.listen(port)?;
+    let socket_file = socket_file::bind(&lock)?.map(|(listener, file)| {
+        listeners.push(listener);
+        file
+    });
+    if socket_file.is_none() {
+        notices.push("the state directory's path is too long for a Unix socket".into());
+    }
     let mut reactor = Reactor::new(listeners, settings(&config))
         .map_err(|fault| StartFault::io("make the loop of", &dir, fault))?;
     let signals = Signals::watch().and_then(|signals| reactor.watch(signals));
@@ -150,6 +157,7 @@ pub fn run(options: Options) -> Result<(), StartFault> {
     workers.shutdown(Duration::from_millis(WORKERS_STOP_MS));
     store.close();
     log.close();
+    drop(socket_file);
     drop(lock);
     match (served, fault) {
         (Err(_), _) => Err(internal(
