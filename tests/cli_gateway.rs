@@ -125,10 +125,13 @@ fn a_backup_brings_everything_back() {
     std::fs::remove_file(home.state().join("gateway-token")).unwrap();
     home.run(&["restore", file]).ok();
     assert_eq!(home.run(&["token"]).ok().out, token);
-    assert_ne!(
-        home.run(&["backup", file]).code,
-        0,
-        "nothing is overwritten"
+    let again = home.run(&["backup", file]);
+    assert_eq!(again.code, 1, "nothing is overwritten: {again:?}");
+    let missing = home.run(&["restore", "nowhere.backup"]);
+    assert_eq!(missing.code, 1, "{missing:?}");
+    assert!(
+        missing.err.contains("no file nowhere.backup"),
+        "{missing:?}"
     );
     let _again = home.gateway(&[]);
     home.run(&["health"]).ok();

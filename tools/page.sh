@@ -6,12 +6,18 @@
 #
 # Env: INTEROP_ROOT  where the clients are, or are installed to (default: target/interop; 700 MB)
 #      CLAWDIA       the program (default: target/release/clawdia, else target/debug/clawdia)
-#      CHROMIUM      the browser (default: /usr/bin/chromium; Debian's package chromium)
-# Exit: 0 every step passed; 1 a step failed.
+#      CHROMIUM      the browser (default: /usr/bin/chromium, installed as Debian's package where root may do so)
+# Exit: 0 every step passed (or SKIPPED: no browser can be had); 1 a step failed.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/interop/install.sh"
 . "$here/interop/gateway.sh"
+
+chromium=${CHROMIUM:-/usr/bin/chromium}
+if [ ! -x "$chromium" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  { apt-get update -q && apt-get install -qy --no-install-recommends chromium; } >/dev/null 2>&1 || true
+fi
+[ -x "$chromium" ] || { echo "SKIPPED: no browser at $chromium (set CHROMIUM)"; exit 0; }
 
 root=${INTEROP_ROOT:-$here/../target/interop}
 shots=${1:-$here/../target/page}

@@ -11,6 +11,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::client::{connect, masked_frame, server_frame};
 use crate::echo::event_frame;
+use crate::process::resident_bytes;
 
 /// What to send, and when to give up.
 #[derive(Clone, Copy, Debug)]
@@ -217,4 +218,27 @@ fn event_reply(payload: &[u8]) -> Vec<u8> {
         Some(bytes.len())
     });
     reply
+}
+
+/// Bytes of memory that each idle connection costs the server's process `pid`: once they are
+/// open, and again after each of them has had a message sent back.
+///
+/// # Errors
+///
+/// When one of them is refused, or a message does not come back in time.
+pub fn idle_bytes(load: Load, pid: u32) -> io::Result<(f64, f64)> {
+    let each = |now: u64, before: u64| (now as f64 - before as f64) / load.connections as f64;
+    // One connection and one message, so that what the server allocates once is there before.
+    let once = Load {
+        connections: 1,
+        messages: 1,
+        ..load
+    };
+    Clients::connect(once)?.echo()?;
+    let empty = resident_bytes(pid)?;
+    let mut clients = Clients::connect(load)?;
+    let idle = resident_bytes(pid)?;
+    clients.echo()?;
+    let after = resident_bytes(pid)?;
+    Ok((each(idle, empty), each(after, empty)))
 }

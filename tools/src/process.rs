@@ -44,7 +44,16 @@ pub fn cpu_us(pid: u32) -> io::Result<u64> {
     thread_cpu_us(format!("/proc/{pid}/schedstat"))
 }
 
-/// The same of all threads that it has now.
+/// Microseconds of processor time that the calling thread has used.
+///
+/// # Errors
+///
+/// When the system does not tell.
+pub fn own_cpu_us() -> io::Result<u64> {
+    thread_cpu_us("/proc/thread-self/schedstat")
+}
+
+/// As [`cpu_us`], of all threads that a process has now.
 ///
 /// # Errors
 ///

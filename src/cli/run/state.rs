@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::super::exit::Outcome;
+use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
 use super::super::setup::Setup;
 use super::unix_ms;
@@ -12,6 +12,10 @@ use crate::io::backup::{self, Places};
 
 /// Copies the whole state into one file.
 pub fn backup(file: &str, setup: &Setup, out: &mut Out) -> Outcome {
+    if Path::new(file).symlink_metadata().is_ok() {
+        let fault = format!("{file} exists already: give the backup another name");
+        return Err(Failure::failed(fault));
+    }
     let document = setup.document()?;
     let places = Places {
         state_dir: &setup.paths.state_dir,
@@ -31,6 +35,9 @@ pub fn backup(file: &str, setup: &Setup, out: &mut Out) -> Outcome {
 
 /// Brings the state back from a file that `clawdia backup` wrote.
 pub fn restore(file: &str, setup: &Setup, out: &mut Out) -> Outcome {
+    if !Path::new(file).exists() {
+        return Err(Failure::failed(format!("there is no file {file}")));
+    }
     let document = setup.document()?;
     let places = Places {
         state_dir: &setup.paths.state_dir,

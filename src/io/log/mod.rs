@@ -16,7 +16,7 @@ use crate::log::file::file_line;
 use crate::log::mask::Mask;
 use crate::log::repeat::{Counted, Repeats};
 use crate::log::{Level, LogLine};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,6 +47,8 @@ pub struct Log {
     messages: Sender<Message>,
     settings: LogSettings,
     thread: JoinHandle<()>,
+    /// Closed when the thread has ended.
+    ended: Receiver<()>,
 }
 
 /// What can change while the log runs, from any thread.
@@ -80,8 +82,10 @@ impl Log {
         let fault = |what: &str, error| StartFault::io(what, &config.path, error);
         let file = RotatingFile::open(config.path.clone(), config.max_bytes, config.keep)
             .map_err(|error| fault("open the log", error))?;
-        let (messages, inbox) = crossbeam_channel::bounded(LOG_QUEUE_LINES_MAX);
+        // Bounded by `write`: a channel with a bound of its own has all of its places in memory at once.
+        let (messages, inbox) = crossbeam_channel::unbounded();
         let (secrets, new_secrets) = crossbeam_channel::unbounded();
+        let (ends, ended) = crossbeam_channel::bounded(0);
         let shared = Arc::new(Shared {
             dropped: AtomicU64::new(0),
             file_level: AtomicU8::new(config.level as u8),
@@ -98,12 +102,16 @@ impl Log {
         };
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || worker.run())
+            .spawn(move || {
+                let _ends: Sender<()> = ends;
+                worker.run();
+            })
             .map_err(|error| fault("start the thread of the log", error))?;
         Ok(Self {
             messages,
             settings: LogSettings { secrets, shared },
             thread,
+            ended,
         })
     }
 
@@ -113,9 +121,12 @@ impl Log {
         if !shared.wants(line.level) {
             return;
         }
-        if let Err(TrySendError::Full(_)) = self.messages.try_send(Message::Line(line)) {
+        if self.messages.len() >= LOG_QUEUE_LINES_MAX {
             shared.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
         }
+        // Fails only when the thread is gone, and then nothing is written.
+        let _ = self.messages.send(Message::Line(line));
     }
 
     /// Takes a sentence of level info.
@@ -130,8 +141,11 @@ impl Log {
 
     /// Writes what is waiting and ends the thread.
     pub fn close(self) {
-        let wait = Duration::from_millis(CLOSE_MS);
-        if self.messages.send_timeout(Message::Close, wait).is_ok() {
+        // Fails only when the thread is gone already.
+        let _ = self.messages.send(Message::Close);
+        // The thread's end of the channel goes with the thread; a disk that hangs keeps both.
+        let waited = self.ended.recv_timeout(Duration::from_millis(CLOSE_MS));
+        if waited == Err(RecvTimeoutError::Disconnected) {
             // A panic of the thread was reported where it happened.
             let _ = self.thread.join();
         }

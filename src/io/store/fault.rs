@@ -23,6 +23,11 @@ pub(crate) fn start_fault(path: &Path, fault: &Error) -> StartFault {
     let fault = store_fault(fault);
     match fault.kind {
         StoreFaultKind::Corrupt => damaged(path, &fault.message),
+        StoreFaultKind::Full => {
+            let dir = path.parent().unwrap_or(path).display();
+            let why = format!("{}; the disk is full: see `df -h {dir}`", fault.message);
+            StartFault::io("open the database", path, why)
+        }
         _ => StartFault::io("open the database", path, fault.message),
     }
 }
@@ -45,5 +50,20 @@ fn kind(failure: &ffi::Error) -> StoreFaultKind {
         (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => StoreFaultKind::Busy,
         (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => StoreFaultKind::Corrupt,
         _ => StoreFaultKind::Io,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_on_a_full_disk_says_so_and_may_be_tried_again() {
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_SHMSIZE] {
+            let fault = Error::SqliteFailure(ffi::Error::new(code), None);
+            let refused = start_fault(Path::new("/state/clawdia.db"), &fault);
+            assert_eq!(refused.exit_code, crate::io::state_dir::EXIT_IO);
+            assert!(refused.message.contains("df -h /state"), "{refused}");
+        }
     }
 }

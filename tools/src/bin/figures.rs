@@ -8,7 +8,7 @@ use std::time::Instant;
 use argh::FromArgs;
 use clawdia::io::sys::raise_descriptor_limit;
 use clawdia_tools::figures::memory::Crowd;
-use clawdia_tools::figures::{Table, calls, memory, start};
+use clawdia_tools::figures::{Table, calls, memory, start, wire};
 use clawdia_tools::gateway::Home;
 
 /// Devices that are stored where many are.
@@ -56,6 +56,9 @@ fn run(args: &Args) -> io::Result<()> {
     start::seed_devices(&home, DEVICES)?;
     let what = format!("{DEVICES} devices");
     start::starts(&mut table, &home, &what, few(2, 5) as u32, 100.0)?;
+
+    let server = std::env::current_exe()?.with_file_name("wire-echo");
+    wire::idle(&mut table, &server, few(1_000, 10_000))?;
 
     let operators = Crowd {
         nodes: false,

@@ -9,8 +9,8 @@ use argh::FromArgs;
 use clawdia::io::sys::raise_descriptor_limit;
 use clawdia::wire::frame::Opcode;
 use clawdia_tools::client::{connect, masked_frame};
-use clawdia_tools::load::{Clients, Load};
-use clawdia_tools::process::{cpu_us, resident_bytes};
+use clawdia_tools::load::{Clients, Load, idle_bytes};
+use clawdia_tools::process::cpu_us;
 
 /// Send WebSocket messages to 127.0.0.1 and report what they cost the server.
 #[derive(FromArgs)]
@@ -129,25 +129,10 @@ fn idle(args: &Args, load: Load) -> io::Result<()> {
     let pid = args
         .pid
         .ok_or_else(|| io::Error::other("idle needs --pid"))?;
-    let each = |now: u64, before: u64| (now as f64 - before as f64) / load.connections as f64;
-    // One connection and one message, so that what the server allocates once is there before.
-    let once = Load {
-        connections: 1,
-        messages: 1,
-        ..load
-    };
-    Clients::connect(once)?.echo()?;
-    let empty = resident_bytes(pid)?;
-    let mut clients = Clients::connect(load)?;
-    let idle = resident_bytes(pid)?;
-    clients.echo()?;
-    let after = resident_bytes(pid)?;
+    let (idle, after) = idle_bytes(load, pid)?;
     println!(
-        "idle {:.0} bytes a connection, {:.0} after an echo of {} bytes each ({} connections)",
-        each(idle, empty),
-        each(after, empty),
-        load.payload_bytes,
-        load.connections,
+        "idle {idle:.0} bytes a connection, {after:.0} after an echo of {} bytes each ({} connections)",
+        load.payload_bytes, load.connections,
     );
     Ok(())
 }

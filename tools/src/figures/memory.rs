@@ -7,7 +7,7 @@ use std::time::Duration;
 use clawdia::driver::device::Device;
 
 use super::party::{As, Party, join_all};
-use super::{Table, mib};
+use super::{Table, mb};
 use crate::gateway::{Home, Running};
 use crate::process::resident_bytes;
 
@@ -17,7 +17,7 @@ pub struct Crowd {
     /// Whether they are nodes with devices of their own; else operators without.
     pub nodes: bool,
     pub count: usize,
-    /// Bytes that each may cost, if there is a goal.
+    /// Bytes that each that is known already may cost, if there is a goal.
     pub goal: Option<f64>,
 }
 
@@ -29,7 +29,7 @@ pub struct Crowd {
 pub fn idle(table: &mut Table, home: &Home) -> io::Result<()> {
     let gateway = home.start()?;
     let bytes = settled(home, &gateway)?;
-    table.put("memory, idle", mib(bytes as f64), "MiB", 7.5);
+    table.put("memory, idle", mb(bytes as f64), "MB", 7.5);
     gateway.stop()?;
     Ok(())
 }
@@ -63,11 +63,12 @@ pub fn crowd(table: &mut Table, home: &Home, crowd: Crowd) -> io::Result<()> {
         let after = resident_bytes(gateway.pid())?;
         let count = crowd.count;
         let each = (after as f64 - before as f64) / count as f64;
-        table.tell(format!("memory, {count} {what}"), mib(after as f64), "MiB");
+        table.tell(format!("memory, {count} {what}"), mb(after as f64), "MB");
         let what = format!("memory, {count} {what}: each");
         match crowd.goal {
-            Some(goal) => table.put(what, each, "B", goal),
-            None => table.tell(what, each, "B"),
+            // Who is paired leaves a row behind, which is memory of a device and of no connection.
+            Some(goal) if what.contains("known") => table.put(what, each, "B", goal),
+            _ => table.tell(what, each, "B"),
         }
         gateway.stop()?;
         drop(parties);

@@ -1,11 +1,12 @@
 //! What the gateway costs, each figure with its goal.
 //!
-//! Read next: [`party`] (a client that costs little itself), [`start`], [`memory`], [`calls`].
+//! Read next: [`party`] (a client that costs little itself), [`start`], [`memory`], [`calls`], [`wire`].
 
 pub mod calls;
 pub mod memory;
 pub mod party;
 pub mod start;
+pub mod wire;
 
 use std::io;
 
@@ -69,9 +70,9 @@ impl Table {
     }
 }
 
-/// Bytes as mebibytes.
-pub fn mib(bytes: f64) -> f64 {
-    bytes / (1024.0 * 1024.0)
+/// Bytes as megabytes, of a million each.
+pub fn mb(bytes: f64) -> f64 {
+    bytes / 1e6
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use clawdia::state::{
 };
 
 use super::party::{As, Party};
-use super::{Table, mib};
+use super::{Table, mb};
 use crate::gateway::Home;
 use crate::process::{children_cpu_us, highest_resident_bytes, process_cpu_us};
 
@@ -162,16 +162,11 @@ pub fn command(table: &mut Table, home: &Home, times: u32) -> io::Result<()> {
     let resident = highest_resident_bytes(child.id());
     child.kill()?;
     child.wait()?;
-    table.put(
-        "`clawdia health`: memory",
-        mib(resident? as f64),
-        "MiB",
-        5.0,
-    );
+    table.put("`clawdia health`: memory", mb(resident? as f64), "MB", 5.0);
     Ok(())
 }
 
-/// Bytes of the program without its symbols, in mebibytes.
+/// Bytes of the program without its symbols, in megabytes.
 ///
 /// # Errors
 ///
@@ -186,6 +181,6 @@ pub fn program_size(table: &mut Table, home: &Home, program: &std::path::Path) -
         return Err(io::Error::other("strip failed"));
     }
     let bytes = fs::metadata(stripped)?.len();
-    table.put("program, stripped", mib(bytes as f64), "MiB", 8.0);
+    table.put("program, stripped", mb(bytes as f64), "MB", 8.0);
     Ok(())
 }
