@@ -329,6 +329,58 @@ pub const RECONNECT_RETRY_AFTER_MS_MAX: u64 = 600_000;
 /// How long a command waits for a state file that another one holds.
 pub const FILE_LOCK_WAIT_MS: u64 = 2_000;
 
+// ---- The node host ----------------------------------------------------------------------
+
+/// Commands that one node runs at a time.
+pub const NODE_RUNS_MAX: usize = 8;
+/// Calls that wait for one of them to end, and callers of one call.
+pub const NODE_CALLS_QUEUED_MAX: usize = 256;
+/// Stack of a command's thread.
+pub const NODE_THREAD_STACK_BYTES: usize = 512 * 1024;
+/// Longest time that a caller may give a command.
+pub const NODE_INVOKE_MS_MAX: u64 = 24 * 3_600_000;
+/// Longest idempotency key that is taken for one.
+pub const NODE_INVOKE_KEY_BYTES_MAX: usize = 256;
+/// The end of each of a command's two streams that is kept.
+pub const NODE_OUTPUT_BYTES_MAX: usize = 200_000;
+/// A result as it is sent; with what surrounds it, it fits into a message.
+pub const NODE_RESULT_BYTES_MAX: usize = 480 * 1024;
+/// Characters of output in an event about a command.
+pub const NODE_EVENT_OUTPUT_CHARS_MAX: usize = 20_000;
+/// How often a command is looked at where the system does not tell when it ends.
+pub const NODE_CHILD_POLL_MS: u64 = 50;
+/// How long a command that was killed is waited for.
+pub const NODE_CHILD_REAP_MS: u64 = 2_000;
+/// Names in one `system.which`.
+pub const NODE_WHICH_BINS_MAX: usize = 256;
+/// Text of one notification.
+pub const NODE_NOTIFY_BYTES_MAX: usize = 4 * 1024;
+/// How long the program that shows a notification may take.
+pub const NODE_NOTIFY_MS: u64 = 5_000;
+/// How long the browser control server may take, unless told otherwise.
+pub const NODE_BROWSER_MS: u64 = 20_000;
+/// A pattern's last use is noted at most once in this time.
+pub const NODE_USE_NOTED_EVERY_MS: u64 = 60_000;
+/// How long the node's journal remembers a key: a gateway's day, and an hour for clocks that differ.
+pub const NODE_JOURNAL_TTL_MS: u64 = 25 * 3_600_000;
+/// Keys that the node's journal remembers.
+pub const NODE_JOURNAL_ENTRIES_MAX: usize = 100_000;
+/// Bytes of all answers in the node's journal; the oldest go first, their keys stay.
+pub const NODE_JOURNAL_ANSWERS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// The node's journal is pruned once in so many calls.
+pub const NODE_JOURNAL_PRUNED_EVERY: u32 = 256;
+/// How long a gateway may take to take a message of its node.
+pub const NODE_SEND_MS: u64 = 10_000;
+/// Between two tries while somebody has to approve the node: first and longest.
+pub const NODE_APPROVAL_WAIT_MS: (u64, u64) = (3_000, 60_000);
+/// How long a node host that ends waits for the commands that it killed, and for its gateway.
+pub const NODE_STOP_MS: u64 = 400;
+/// The same for the goodbye.
+pub const NODE_CLOSE_MS: u64 = 200;
+
+const _: () = assert!(NODE_JOURNAL_TTL_MS > IDEMPOTENCY_TTL_MS);
+const _: () = assert!(NODE_RESULT_BYTES_MAX + 16 * 1024 < MESSAGE_BYTES_MAX);
+const _: () = assert!(NODE_STOP_MS + 2 * NODE_CLOSE_MS < 1_000);
 const _: () = assert!(HTTP_LINE_BYTES_MAX <= HTTP_HEAD_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX_BEFORE_HELLO <= MESSAGE_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX <= MESSAGE_BYTES_MAX_CONFIGURABLE);

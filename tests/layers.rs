@@ -88,8 +88,16 @@ const LAYERS: &[Layer] = &[
     ),
     row("client", &["config", "io", "limits", "wire"], &[&["mio::"]]),
     row(
+        "node",
+        &["approvals", "client", "io", "limits"],
+        &[&["mio::"]],
+    ),
+    row("service", &["client", "io"], &[&["mio::"]]),
+    row(
         "cli",
-        &["agent", "client", "config", "io", "limits", "log", "now"],
+        &[
+            "agent", "client", "config", "io", "limits", "log", "node", "now", "service",
+        ],
         &[&["mio::"]],
     ),
 ];

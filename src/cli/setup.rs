@@ -41,6 +41,15 @@ pub struct Destination {
     gateway: Option<GatewayIdentity>,
 }
 
+impl Destination {
+    /// What the tokens of a node are bound to: unlike a command, which is told an address once, a
+    /// node is told whom it serves, so its address is meant for good.
+    pub fn served(&self) -> GatewayIdentity {
+        let configured = || GatewayIdentity::configured(&self.url, self.pin.as_deref());
+        self.gateway.clone().unwrap_or_else(configured)
+    }
+}
+
 impl Setup {
     /// Finds the profile's paths.
     pub fn new(globals: Globals) -> Result<Self, Failure> {

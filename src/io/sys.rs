@@ -1,6 +1,8 @@
 //! What the operating system is asked for besides sockets and files.
+#![allow(unsafe_code)]
 
 use std::io;
+use std::process::Command;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -75,3 +77,26 @@ pub fn is_out_of_descriptors(error: &io::Error) -> bool {
         Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
     )
 }
+
+/// Lets the process that `command` starts be killed when the thread that starts it ends, however
+/// that ends; so it is started from a thread that lives as long as it shall.
+#[cfg(target_os = "linux")]
+pub fn die_with_this_thread(command: &mut Command) {
+    use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
+    use std::os::unix::process::CommandExt;
+    let parent = getpid();
+    let prepare = move || {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        // Who ended before the line above sends no signal any more.
+        match getppid() == Some(parent) {
+            true => Ok(()),
+            false => Err(rustix::io::Errno::SRCH.into()),
+        }
+    };
+    // SAFETY: between fork and exec it makes two system calls, and neither allocates nor locks.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// Other systems have no such signal: what is left over is ended at the next start.
+#[cfg(not(target_os = "linux"))]
+pub fn die_with_this_thread(_command: &mut Command) {}

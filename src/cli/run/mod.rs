@@ -9,6 +9,8 @@ pub mod gateway;
 pub mod health;
 pub mod logs;
 pub mod models;
+pub mod node;
+pub mod node_service;
 pub mod serve;
 pub mod sessions;
 pub mod state;
@@ -45,6 +47,7 @@ pub fn command(command: Command, setup: &Setup, out: &mut Out) -> Outcome {
         Command::Logs(args) => logs::run(args, setup, out),
         Command::Sessions(args) => sessions::run(args.command, setup, out),
         Command::Devices(args) => devices::run(args.command, setup, out),
+        Command::Node(args) => node::run(args.command, setup, out),
         Command::Channels(args) => channels::run(args.command, setup, out),
         Command::Models(_) => models::run(setup, out),
         Command::System(args) => system::run(args.command, setup, out),

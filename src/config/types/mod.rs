@@ -5,6 +5,7 @@ mod channels;
 mod gateway;
 mod logging;
 mod models;
+mod node;
 mod session;
 
 pub use agents::*;
@@ -12,6 +13,7 @@ pub use channels::*;
 pub use gateway::*;
 pub use logging::*;
 pub use models::*;
+pub use node::*;
 pub use session::*;
 
 use serde::Deserialize;
@@ -32,4 +34,6 @@ pub struct Config {
     pub cron: CronConfig,
     pub hooks: HooksConfig,
     pub ui: UiConfig,
+    pub browser: BrowserConfig,
+    pub node_host: NodeHostConfig,
 }

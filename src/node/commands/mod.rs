@@ -1,0 +1,73 @@
+//! What a node does for a gateway, one file for each command. All of it runs on threads of its own
+//! and may block; nothing here knows of connections.
+
+pub mod approvals;
+mod browser;
+mod browser_http;
+pub mod environment;
+mod notify;
+pub mod output;
+pub mod process;
+mod run;
+mod which;
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::invoke::{Answer, Fault, Invoke};
+pub use approvals::ApprovalsPath;
+pub use browser::BrowserControl;
+pub use notify::is_there as can_notify;
+
+/// What the node offers, as `connect` lists it.
+pub const COMMANDS: &[&str] = &[
+    "system.run",
+    "system.which",
+    "system.notify",
+    "system.execApprovals.get",
+    "system.execApprovals.set",
+];
+/// Offered besides, unless the configuration switches it off.
+pub const BROWSER_COMMAND: &str = "browser.proxy";
+
+/// What all commands share.
+pub struct Context {
+    /// What may be executed.
+    pub approvals: ApprovalsPath,
+    /// For `~` in patterns, and where commands are executed without a folder of their own.
+    pub home: Option<PathBuf>,
+    /// The browser control server; `None` where it is switched off.
+    pub browser: Option<BrowserControl>,
+    /// Readable once everything has to end.
+    pub stop: OwnedFd,
+}
+
+/// What is told while a command runs: the event's name and its payload.
+pub type Tell<'a> = &'a mut dyn FnMut(&'static str, Value);
+
+/// Does what a gateway asks for. `deadline` is when it gives the call up.
+pub fn perform(
+    context: &Context,
+    invoke: &Invoke,
+    deadline: Option<Instant>,
+    tell: Tell<'_>,
+) -> Answer {
+    let done = invoke
+        .params()
+        .and_then(|params| match invoke.command.as_str() {
+            "system.run" => run::run(context, &params, deadline, tell),
+            "system.which" => which::which(&params),
+            "system.notify" => notify::notify(context, &params),
+            "system.execApprovals.get" => context.approvals.get(),
+            "system.execApprovals.set" => context.approvals.set(&params),
+            BROWSER_COMMAND => match &context.browser {
+                Some(browser) => browser.proxy(&params),
+                None => Err(Fault::unavailable("node browser proxy disabled")),
+            },
+            _ => Err(Fault::unavailable("command not supported")),
+        });
+    Answer::of(done)
+}
