@@ -173,6 +173,29 @@ pub const APPROVALS_FILE_BYTES_MAX: usize = 512 * 1024;
 /// Patterns of all agents in one.
 pub const APPROVALS_ENTRIES_MAX: usize = 1_000;
 
+// ---- Nodes ------------------------------------------------------------------------------
+
+/// How long a node has for a call, where its caller names no time.
+pub const INVOKE_TIMEOUT_MS: u64 = 30_000;
+/// The longest time that a caller may name.
+pub const INVOKE_TIMEOUT_MS_MAX: u64 = 24 * 3_600_000;
+/// Calls that one node has not answered.
+pub const NODE_CALLS_MAX: usize = 256;
+/// How long an idempotency key of `node.invoke` is remembered after its call has ended.
+pub const INVOKE_KEY_TTL_MS: u64 = 300_000;
+/// Idempotency keys of `node.invoke` that are remembered.
+pub const INVOKE_KEYS_MAX: usize = 10_000;
+/// Bytes of all results that are remembered for them.
+pub const INVOKE_RESPONSES_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest error code or message of a node; the rest is cut.
+pub const NODE_ERROR_BYTES_MAX: usize = 4_096;
+/// Capabilities, commands or permissions that a node may declare.
+pub const NODE_DECLARED_MAX: usize = 256;
+/// Longest name of one, in characters.
+pub const NODE_DECLARED_CHARS_MAX: usize = 128;
+/// Longest name that an operator gives a node, in characters.
+pub const NODE_NAME_CHARS_MAX: usize = 128;
+
 // ---- Idempotency ------------------------------------------------------------------------
 
 /// How long a durable idempotency key is remembered.

@@ -44,6 +44,7 @@ pub const EVENTS: &[(&str, Audience)] = &[
         "exec.approval.resolved",
         Audience::Operators(Scope::Approvals),
     ),
+    ("node.invoke.request", Audience::One),
     ("voicewake.changed", Audience::ReadersAndNodes),
 ];
 

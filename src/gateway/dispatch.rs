@@ -151,7 +151,7 @@ impl Gateway {
         let checked = match method.access {
             // A later client says more than we know. Where much is at stake, what we do not
             // understand might be what keeps it from harm.
-            Access::Operator(Scope::Read | Scope::Write) if protocol >= 4 => {
+            Access::Operator(Scope::Read | Scope::Write) | Access::Node if protocol >= 4 => {
                 params.check_known(&method.params)
             }
             _ => params.check(&method.params),

@@ -174,6 +174,9 @@ impl Gateway {
             Role::Operator => self.operators.remove(&conn),
             Role::Node => self.nodes.remove(&conn),
         };
+        if let (Role::Node, Some(device_id)) = (live.role, &live.device_id) {
+            self.unregister_node(conn, device_id);
+        }
         self.on_left(&live, why);
         self.on_asker_left(conn);
     }
@@ -244,6 +247,7 @@ impl Gateway {
     /// Drops what has expired and looks again later.
     pub(super) fn forget_expired(&mut self) {
         self.forget_pairings();
+        self.fleet.forget(self.now.mono_ms);
         if self.now.mono_ms >= self.prune_at_ms {
             self.prune();
         }

@@ -7,7 +7,7 @@ use super::params::{
     self, COUNT, Kind, NAME, POSITIVE, Params, Shape, TEXT, closed, nullable, opt, req,
 };
 use super::{Gateway, Refusal, method};
-use crate::limits::{HISTORY_MESSAGES, SESSION_LABEL_CHARS_MAX};
+use crate::limits::{HISTORY_MESSAGES, NODE_NAME_CHARS_MAX, SESSION_LABEL_CHARS_MAX};
 use crate::now::Now;
 
 /// Who may call a method.
@@ -48,8 +48,8 @@ const fn row(name: &'static str, scope: Scope, params: Shape, run: Run) -> Metho
 
 use Scope::{Admin, Approvals, Pairing, Read, Write};
 use method::{
-    agent, approvals, channels, chat, config, devices, health, history, logs, models, sessions,
-    system, tables, voice,
+    agent, approvals, browser, channels, chat, config, devices, health, history, logs, models,
+    nodes, sessions, system, tables, voice,
 };
 
 /// Every method, sorted by name.
@@ -58,6 +58,7 @@ pub static METHODS: &[Method] = &[
     row("agent.identity.get", Read, AGENT_IDENTITY, models::identity),
     row("agent.wait", Write, AGENT_WAIT, agent::wait),
     row("agents.list", Read, params::NONE, models::agents),
+    row("browser.request", Write, BROWSER_REQUEST, browser::request),
     row("channels.status", Read, CHANNELS_STATUS, channels::status),
     row("chat.abort", Write, CHAT_ABORT, chat::abort),
     row("chat.history", Read, CHAT_HISTORY, history::history),
@@ -115,7 +116,16 @@ pub static METHODS: &[Method] = &[
     row("last-heartbeat", Read, params::OPEN, system::last_heartbeat),
     row("logs.tail", Read, LOGS_TAIL, logs::tail),
     row("models.list", Read, params::NONE, models::list),
-    row("node.list", Read, params::NONE, tables::node_list),
+    row("node.describe", Read, NODE, nodes::describe),
+    row("node.invoke", Write, NODE_INVOKE, nodes::invoke::invoke),
+    Method {
+        name: "node.invoke.result",
+        access: Access::Node,
+        params: NODE_RESULT,
+        run: nodes::invoke::result,
+    },
+    row("node.list", Read, params::NONE, nodes::list),
+    row("node.rename", Pairing, NODE_RENAME, nodes::rename),
     row(
         "sessions.compact",
         Admin,
@@ -230,6 +240,13 @@ const ANY_LIST: Kind = Kind::List {
 /// Keys are stored for a day: a bounded length each.
 const IDEMPOTENCY_KEY: Kind = Kind::Text { min: 1, max: 256 };
 const AGENT_IDENTITY: Shape = closed(&[opt("agentId", NAME), opt("sessionKey", TEXT)]);
+const BROWSER_REQUEST: Shape = closed(&[
+    req("method", TEXT),
+    req("path", TEXT),
+    opt("query", Kind::Map(&Kind::Any)),
+    opt("body", Kind::Any),
+    opt("timeoutMs", COUNT),
+]);
 const CHANNELS_STATUS: Shape = closed(&[opt("probe", Kind::Bool), opt("timeoutMs", COUNT)]);
 const CONFIG_CHANGE: Shape = closed(&[
     req("raw", NAME),
@@ -251,6 +268,35 @@ const LOGS_TAIL: Shape = closed(&[
     ),
 ]);
 const CRON_LIST: Shape = closed(&[opt("includeDisabled", Kind::Bool)]);
+const NODE: Shape = closed(&[req("nodeId", NAME)]);
+const NODE_INVOKE: Shape = closed(&[
+    req("nodeId", NAME),
+    req("command", NAME),
+    opt("params", Kind::Any),
+    opt("timeoutMs", COUNT),
+    req("idempotencyKey", IDEMPOTENCY_KEY),
+]);
+const NODE_RENAME: Shape = closed(&[
+    req("nodeId", NAME),
+    req(
+        "displayName",
+        Kind::Text {
+            min: 1,
+            max: NODE_NAME_CHARS_MAX,
+        },
+    ),
+]);
+const NODE_RESULT: Shape = closed(&[
+    req("id", NAME),
+    req("nodeId", NAME),
+    req("ok", Kind::Bool),
+    opt("payload", Kind::Any),
+    opt("payloadJSON", Kind::Any),
+    nullable(
+        "error",
+        Kind::Object(&closed(&[opt("code", TEXT), opt("message", TEXT)])),
+    ),
+]);
 const REQUEST: Shape = closed(&[req("requestId", NAME)]);
 const ROTATION: Shape = closed(&[
     req("deviceId", NAME),

@@ -23,6 +23,7 @@ mod lifecycle;
 mod method;
 pub mod methods;
 mod names;
+mod nodes;
 mod pairing;
 pub mod params;
 pub mod peer;
@@ -89,6 +90,7 @@ pub struct Gateway {
     replays: Replays,
     runs: runs::Runs,
     approvals: approvals::Approvals,
+    fleet: nodes::Fleet,
     system_events: VecDeque<Box<str>>,
     /// When the store is to forget what retention allows, on the monotonic clock.
     prune_at_ms: u64,
@@ -135,12 +137,16 @@ impl Gateway {
             replays: Replays::default(),
             runs: runs::Runs::default(),
             approvals: approvals::Approvals::default(),
+            fleet: nodes::Fleet::default(),
             system_events: VecDeque::new(),
             prune_at_ms: 0,
             stopping: false,
             loaded,
         };
         gateway.boot_id = gateway.uuid().into();
+        let mut random = [0u8; 8];
+        gateway.entropy.fill(&mut random);
+        gateway.fleet.seed(u64::from_le_bytes(random));
         gateway.on_start();
         gateway
     }
@@ -162,6 +168,7 @@ impl Gateway {
             Input::Expire => {}
         }
         self.expire();
+        self.end_lost_calls();
         if cfg!(debug_assertions) {
             self.check_invariants();
         }
@@ -288,5 +295,6 @@ impl Gateway {
             .filter(|peer| peer.live().is_some())
             .count();
         assert_eq!(live, self.operators.len() + self.nodes.len());
+        self.check_nodes();
     }
 }

@@ -27,6 +27,8 @@ pub enum Timer {
     Wait(u64),
     /// Nobody decided about a command in time.
     Approval(u64),
+    /// The time of a node's call is over.
+    Invoke(u64),
     /// Ends of runs that the store did not take are tried again.
     Unsaved,
     /// The time of a tool is over.
@@ -91,6 +93,7 @@ impl Gateway {
                 Timer::Slow => self.look_at_slow_peers(),
                 Timer::Wait(number) => self.on_wait_over(number),
                 Timer::Approval(number) => self.on_approval_over(number),
+                Timer::Invoke(number) => self.on_invoke_over(number),
                 Timer::Unsaved => self.retry_unsaved(),
                 Timer::Tool(tag) => self.on_tool_overdue(tag),
                 Timer::Drained => self.on_drained(),

@@ -72,6 +72,9 @@ pub struct Device {
     /// The raw Ed25519 key, base64url without padding.
     pub public_key: Text,
     pub client: ClientFacts,
+    /// What an operator calls it, whatever it calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Text>,
     /// One entry a role, in the order of [`Role`].
     pub grants: Vec<Grant>,
     /// Capabilities that were approved (nodes).
@@ -86,6 +89,11 @@ pub struct Device {
 }
 
 impl Device {
+    /// The name that people know it by: the one that it was given, else its own.
+    pub fn shown_name(&self) -> Option<&Text> {
+        self.name.as_ref().or(self.client.display_name.as_ref())
+    }
+
     /// What this role was granted, if it was paired for it.
     pub fn grant(&self, role: Role) -> Option<&Grant> {
         self.grants.iter().find(|grant| grant.role == role)

@@ -188,6 +188,7 @@ pub(crate) mod fixture {
             device_id: format!("{n:064x}").into(),
             public_key: format!("{n:043}").into(),
             client,
+            name: None,
             grants: vec![grant],
             caps: texts(&["browser", "system"]),
             commands: texts(&["system.run", "system.which", "browser.proxy"]),

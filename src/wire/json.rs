@@ -366,6 +366,19 @@ impl<'t, 'i> Json<'t, 'i> {
         })
     }
 
+    /// How many members or elements there are; 0 for any other value.
+    pub fn len(self) -> usize {
+        match self.nodes[0] {
+            Node::Object { len, .. } | Node::Array { len, .. } => len,
+            _ => 0,
+        }
+    }
+
+    /// Whether there is no member and no element.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
     /// The same as an owned document, for the cold paths.
     pub fn to_value(self) -> serde_json::Value {
         let mut text = Vec::new();

@@ -161,6 +161,27 @@ pub struct ControlUiConfig {
 pub struct NodesConfig {
     pub allow_commands: Vec<String>,
     pub deny_commands: Vec<String>,
+    pub browser: BrowserNodeConfig,
+}
+
+/// Which node's browser is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct BrowserNodeConfig {
+    pub mode: BrowserMode,
+    /// A node's id, the start of one, or its name.
+    pub node: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BrowserMode {
+    /// The only one that is connected, unless one is named.
+    #[default]
+    Auto,
+    /// None, unless one is named.
+    Manual,
+    Off,
 }
 
 /// What happens when the configuration file changes while the gateway runs.

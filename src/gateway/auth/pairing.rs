@@ -34,6 +34,8 @@ pub enum Standing {
     Unknown,
     /// Paired, but not for the role asked for.
     OtherRole,
+    /// A node that declares commands, or a platform, that nobody approved.
+    Changed,
     /// Paired for the role asked for, with these scopes approved.
     Paired(ScopeSet),
 }

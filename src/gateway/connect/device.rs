@@ -6,11 +6,13 @@ use crate::gateway::auth::pairing::Standing;
 use crate::gateway::auth::scope::ScopeSet;
 use crate::gateway::auth::secret::equal;
 use crate::gateway::commit::Key;
+use crate::gateway::nodes::policy::Platform;
+use crate::gateway::nodes::sorted;
 use crate::gateway::peer::{Challenged, SecretUsed};
 use crate::ids::ConnId;
 use crate::limits::DEVICE_SEEN_INTERVAL_MS;
 use crate::state::{
-    ClientFacts, Device, DeviceToken, PendingPairing, Record, Role, Text, Texts, no_texts,
+    ClientFacts, Device, DeviceToken, PendingPairing, Record, Role, Texts, no_texts,
 };
 use std::sync::Arc;
 
@@ -18,6 +20,29 @@ impl Gateway {
     /// The row of a paired device.
     pub(super) fn device(&self, device_id: &str) -> Option<&Device> {
         self.state.devices().get(device_id).map(|row| &**row)
+    }
+
+    /// How the device stands with what it asks for now.
+    pub(super) fn standing(&self, device_id: &str, connect: &Connect<'_, '_>) -> Standing {
+        let row = self.device(device_id);
+        let standing = Standing::of(row, connect.role);
+        let (Some(row), Standing::Paired(_), Role::Node) = (row, standing, connect.role) else {
+            return standing;
+        };
+        let is_approved = |command: &str| row.commands.iter().any(|it| **it == *command);
+        let client = connect.client;
+        let platform = Platform::of(client.text("platform"), client.text("deviceFamily"));
+        if platform == Platform::of_client(&row.client)
+            && connect
+                .params
+                .texts("commands")
+                .map(str::trim)
+                .all(is_approved)
+        {
+            standing
+        } else {
+            Standing::Changed
+        }
     }
 
     /// The scopes of a device token, if it is this device's for this role and not revoked.
@@ -54,10 +79,11 @@ impl Gateway {
         let public_key = connect
             .device
             .map_or("", |device| device.required_text("publicKey"));
-        let mut row = self.device_row(device_id, public_key, connect.facts(challenged.client.ip));
+        let facts = connect.facts(challenged.client.ip);
+        let mut row = self.device_row(device_id, public_key, facts, &[connect.role]);
         if connect.role == Role::Node {
-            row.caps = connect.params.texts("caps").map(Text::from).collect();
-            row.commands = connect.params.texts("commands").map(Text::from).collect();
+            row.caps = sorted(connect.params.texts("caps"));
+            row.commands = sorted(connect.params.texts("commands"));
         }
         let grant = row.grant_mut(connect.role);
         grant.scopes = approved.to_texts();
@@ -76,7 +102,7 @@ impl Gateway {
         standing: Standing,
         challenged: &Challenged,
     ) -> PendingPairing {
-        let texts = |name: &str| connect.params.texts(name).map(Text::from).collect();
+        let texts = |name: &str| sorted(connect.params.texts(name));
         PendingPairing {
             request_id: self.uuid().into(),
             device_id: device_id.into(),
@@ -95,14 +121,24 @@ impl Gateway {
         }
     }
 
-    /// A device's row as it is, or a new one.
+    /// A device's row as it is, or a new one, to be approved for `roles`. What a node may be
+    /// asked follows its platform, so only an approval of the node itself changes that.
     pub(in crate::gateway) fn device_row(
         &self,
         device_id: &str,
         public_key: &str,
-        client: ClientFacts,
+        mut client: ClientFacts,
+        roles: &[Role],
     ) -> Device {
-        match self.state.devices().get(device_id) {
+        let row = self.state.devices().get(device_id);
+        if let Some(row) = row
+            && row.grant(Role::Node).is_some()
+            && !roles.contains(&Role::Node)
+        {
+            client.platform.clone_from(&row.client.platform);
+            client.device_family.clone_from(&row.client.device_family);
+        }
+        match row {
             Some(row) => Device {
                 client,
                 approved_at_ms: self.now.unix_ms,
@@ -112,6 +148,7 @@ impl Gateway {
                 device_id: device_id.into(),
                 public_key: public_key.into(),
                 client,
+                name: None,
                 grants: Vec::new(),
                 caps: no_texts(),
                 commands: no_texts(),

@@ -5,6 +5,7 @@ use super::device::is_good;
 use crate::gateway::auth::pairing::Proven;
 use crate::gateway::auth::scope::ScopeSet;
 use crate::gateway::commit::Key;
+use crate::gateway::nodes::NodeFacts;
 use crate::gateway::peer::{Challenged, Live, Phase, SecretUsed};
 use crate::gateway::presence::Entry;
 use crate::gateway::{Effect, Gateway, Refusal};
@@ -22,6 +23,8 @@ const PIPELINED_BYTES_MAX: usize = 64 * 1024;
 pub(super) struct Joiner {
     id: Box<str>,
     live: Box<Live>,
+    /// Of a node.
+    node: Option<Box<NodeFacts>>,
     presence: Option<(Box<str>, Entry)>,
 }
 
@@ -91,6 +94,8 @@ impl Gateway {
                 faults_in_row: 0,
                 connected_at_ms: self.now.unix_ms,
             }),
+            node: (connect.role == Role::Node)
+                .then(|| Box::new(NodeFacts::read(connect.params, connect.client))),
             presence,
         }
     }
@@ -175,7 +180,12 @@ impl Gateway {
 
     /// The peer is in: hello, first events, presence, then what it sent behind `connect`.
     fn join(&mut self, now: Now, conn: ConnId, joiner: Joiner) {
-        let Joiner { id, live, presence } = joiner;
+        let Joiner {
+            id,
+            live,
+            node,
+            presence,
+        } = joiner;
         let Some(peer) = self.peers.get_mut(conn) else {
             return;
         };
@@ -206,6 +216,9 @@ impl Gateway {
             Role::Operator => self.operators.insert(conn),
             Role::Node => self.nodes.insert(conn),
         };
+        if let Some(facts) = node {
+            self.register_node(conn, *facts);
+        }
         self.effects.push_back(Effect::Admitted { conn });
         self.start_ticking(conn.slot());
         if let Some((key, entry)) = presence {

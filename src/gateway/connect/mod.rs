@@ -8,7 +8,7 @@ mod device;
 mod join;
 mod shape;
 
-use crate::gateway::auth::pairing::{Ask, Decision, PAIRING_REQUIRED, Standing, decide};
+use crate::gateway::auth::pairing::{Ask, Decision, PAIRING_REQUIRED, decide};
 use crate::gateway::auth::proof::Proof;
 use crate::gateway::auth::scope::ScopeSet;
 use crate::gateway::hello::{PROTOCOL_MAX, PROTOCOL_MIN};
@@ -16,6 +16,7 @@ use crate::gateway::params::Params;
 use crate::gateway::peer::Phase;
 use crate::gateway::{Code, Gateway, Refusal};
 use crate::ids::ConnId;
+use crate::limits::NODE_DECLARED_MAX;
 use crate::log::{Level, LogLine};
 use crate::now::Now;
 use crate::state::{ClientFacts, Role, Text};
@@ -196,7 +197,7 @@ impl Gateway {
         let device_id = proof.map(spend).transpose().map_err(refused_proof)?;
         let standing = device_id
             .as_deref()
-            .map(|device| Standing::of(self.device(device), connect.role));
+            .map(|device| self.standing(device, &connect));
         let decision = decide(&Ask {
             role: connect.role,
             scopes: connect.scopes,
@@ -255,6 +256,16 @@ impl Gateway {
             None => Role::Operator,
             Some(word) => Role::parse(word).ok_or_else(|| Refusal::invalid("invalid role"))?,
         };
+        for name in ["caps", "commands", "permissions"] {
+            let declared = params.get(name).map_or(0, Json::len);
+            if declared > NODE_DECLARED_MAX {
+                let text = format!(
+                    "invalid connect params: at /{name}: must NOT have more than \
+                     {NODE_DECLARED_MAX} items"
+                );
+                return Err(Refusal::invalid(text).into());
+            }
+        }
         let scope_names: Vec<&'i str> = params.texts("scopes").collect();
         Ok(Connect {
             params,

@@ -1,10 +1,19 @@
 //! What `connect` must look like.
 
 use crate::gateway::params::{COUNT, Kind, NAME, POSITIVE, Shape, TEXT, opt, req};
+use crate::limits::NODE_DECLARED_CHARS_MAX;
 
 const fn open(fields: &'static [crate::gateway::params::Field]) -> Shape {
     Shape { fields, open: true }
 }
+
+const DECLARED: Kind = Kind::List {
+    min: 0,
+    of: &Kind::Text {
+        min: 1,
+        max: NODE_DECLARED_CHARS_MAX,
+    },
+};
 
 /// Parameters of `connect`. Unknown members are let through, here and below.
 pub const SHAPE: Shape = open(&[
@@ -26,8 +35,8 @@ pub const SHAPE: Shape = open(&[
             opt("instanceId", NAME),
         ])),
     ),
-    opt("caps", Kind::List { min: 0, of: &NAME }),
-    opt("commands", Kind::List { min: 0, of: &NAME }),
+    opt("caps", DECLARED),
+    opt("commands", DECLARED),
     opt("permissions", Kind::Map(&Kind::Bool)),
     opt("pathEnv", TEXT),
     opt("role", NAME),

@@ -86,6 +86,11 @@ impl OwnActor {
 }
 
 impl Gateway {
+    /// Whether lists show this device to the operator of a connection.
+    pub(super) fn actor_sees(&self, conn: ConnId, device_id: &str) -> bool {
+        self.actor(conn).view().sees(device_id)
+    }
+
     fn actor(&self, conn: ConnId) -> OwnActor {
         let live = self.peers.get(conn).and_then(|peer| peer.live());
         OwnActor {
@@ -131,6 +136,7 @@ impl Gateway {
             &pending.device_id,
             &pending.public_key,
             pending.client.clone(),
+            &pending.roles,
         );
         for role in &pending.roles {
             let is_new_role = row.grant(*role).is_none();

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod approvals;
+pub mod browser;
 pub mod channels;
 pub mod chat;
 pub mod config;
@@ -10,6 +11,7 @@ pub mod health;
 pub mod history;
 pub mod logs;
 pub mod models;
+pub mod nodes;
 pub mod sessions;
 pub mod system;
 pub mod tables;

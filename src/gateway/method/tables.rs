@@ -1,4 +1,4 @@
-//! Tables that are empty until something fills them: usage, skills, cron, nodes.
+//! Tables that are empty until something fills them: usage, skills, cron.
 
 use crate::gateway::Gateway;
 use crate::gateway::dispatch::{Call, Handled, Outcome};
@@ -78,17 +78,6 @@ pub fn cron_status(gateway: &mut Gateway, _: Now, call: Call<'_>, _: Params<'_, 
             w.field_u64("jobs", 0);
             w.key("nextWakeAtMs");
             w.null();
-        });
-    });
-    Ok(Outcome::Done)
-}
-
-/// `node.list`: no node is known.
-pub fn node_list(gateway: &mut Gateway, _: Now, call: Call<'_>, _: Params<'_, '_>) -> Handled {
-    gateway.reply(call, |gateway, w| {
-        w.object(|w| {
-            w.field_u64("ts", gateway.now.unix_ms);
-            w.field_strs("nodes", []);
         });
     });
     Ok(Outcome::Done)

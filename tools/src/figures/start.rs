@@ -113,6 +113,7 @@ fn row(number: usize) -> Row {
             remote_ip: text("127.0.0.1"),
             ..ClientFacts::default()
         },
+        name: None,
         grants: vec![
             grant(Role::Operator, &scopes),
             grant(Role::Node, &no_texts()),

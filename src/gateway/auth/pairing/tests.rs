@@ -38,6 +38,7 @@ fn a_row_tells_how_its_device_stands() {
         device_id: "id".into(),
         public_key: "key".into(),
         client: ClientFacts::default(),
+        name: None,
         grants: Vec::new(),
         caps: no_texts(),
         commands: no_texts(),

@@ -1,0 +1,82 @@
+//! `node.list/describe/rename`: which nodes there are. Those that are connected are read from the
+//! registry that also routes calls, so list and routing cannot disagree.
+
+pub mod invoke;
+mod rows;
+
+use crate::gateway::commit::Key;
+use crate::gateway::dispatch::{Call, Handled, Outcome, Stop};
+use crate::gateway::params::Params;
+use crate::gateway::{Gateway, Refusal};
+use crate::now::Now;
+use crate::state::{Device, Record, Role};
+use std::sync::Arc;
+
+const UNKNOWN_NODE: &str = "unknown nodeId";
+
+/// `node.list`: connected ones first, then by name.
+pub fn list(gateway: &mut Gateway, _: Now, call: Call<'_>, _: Params<'_, '_>) -> Handled {
+    gateway.reply(call, |gateway, w| gateway.write_nodes(w));
+    Ok(Outcome::Done)
+}
+
+/// `node.describe`: one node.
+pub fn describe(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
+    let device = gateway.paired_node(params)?;
+    gateway.reply(call, |gateway, w| {
+        w.object(|w| {
+            w.field_u64("ts", gateway.now.unix_ms);
+            gateway.write_node(w, &device);
+        });
+    });
+    Ok(Outcome::Done)
+}
+
+/// `node.rename`: what people call it from now on, whatever it calls itself.
+pub fn rename(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
+    let name = params.required_text("displayName").trim();
+    if name.is_empty() {
+        return Err(Refusal::invalid("displayName required").into());
+    }
+    let device = gateway.paired_node(params)?;
+    if !gateway.actor_sees(call.conn, &device.device_id) {
+        return Err(Refusal::invalid(UNKNOWN_NODE).into());
+    }
+    let key = Key::Device(device.device_id.as_ref().into());
+    if gateway.commits.is_reserved(&key) {
+        return Err(Stop::Busy);
+    }
+    let row = Arc::new(Device {
+        name: Some(name.into()),
+        ..Device::clone(&device)
+    });
+    let call = call.keep();
+    gateway.commit(
+        vec![key],
+        vec![Record::DevicePut(row.clone())],
+        move |gateway, _, result| match result {
+            Ok(()) => gateway.reply_kept(&call, |_, w| {
+                w.object(|w| {
+                    w.field_str("nodeId", &row.device_id);
+                    w.field_opt_str("displayName", row.name.as_deref());
+                });
+            }),
+            Err(fault) => gateway.refuse_kept(&call, &Refusal::not_stored(&fault)),
+        },
+    );
+    Ok(Outcome::Later)
+}
+
+impl Gateway {
+    /// The paired node that the parameters name.
+    fn paired_node(&self, params: Params<'_, '_>) -> Result<Arc<Device>, Refusal> {
+        let device = self
+            .state
+            .devices()
+            .get(params.required_text("nodeId").trim());
+        device
+            .filter(|device| device.grant(Role::Node).is_some())
+            .cloned()
+            .ok_or_else(|| Refusal::invalid(UNKNOWN_NODE))
+    }
+}

@@ -1,0 +1,121 @@
+//! `node.invoke` and `node.invoke.result`: a call on its way to a node and back.
+
+use crate::gateway::dispatch::{Call, Handled, Outcome};
+use crate::gateway::nodes::calls::Waiter;
+use crate::gateway::nodes::invoke::{Answer, InvokeFailure, Order};
+use crate::gateway::nodes::policy::Asker;
+use crate::gateway::nodes::repeats::{RepeatState, Sent};
+use crate::gateway::params::Params;
+use crate::gateway::{Gateway, Refusal};
+use crate::now::Now;
+use crate::wire::json::Writer;
+
+use super::super::chat::fingerprint;
+
+/// `node.invoke`: answered when the node has, or its time is over, or it has gone.
+pub fn invoke(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
+    let mut scratch = gateway.take_scratch();
+    if let Some(json) = params.get("params") {
+        Writer::new(&mut scratch).json(json);
+    }
+    let params_json = std::str::from_utf8(&scratch).unwrap_or_default();
+    let handled = invoke_with(gateway, call, params, params_json);
+    gateway.keep_scratch(scratch);
+    handled
+}
+
+fn invoke_with(
+    gateway: &mut Gateway,
+    call: Call<'_>,
+    params: Params<'_, '_>,
+    params_json: &str,
+) -> Handled {
+    let node_id = params.required_text("nodeId").trim();
+    let command = params.required_text("command").trim();
+    let idempotency_key = params.required_text("idempotencyKey");
+    let key = fingerprint(&[idempotency_key]);
+    let what = fingerprint(&[node_id, command, params_json]);
+    match gateway.fleet.repeats.get(&key) {
+        None => {}
+        Some(repeat) if repeat.fingerprint != what => {
+            let text = "invalid node.invoke params: idempotencyKey was used for another call";
+            return Err(Refusal::invalid(text).into());
+        }
+        Some(repeat) => {
+            return match repeat.state {
+                RepeatState::InFlight(number) => {
+                    gateway.fleet.also(number, call.keep());
+                    Ok(Outcome::Later)
+                }
+                RepeatState::Done(_) => {
+                    gateway.answer_again(call.conn, call.id, (node_id, command), &key)?;
+                    Ok(Outcome::Done)
+                }
+            };
+        }
+    }
+    if !gateway.fleet.repeats.has_room() {
+        return Err(Refusal {
+            retryable: true,
+            ..Refusal::unavailable("too many calls of nodes are in flight; try again later")
+        }
+        .into());
+    }
+    let order = Order {
+        node_id,
+        command,
+        params_json: (!params_json.is_empty()).then_some(params_json),
+        timeout_ms: params.u64("timeoutMs"),
+        idempotency_key: Some(idempotency_key),
+        asker: Asker::Client,
+        key: Some(key),
+    };
+    let number = gateway.send_call(order, || Waiter::Caller(call.keep()))?;
+    gateway.fleet.repeats.begin(key, what, number);
+    Ok(Outcome::Later)
+}
+
+/// `node.invoke.result`: the first one of the connection that was asked ends the call; any other
+/// is taken and means nothing.
+pub fn result(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
+    let live = gateway.peers.get(call.conn).and_then(|peer| peer.live());
+    let own = live.and_then(|live| live.device_id.as_deref());
+    if own != Some(params.required_text("nodeId")) {
+        return Err(Refusal::invalid("nodeId mismatch").into());
+    }
+    let is_awaited = if params.bool("ok") == Some(true) {
+        end_ok(gateway, call, params)
+    } else {
+        let error = Params::new(params.get("error"));
+        let failure = InvokeFailure::of_node(error.text("code"), error.text("message"));
+        let answer = Answer::Failed(&failure);
+        gateway.on_invoke_result(call.conn, params.required_text("id"), answer)
+    };
+    gateway.reply(call, |_, w| {
+        w.object(|w| {
+            w.field_bool("ok", true);
+            if !is_awaited {
+                w.field_bool("ignored", true);
+            }
+        });
+    });
+    Ok(Outcome::Done)
+}
+
+fn end_ok(gateway: &mut Gateway, call: Call<'_>, params: Params<'_, '_>) -> bool {
+    let id = params.required_text("id");
+    if let Some(text) = params.text("payloadJSON") {
+        let sent = gateway.read_payload_text(text);
+        return gateway.on_invoke_result(call.conn, id, Answer::Ok(Some(text), sent));
+    }
+    let Some(value) = params.get("payload").or_else(|| params.get("payloadJSON")) else {
+        return gateway.on_invoke_result(call.conn, id, Answer::Ok(None, Sent::Value));
+    };
+    let mut scratch = gateway.take_scratch();
+    Writer::new(&mut scratch).json(value);
+    let text = std::str::from_utf8(&scratch).unwrap_or_default();
+    let answer = Answer::Ok(Some(text), Sent::Value);
+    let is_awaited = gateway.on_invoke_result(call.conn, id, answer);
+    gateway.keep_scratch(scratch);
+    is_awaited
+}
