@@ -2,9 +2,11 @@
 
 mod connection;
 mod envelope;
+mod ssh_target;
 
 pub use connection::connection;
 pub use envelope::envelope;
+pub use ssh_target::ssh_target;
 
 use crate::conn::{Conn, Fault, Input, Item};
 use crate::limits::{JSON_PADDING_BYTES, RECEIVE_BUFFER_BYTES};

@@ -16,6 +16,7 @@ pub mod log;
 pub mod node;
 pub mod now;
 pub mod outbox;
+pub mod remote;
 pub mod service;
 pub mod state;
 pub mod ui;

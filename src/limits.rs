@@ -404,6 +404,45 @@ pub const NODE_CLOSE_MS: u64 = 200;
 const _: () = assert!(NODE_JOURNAL_TTL_MS > IDEMPOTENCY_TTL_MS);
 const _: () = assert!(NODE_RESULT_BYTES_MAX + 16 * 1024 < MESSAGE_BYTES_MAX);
 const _: () = assert!(NODE_STOP_MS + 2 * NODE_CLOSE_MS < 1_000);
+
+// ---- SSH tunnels ------------------------------------------------------------------------
+
+/// Longest user name of a target, as useradd(8) has it on the most generous systems.
+pub const SSH_USER_BYTES_MAX: usize = 64;
+/// Longest host name of a target: RFC 1035 2.3.4 without the last dot.
+pub const SSH_HOST_BYTES_MAX: usize = 253;
+/// How long `ssh` tries to reach a host, seconds.
+pub const SSH_CONNECT_S: u32 = 10;
+/// `ssh` asks a silent host whether it is there, seconds.
+pub const SSH_ALIVE_INTERVAL_S: u32 = 15;
+/// So many unanswered questions are the end.
+pub const SSH_ALIVE_COUNT_MAX: u32 = 3;
+/// What is kept of what one `ssh` wrote to standard error: its end.
+pub const SSH_STDERR_BYTES_MAX: usize = 64 * 1024;
+/// From the start of `ssh` to its listening port: reaching the host, then logging in.
+pub const SSH_OPEN_MS: u64 = 30_000;
+/// How long a question to the host may take, and the longest answer.
+pub const SSH_ASK_MS: u64 = 30_000;
+/// The same in bytes.
+pub const SSH_ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// Between asking `ssh` to end and killing it.
+pub const SSH_STOP_MS: u64 = 500;
+/// How often a supervisor looks at its tunnel.
+pub const TUNNEL_TURN_MS: u64 = 100;
+/// Between two checks of the gateway through a tunnel; less than the gateway's patience for a
+/// pong, since the check is what answers its pings.
+pub const TUNNEL_CHECK_INTERVAL_MS: u64 = 10_000;
+/// How long one check may take.
+pub const TUNNEL_CHECK_MS: u64 = 10_000;
+/// The same after the machine slept, when the connection is probably dead.
+pub const TUNNEL_CHECK_WOKEN_MS: u64 = 3_000;
+/// A tunnel through which nothing came for so long is opened again.
+pub const TUNNEL_SILENT_MS: u64 = 30_000;
+/// A turn that takes so long means that the machine slept or the process was stopped.
+pub const TUNNEL_JUMP_MS: u64 = 10_000;
+/// A tunnel that stood for so long is opened again without a long wait.
+pub const TUNNEL_STEADY_MS: u64 = 60_000;
+
 const _: () = assert!(HTTP_LINE_BYTES_MAX <= HTTP_HEAD_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX_BEFORE_HELLO <= MESSAGE_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX <= MESSAGE_BYTES_MAX_CONFIGURABLE);
@@ -418,3 +457,6 @@ const _: () = assert!(WORKERS_JOIN_MS < SHUTDOWN_DRAIN_MS);
 const _: () = assert!(MESSAGE_BYTES_MAX_CONFIGURABLE < CLIENT_MESSAGE_BYTES_MAX);
 const _: () = assert!(CLIENT_RUN_TIMEOUT_MS <= CLIENT_TIMEOUT_MS_MAX);
 const _: () = assert!(RECONNECT_BACKOFF_MS.0 <= RECONNECT_BACKOFF_MS.1);
+const _: () = assert!(TUNNEL_CHECK_INTERVAL_MS + TUNNEL_CHECK_MS < PING_INTERVAL_MS);
+const _: () = assert!(TUNNEL_CHECK_MS < TUNNEL_SILENT_MS);
+const _: () = assert!(SSH_CONNECT_S as u64 * 1_000 < SSH_OPEN_MS);

@@ -34,3 +34,8 @@ fn connections() {
 fn envelopes() {
     replay("envelope", clawdia::fuzz::envelope);
 }
+
+#[test]
+fn ssh_targets() {
+    replay("ssh_target", clawdia::fuzz::ssh_target);
+}

@@ -78,7 +78,7 @@ const LAYERS: &[Layer] = &[
     ),
     row(
         "fuzz",
-        &["conn", "driver", "ids", "limits", "wire"],
+        &["conn", "driver", "ids", "limits", "remote", "wire"],
         &[WORLD, UNREPEATABLE],
     ),
     row(
@@ -87,6 +87,15 @@ const LAYERS: &[Layer] = &[
         &[&["mio::"]],
     ),
     row("client", &["config", "io", "limits", "wire"], &[&["mio::"]]),
+    row("remote/target", &["limits"], &[WORLD, UNREPEATABLE]),
+    row("remote/words", &["limits"], &[WORLD, UNREPEATABLE]),
+    row("remote/fault", &[], &[WORLD, UNREPEATABLE]),
+    row("remote/pace", &["limits"], &[WORLD, UNREPEATABLE]),
+    row(
+        "remote",
+        &["client", "config", "io", "limits", "wire"],
+        &[&["mio::"]],
+    ),
     row(
         "node",
         &["approvals", "client", "io", "limits"],
@@ -96,7 +105,7 @@ const LAYERS: &[Layer] = &[
     row(
         "cli",
         &[
-            "agent", "client", "config", "io", "limits", "log", "node", "now", "service",
+            "agent", "client", "config", "io", "limits", "log", "node", "now", "remote", "service",
         ],
         &[&["mio::"]],
     ),

@@ -33,6 +33,8 @@ pub enum Command {
     System(System),
     Voicewake(Voicewake),
     Config(Config),
+    Tunnel(Tunnel),
+    Remote(Remote),
     Token(Token),
     Dashboard(Dashboard),
     Backup(Backup),
@@ -62,6 +64,7 @@ pub enum GatewayCommand {
     Status(GatewayStatus),
     Health(Health),
     Probe(GatewayProbe),
+    List(GatewayList),
     Call(GatewayCall),
     Send(GatewaySend),
     Agent(Agent),
@@ -108,15 +111,25 @@ pub struct GatewayRunArgs {
 )]
 pub struct GatewayStatus {}
 
-/// try every gateway this machine knows: the local and the remote one
+/// try every gateway this machine knows: the local one, the remote one, those behind tunnels
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "probe",
     help_triggers("--help", "-h", "help"),
-    example = "{command_name}\n{command_name} --url wss://gateway.example.org"
+    example = "{command_name}\n{command_name} --url wss://gateway.example.org\n{command_name} --ssh you@host"
 )]
 pub struct GatewayProbe {}
+
+/// list the gateways of this machine: one a profile
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "list",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}\n{command_name} --json"
+)]
+pub struct GatewayList {}
 
 /// call one method and print its answer
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -873,6 +886,129 @@ pub struct ConfigPath {}
     example = "{command_name}"
 )]
 pub struct ConfigValidate {}
+
+/// keep an SSH tunnel to a gateway open
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "tunnel",
+    help_triggers("--help", "-h", "help"),
+    note = "Without a target it is the one of gateway.remote. The tunnel is checked by talking to the \
+            gateway and opened again on the same port when it breaks. Keys and known hosts are \
+            those of your own ssh.",
+    example = "{command_name} you@host\n{command_name} you@host:2222 --local-port 4000 --identity ~/.ssh/gateway"
+)]
+pub struct Tunnel {
+    /// you@host or you@host:port
+    #[argh(positional)]
+    pub target: Option<String>,
+    /// the port on this machine (default: the former one, else the gateway's)
+    #[argh(option, arg_name = "port")]
+    pub local_port: Option<u16>,
+    /// the gateway's port on the host (default: the former one, else 18789)
+    #[argh(option, arg_name = "port")]
+    pub remote_port: Option<u16>,
+    /// the private key's file
+    #[argh(option, arg_name = "file")]
+    pub identity: Option<String>,
+}
+
+/// use a gateway on another machine, through SSH
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "remote",
+    help_triggers("--help", "-h", "help"),
+    note = "`{command_name}` alone means `{command_name} list`.",
+    example = "{command_name} up you@host\n{command_name} status\n{command_name} down you@host"
+)]
+pub struct Remote {
+    #[argh(subcommand)]
+    pub command: RemoteCommand,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+pub enum RemoteCommand {
+    Up(RemoteUp),
+    Status(RemoteStatus),
+    List(RemoteList),
+    Down(RemoteDown),
+}
+
+/// find the gateway on a host, open a tunnel to it, pair, and keep it open
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "up",
+    help_triggers("--help", "-h", "help"),
+    note = "The host is asked over ssh for its gateway's port and, where it is needed, its token.",
+    example = "{command_name} you@host\n{command_name} you@host --default --detach"
+)]
+pub struct RemoteUp {
+    /// you@host or you@host:port (default: the one of gateway.remote)
+    #[argh(positional)]
+    pub target: Option<String>,
+    /// the port on this machine (default: the former one, else the gateway's)
+    #[argh(option, arg_name = "port")]
+    pub local_port: Option<u16>,
+    /// the gateway's port on the host (default: asked for)
+    #[argh(option, arg_name = "port")]
+    pub remote_port: Option<u16>,
+    /// the private key's file
+    #[argh(option, arg_name = "file")]
+    pub identity: Option<String>,
+    /// make it the gateway that every command of this profile talks to
+    #[argh(switch)]
+    pub default: bool,
+    /// go on in the background once it is up
+    #[argh(switch)]
+    pub detach: bool,
+}
+
+/// ask each remote gateway through its tunnel how it is
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "status",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}\n{command_name} you@host --json"
+)]
+pub struct RemoteStatus {
+    /// only this one
+    #[argh(positional)]
+    pub target: Option<String>,
+}
+
+/// list the remote gateways that this profile knows
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "list",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}"
+)]
+pub struct RemoteList {}
+
+/// close tunnels
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "down",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name} you@host\n{command_name} --all"
+)]
+pub struct RemoteDown {
+    /// whose
+    #[argh(positional)]
+    pub target: Option<String>,
+    /// all of this profile
+    #[argh(switch)]
+    pub all: bool,
+    /// forget its ports as well
+    #[argh(switch)]
+    pub forget: bool,
+}
 
 /// print the secret that clients of the local gateway need
 #[derive(FromArgs, ArgsInfo, Debug)]

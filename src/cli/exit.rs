@@ -47,6 +47,8 @@ pub struct Particulars {
     pub cause: Option<ClientError>,
     /// Nobody reads the output any more: end without a word.
     quiet: bool,
+    /// The output has said it already.
+    told: bool,
 }
 
 /// What a command returns.
@@ -64,6 +66,7 @@ impl Failure {
             mend: Vec::new(),
             cause: None,
             quiet: false,
+            told: false,
         }))
     }
 
@@ -96,10 +99,20 @@ impl Failure {
         self
     }
 
+    /// Only the exit code says it: the output has said it already.
+    #[must_use]
+    pub fn told(mut self) -> Self {
+        self.told = true;
+        self
+    }
+
     /// Tells the person (standard error) or the script (standard output) and gives the code.
     pub fn report(&self, as_json: bool, no_color: bool) -> ExitCode {
         if self.quiet {
             return ExitCode::SUCCESS;
+        }
+        if self.told {
+            return ExitCode::from(self.exit as u8);
         }
         let written = if as_json {
             writeln!(io::stdout(), "{:#}", self.to_json())

@@ -22,11 +22,16 @@ pub struct GlobalOption {
 }
 
 /// The options that may stand anywhere.
-pub const GLOBAL_OPTIONS: [GlobalOption; 10] = [
+pub const GLOBAL_OPTIONS: [GlobalOption; 11] = [
     option(
         "--url",
         "address",
         "the gateway, for example ws://127.0.0.1:18789",
+    ),
+    option(
+        "--ssh",
+        "target",
+        "the gateway of you@host[:port], through an SSH tunnel",
     ),
     option(
         "--token",
@@ -68,18 +73,20 @@ const fn option(
 }
 
 /// What a command group means when no command of it is named.
-const DEFAULT_COMMANDS: [(&str, &str); 5] = [
+const DEFAULT_COMMANDS: [(&str, &str); 6] = [
     ("gateway", "run"),
     ("sessions", "list"),
     ("devices", "list"),
     ("channels", "status"),
     ("models", "list"),
+    ("remote", "list"),
 ];
 
 /// The global options as typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Globals {
     pub url: Option<String>,
+    pub ssh: Option<String>,
     pub token: Option<String>,
     pub token_file: Option<String>,
     pub password: Option<String>,
@@ -247,6 +254,7 @@ impl Globals {
     fn set(&mut self, name: &str, value: String) -> Result<(), String> {
         match name {
             "--url" => self.url = Some(value),
+            "--ssh" => self.ssh = Some(value),
             "--token" => self.token = Some(value),
             "--token-file" => self.token_file = Some(value),
             "--password" => self.password = Some(value),

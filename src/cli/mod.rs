@@ -7,6 +7,7 @@
 pub mod commands;
 pub mod completion;
 pub mod exit;
+pub mod far;
 pub mod low;
 pub mod out;
 pub mod refusal;

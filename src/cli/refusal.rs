@@ -13,6 +13,8 @@ pub struct Tried<'a> {
     pub target: Target,
     /// What was sent.
     pub secrets: &'a Secrets,
+    /// The host behind the tunnel that was used.
+    pub ssh: Option<String>,
     /// `--url` was given.
     pub url_given: bool,
 }
@@ -22,10 +24,15 @@ pub struct Tried<'a> {
 pub fn explain(error: ClientError, tried: &Tried<'_>) -> Failure {
     let failure = Failure::from(error.clone());
     let failure = failure.fact("gateway", tried.url.to_string());
+    let failure = match &tried.ssh {
+        Some(host) => failure.fact("behind", format!("ssh {host}")),
+        None => failure,
+    };
     match &error.kind {
         ErrorKind::Unreachable => unreachable(failure, tried),
         ErrorKind::Timeout => failure.mend("the same with --timeout 60s"),
         ErrorKind::Gateway(answer) => refused(failure, answer, tried),
+        ErrorKind::Protocol if tried.ssh.is_some() => behind_tunnel(failure, tried),
         ErrorKind::Closed { code: 1008, reason } if reason.starts_with("unauthorized") => {
             unauthorized(failure, reason, tried)
         }
@@ -44,6 +51,17 @@ fn unreachable(mut failure: Failure, tried: &Tried<'_>) -> Failure {
             .mend("clawdia gateway probe"),
         _ => failure,
     }
+}
+
+/// `ssh` takes a connection before it knows whether anybody listens at the far end.
+fn behind_tunnel(mut failure: Failure, tried: &Tried<'_>) -> Failure {
+    let (Some(host), Some(port)) = (&tried.ssh, tried.url.far_port) else {
+        return failure;
+    };
+    failure.message = format!("no gateway answers on port {port} of {host}");
+    failure
+        .mend(format!("ssh {host} clawdia gateway status"))
+        .mend(format!("clawdia remote up {host}   # looks for its port"))
 }
 
 fn refused(mut failure: Failure, answer: &GatewayError, tried: &Tried<'_>) -> Failure {
@@ -100,7 +118,7 @@ fn unauthorized(mut failure: Failure, reason: &str, tried: &Tried<'_>) -> Failur
             .mend(format!(
                 "the same with --{what} …   # if it was started with one of its own"
             )),
-        Target::Remote | Target::Other => how_to_set(failure, what, tried),
+        Target::Remote | Target::Tunnel | Target::Other => how_to_set(failure, what, tried),
     }
 }
 
@@ -116,6 +134,7 @@ fn none_because(tried: &Tried<'_>) -> String {
     match tried.target {
         Target::Own => "none: neither the configuration nor the state directory has one".into(),
         Target::Remote => "none: the configuration has none in gateway.remote".into(),
+        Target::Tunnel => "none: `clawdia token` on the host gave none".into(),
         Target::Other if tried.url.is_loopback() => format!(
             "none: port {} is not held by the gateway of this state directory",
             tried.url.port
@@ -135,6 +154,7 @@ fn how_to_set(failure: Failure, what: &str, tried: &Tried<'_>) -> Failure {
             .mend(once)
             .mend(format!("clawdia config set gateway.auth.{what} …")),
         Target::Remote => failure.mend(format!("clawdia config set gateway.remote.{what} …")),
+        Target::Tunnel => failure.mend(once),
         Target::Other => failure.mend(once).mend(format!(
             "clawdia config set gateway.remote.url {} && clawdia config set gateway.remote.{what} …",
             tried.url
@@ -166,6 +186,7 @@ mod tests {
             url: &url,
             target,
             secrets: &secrets,
+            ssh: None,
             url_given: true,
         };
         let failure = explain(error, &tried);
@@ -259,6 +280,7 @@ mod tests {
             url: &url,
             target: Target::Other,
             secrets: &Secrets::default(),
+            ssh: None,
             url_given: false,
         };
         let failure = explain(ClientError::new(ErrorKind::Unreachable, "x"), &tried);

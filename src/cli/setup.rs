@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::exit::Failure;
+use super::far::{self, Way};
 use super::low::Globals;
 use super::refusal::{self, Tried};
 use super::text::count;
@@ -22,8 +23,10 @@ use crate::config::paths::Paths;
 use crate::config::{AuthMode, Config, Fault, GatewayMode};
 use crate::io::{config_file, lock, secret as token_file, socket_file};
 use crate::limits::{CLIENT_TIMEOUT_MS, SECRET_FILE_BYTES_MAX};
+use crate::remote::words::Login;
 
 /// What every command begins with.
+#[derive(Clone)]
 pub struct Setup {
     /// The global options as typed.
     pub globals: Globals,
@@ -38,7 +41,10 @@ pub struct Destination {
     pub secrets: Secrets,
     /// Expected certificate, SHA-256 in hexadecimal.
     pub pin: Option<String>,
-    gateway: Option<GatewayIdentity>,
+    /// What a stored device token is bound to.
+    pub gateway: Option<GatewayIdentity>,
+    /// The tunnel that leads there, and the login that it uses.
+    pub way: Option<(Login, Way)>,
 }
 
 impl Destination {
@@ -79,9 +85,13 @@ impl Setup {
         }
     }
 
-    /// Whom the command is for: `--url`, else the remote gateway in remote mode, else ours.
+    /// Whom the command is for: `--url` or `--ssh`, else the remote gateway in remote mode, else
+    /// ours.
     pub fn destination(&self) -> Result<Destination, Failure> {
         let config = self.config()?;
+        if let Some(far) = self.far(&config)? {
+            return self.through(&far, &config);
+        }
         let remote = self.remote_url(&config)?;
         let url = match (&self.globals.url, &remote) {
             (Some(text), _) => GatewayUrl::parse(text).map_err(Failure::usage)?,
@@ -122,28 +132,43 @@ impl Setup {
         }
         let pin = match target {
             Target::Remote => config.gateway.remote.tls_fingerprint.clone(),
-            Target::Own | Target::Other => None,
-        };
-        let available = Available {
-            flags: self.flag_secrets()?,
-            environment: environment_secrets(),
-            local: match target {
-                Target::Own => self.local_secrets(config)?,
-                Target::Remote | Target::Other => Secrets::default(),
-            },
-            remote: remote_secrets(config),
+            Target::Own | Target::Tunnel | Target::Other => None,
         };
         Ok(Destination {
             gateway: match target {
                 Target::Own => Some(GatewayIdentity::own()),
                 Target::Remote => Some(GatewayIdentity::configured(&url, pin.as_deref())),
-                Target::Other => GatewayIdentity::of(&url, pin.as_deref()),
+                Target::Tunnel | Target::Other => GatewayIdentity::of(&url, pin.as_deref()),
             },
-            secrets: secret::choose(target, &available),
+            secrets: self.secrets_for(target, target == Target::Remote, config)?,
             target,
             url,
             pin,
+            way: None,
         })
+    }
+
+    /// What may be sent to `target`; the secrets of `gateway.remote` only where it is
+    /// `configured` there.
+    pub fn secrets_for(
+        &self,
+        target: Target,
+        configured: bool,
+        config: &Config,
+    ) -> Result<Secrets, Failure> {
+        let available = Available {
+            flags: self.flag_secrets()?,
+            environment: environment_secrets(),
+            local: match target {
+                Target::Own => self.local_secrets(config)?,
+                Target::Remote | Target::Tunnel | Target::Other => Secrets::default(),
+            },
+            remote: match configured {
+                true => remote_secrets(config),
+                false => Secrets::default(),
+            },
+        };
+        Ok(secret::choose(target, &available))
     }
 
     /// The address in `gateway.remote.url`.
@@ -244,29 +269,27 @@ impl Setup {
 
     /// Connects to a known destination; `mode` is `cli` or `probe`.
     pub fn connect_to(&self, to: Destination, mode: &str) -> Result<Session, Failure> {
-        let deadline = self.deadline();
-        // The kernel vouches for who comes by the Unix socket.
-        let unneeded = Secrets::default();
-        let secrets = match to.url.socket {
-            Some(_) => &unneeded,
-            None => &to.secrets,
-        };
-        let directory = self.paths.state_dir.join("identity");
-        let tokens = TokenStore::new(&directory, self.profile());
-        let connected = Identity::load_or_create(&directory).and_then(|identity| {
-            let options = ConnectOptions {
-                url: &to.url,
-                secrets,
-                gateway: to.gateway.as_ref(),
-                pin: to.pin.as_deref(),
-                identity: &identity,
-                tokens: &tokens,
-                mode,
-                insecure: self.globals.insecure,
-                still_meant: &|| to.target != Target::Own || self.own_port() == Some(to.url.port),
-            };
-            crate::client::connect(&options, deadline)
-        });
+        self.connect_by(to, mode, self.deadline())
+    }
+
+    /// The same with a deadline of its own. A gateway behind `ssh` that wants a secret which
+    /// nobody has here is asked for it on its host.
+    pub fn connect_by(
+        &self,
+        mut to: Destination,
+        mode: &str,
+        deadline: Instant,
+    ) -> Result<Session, Failure> {
+        let mut connected = self.try_connect(&to, mode, deadline);
+        // Without an answer of the host the gateway's refusal is what a person has to know.
+        if let (Err(error), Some((login, _))) = (&connected, &to.way)
+            && to.secrets.is_empty()
+            && far::wants_secret(error)
+            && let Ok(secrets) = far::fetch(login)
+        {
+            to.secrets = secrets;
+            connected = self.try_connect(&to, mode, self.deadline());
+        }
         let url_given = self.globals.url.is_some();
         match connected {
             Ok(client) => Ok(Session {
@@ -277,6 +300,38 @@ impl Setup {
             }),
             Err(error) => Err(explain(error, &to, url_given)),
         }
+    }
+
+    fn try_connect(
+        &self,
+        to: &Destination,
+        mode: &str,
+        deadline: Instant,
+    ) -> Result<Client, ClientError> {
+        // The kernel vouches for who comes by the Unix socket.
+        let unneeded = Secrets::default();
+        let secrets = match to.url.socket {
+            Some(_) => &unneeded,
+            None => &to.secrets,
+        };
+        let directory = self.paths.state_dir.join("identity");
+        let tokens = TokenStore::new(&directory, self.profile());
+        let identity = Identity::load_or_create(&directory)?;
+        let options = ConnectOptions {
+            url: &to.url,
+            secrets,
+            gateway: to.gateway.as_ref(),
+            pin: to.pin.as_deref(),
+            identity: &identity,
+            tokens: &tokens,
+            mode,
+            insecure: self.globals.insecure,
+            still_meant: &|| match &to.way {
+                Some((_, way)) => way.holds(),
+                None => to.target != Target::Own || self.own_port() == Some(to.url.port),
+            },
+        };
+        crate::client::connect(&options, deadline)
     }
 
     /// When the command gives up.
@@ -312,6 +367,7 @@ fn explain(error: ClientError, to: &Destination, url_given: bool) -> Failure {
         url: &to.url,
         target: to.target,
         secrets: &to.secrets,
+        ssh: to.way.as_ref().map(|(login, _)| login.target.to_string()),
         url_given,
     };
     refusal::explain(error, &tried)

@@ -67,7 +67,7 @@ pub fn connect_as(
     if sends_credential && !(options.still_meant)() {
         return Err(ClientError::new(
             ErrorKind::Security,
-            "the local gateway ended meanwhile, so the secret was not sent",
+            "the port changed hands meanwhile, so the secret was not sent",
         ));
     }
     let token = match &options.secrets.token {

@@ -63,6 +63,8 @@ pub enum Target {
     Own,
     /// The address that equals `gateway.remote.url`.
     Remote,
+    /// The far end of an SSH tunnel of our own.
+    Tunnel,
     /// Any other address, a foreign process on a local port included.
     Other,
 }
@@ -76,7 +78,7 @@ pub struct Available {
     pub environment: Secrets,
     /// `gateway.auth.*`, or the generated token of the state directory.
     pub local: Secrets,
-    /// `gateway.remote.*`.
+    /// `gateway.remote.*`, where the target is what that section names.
     pub remote: Secrets,
 }
 
@@ -91,7 +93,7 @@ pub fn choose(target: Target, available: &Available) -> Secrets {
     }
     match target {
         Target::Own => available.local.clone(),
-        Target::Remote => available.remote.clone(),
+        Target::Remote | Target::Tunnel => available.remote.clone(),
         Target::Other => Secrets::default(),
     }
 }

@@ -29,6 +29,12 @@ impl GatewayIdentity {
         Self(format!("{} pin={}", url.origin(), pin.unwrap_or("none")))
     }
 
+    /// The gateway on `port` of the machine that `ssh` reaches as `target`: that machine's host
+    /// key vouches for it, whatever the tunnel's port is here.
+    pub fn behind_ssh(target: &str, port: u16) -> Self {
+        Self(format!("ssh {target} port={port}"))
+    }
+
     /// A gateway that was named on the command line, where its address identifies it.
     pub fn of(url: &GatewayUrl, pin: Option<&str>) -> Option<Self> {
         (url.secure || !url.is_loopback()).then(|| Self::configured(url, pin))

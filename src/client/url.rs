@@ -20,6 +20,9 @@ pub struct GatewayUrl {
     pub path: String,
     /// The Unix socket by which the same gateway is reached without host and port.
     pub socket: Option<PathBuf>,
+    /// The gateway's own port, where this address is the near end of a tunnel of ours. The `Host`
+    /// header names it: to the gateway a tunnel is a connection of its own machine.
+    pub far_port: Option<u16>,
 }
 
 impl GatewayUrl {
@@ -31,6 +34,15 @@ impl GatewayUrl {
             port,
             path: "/".to_owned(),
             socket: None,
+            far_port: None,
+        }
+    }
+
+    /// The near end of a tunnel to a gateway that listens on `far_port` of its machine.
+    pub fn tunnel(local_port: u16, far_port: u16) -> Self {
+        Self {
+            far_port: Some(far_port),
+            ..Self::loopback(local_port)
         }
     }
 
@@ -68,6 +80,7 @@ impl GatewayUrl {
             port,
             path: path.to_owned(),
             socket: None,
+            far_port: None,
         })
     }
 
@@ -79,10 +92,14 @@ impl GatewayUrl {
 
     /// `host:port`, IPv6 in brackets.
     pub fn authority(&self) -> String {
+        self.with_port(self.port)
+    }
+
+    fn with_port(&self, port: u16) -> String {
         if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
+            format!("[{}]:{port}", self.host)
         } else {
-            format!("{}:{}", self.host, self.port)
+            format!("{}:{port}", self.host)
         }
     }
 
@@ -90,7 +107,7 @@ impl GatewayUrl {
     pub fn host_field(&self) -> String {
         match self.socket {
             Some(_) => SOCKET_HOST.to_owned(),
-            None => self.authority(),
+            None => self.with_port(self.far_port.unwrap_or(self.port)),
         }
     }
 
@@ -193,6 +210,14 @@ mod tests {
         assert_eq!(url("http://h/").origin(), "ws://h:80");
         assert_eq!(url("ws://[0:0:0:0:0:0:0:1]:5").origin(), "ws://[::1]:5");
         assert_eq!(url("ws://h:1/a/b").path, "/a/b");
+    }
+
+    #[test]
+    fn a_tunnel_is_dialled_here_and_asks_for_the_gateway_there() {
+        let near = GatewayUrl::tunnel(4000, 18789);
+        assert_eq!(near.origin(), "ws://127.0.0.1:4000");
+        assert_eq!(near.host_field(), "127.0.0.1:18789");
+        assert_eq!(url("ws://[::1]:5").host_field(), "[::1]:5");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What belongs together: faults that no key shows by itself.
 
 use super::fault::Fault;
-use super::types::{AuthMode, BindMode, Config, GatewayConfig, GatewayMode, TailscaleMode};
+use super::types::{
+    AuthMode, BindMode, Config, GatewayConfig, GatewayMode, RemoteTransport, TailscaleMode,
+};
 use std::collections::HashSet;
 
 /// All such faults of a configuration.
@@ -62,6 +64,13 @@ fn gateway(gateway: &GatewayConfig, faults: &mut Vec<Fault>) {
             "remote.url",
             "is missing while the mode is \"remote\"",
             "set it to the gateway's address, such as \"wss://host\"",
+        );
+    }
+    if remote.transport == Some(RemoteTransport::Ssh) && remote.ssh_target.is_none() {
+        fault(
+            "remote.sshTarget",
+            "is missing while the transport is \"ssh\"",
+            "set it to \"you@host\", or set gateway.remote.transport to \"direct\"",
         );
     }
     let tls = &gateway.tls;

@@ -4,6 +4,7 @@
 //! ends, so a process id that was used again can neither hold nor break it. The file's content
 //! says who holds it and means something only while it is held.
 
+use super::process::start_time;
 use super::state_dir::StartFault;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -162,23 +163,6 @@ fn refusal(dir: &Path, file: &File) -> String {
          stop it, or give this one a directory of its own (--profile NAME)",
         holder.pid, holder.version
     )
-}
-
-/// proc(5): field 22 of /proc/PID/stat; the name in field 2 may hold blanks and parentheses.
-#[cfg(target_os = "linux")]
-fn start_time(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?
-        .1
-        .split_ascii_whitespace()
-        .nth(19)?
-        .parse()
-        .ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn start_time(_pid: u32) -> Option<u64> {
-    None
 }
 
 #[cfg(test)]

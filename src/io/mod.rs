@@ -15,6 +15,7 @@ mod leaving;
 pub mod lock;
 pub mod log;
 mod peers;
+pub mod process;
 pub mod reactor;
 pub mod secret;
 pub mod server;

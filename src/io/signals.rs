@@ -1,6 +1,8 @@
 //! Signals as readiness: each kind writes a byte into a socket of its own that the loop watches.
 
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use mio::net::UnixStream;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -48,6 +50,20 @@ impl Signals {
         let mut bytes = [0; 64];
         while matches!((&self.ends[index]).read(&mut bytes), Ok(n) if n > 0) {}
     }
+}
+
+/// A flag that SIGTERM, SIGINT and SIGHUP set, for a program without a loop over sockets: it ends
+/// in an orderly way once it sees it.
+///
+/// # Errors
+///
+/// When no handlers can be had.
+pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&flag))?;
+    }
+    Ok(flag)
 }
 
 fn watch(signals: &[i32]) -> io::Result<UnixStream> {

@@ -85,7 +85,7 @@ fn parse_path(path: &str) -> Result<Vec<Step>, Failure> {
 
 /// Changes the values and writes the file, with everything else in it left as it is. Faults
 /// that the file had before do not stand in the way of mending it one by one.
-fn change(
+pub(super) fn change(
     setup: &Setup,
     out: &mut Out,
     edit: impl FnOnce(&mut Value) -> Result<String, Failure>,

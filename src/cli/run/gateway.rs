@@ -9,8 +9,8 @@ use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup};
 use super::super::text::span;
-use super::{message, text, unix_ms};
-use crate::client::{GatewayUrl, random};
+use super::{message, text};
+use crate::client::random;
 use crate::limits::CLIENT_RUN_TIMEOUT_MS;
 
 /// `gateway status`
@@ -123,97 +123,5 @@ pub fn send(args: GatewaySend, setup: &Setup, out: &mut Out) -> Outcome {
         out.done(&format!("sent to {}{id}", text(&params, "to")))?;
     }
     session.client.close();
-    Ok(())
-}
-
-/// `gateway probe`: every gateway that this machine knows.
-pub fn probe(setup: &Setup, out: &mut Out) -> Outcome {
-    let config = setup.config()?;
-    let mut targets = Vec::new();
-    if let Some(text) = &setup.globals.url {
-        targets.push(("given", GatewayUrl::parse(text).map_err(Failure::usage)?));
-    } else {
-        targets.push(("local", GatewayUrl::loopback(setup.local_port(&config)?)));
-        if let Some(url) = setup.remote_url(&config)? {
-            targets.push(("remote", url));
-        }
-    }
-    let mut rows = Vec::new();
-    for (name, url) in targets {
-        let address = url.to_string();
-        let to = setup.destination_of(url, &config)?;
-        let started = Instant::now();
-        let probed = setup
-            .connect_to(to, "probe")
-            .and_then(|session| probe_one(session, started));
-        rows.push(match probed {
-            Ok(mut row) => {
-                row["name"] = name.into();
-                row["url"] = address.into();
-                row
-            }
-            Err(failure) => json!({"name": name, "url": address, "ok": false,
-                "error": {"code": failure.code, "message": failure.message}}),
-        });
-    }
-    print_probe(&rows, out)?;
-    if rows.iter().any(|row| row["ok"] == true) {
-        return Ok(());
-    }
-    let mut failure = Failure::failed("no gateway answered");
-    if setup.globals.url.is_none() {
-        failure = failure.mend("clawdia gateway run");
-    }
-    Err(failure)
-}
-
-fn probe_one(mut session: Session, started: Instant) -> Result<Value, Failure> {
-    let connect_ms = started.elapsed().as_millis() as u64;
-    let health = session.call("health", &json!({}))?;
-    let presence = session.call("system-presence", &json!({}))?;
-    let hello = session.client.hello();
-    let row = json!({
-        "ok": health["ok"] == true,
-        "connectMs": connect_ms,
-        "totalMs": started.elapsed().as_millis() as u64,
-        "version": hello.server_version,
-        "protocol": hello.protocol,
-        "health": health,
-        "presence": presence,
-    });
-    session.client.close();
-    Ok(row)
-}
-
-fn print_probe(rows: &[Value], out: &mut Out) -> Outcome {
-    if out.wants_json() {
-        out.json(&json!({"ts": unix_ms(), "targets": rows}))?;
-        return Ok(());
-    }
-    for row in rows {
-        let (mark, paint) = if row["ok"] == true {
-            ("●", Paint::Good)
-        } else {
-            ("○", Paint::Bad)
-        };
-        let head = format!(
-            "{} {:<7} {}",
-            out.paint(paint, mark),
-            text(row, "name"),
-            text(row, "url")
-        );
-        out.line(&head)?;
-        if row["ok"] == true {
-            let version = format!("{} (protocol {})", text(row, "version"), row["protocol"]);
-            out.field("version", Paint::Plain, &version)?;
-            let took = format!(
-                "{} ms to connect, {} ms in all",
-                row["connectMs"], row["totalMs"]
-            );
-            out.field("took", Paint::Plain, &took)?;
-        } else {
-            out.field("problem", Paint::Plain, text(&row["error"], "message"))?;
-        }
-    }
     Ok(())
 }

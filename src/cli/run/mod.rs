@@ -11,12 +11,16 @@ pub mod logs;
 pub mod models;
 pub mod node;
 pub mod node_service;
+pub mod probe;
+pub mod profiles;
+pub mod remote;
 pub mod serve;
 pub mod sessions;
 pub mod state;
 pub mod status;
 pub mod system;
 pub mod token;
+pub mod tunnel;
 pub mod voicewake;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -31,12 +35,17 @@ use super::setup::Setup;
 
 /// Does `command`.
 pub fn command(command: Command, setup: &Setup, out: &mut Out) -> Outcome {
+    if setup.globals.ssh.is_some() && asks_nobody(&command) {
+        let fault = "--ssh says whose gateway is asked, and this command asks none";
+        return Err(Failure::usage(fault));
+    }
     match command {
         Command::Gateway(gateway) => match gateway.command {
             GatewayCommand::Run(args) => serve::run(args, setup),
             GatewayCommand::Status(_) => gateway::status(setup, out),
             GatewayCommand::Health(_) => health::run(setup, out),
-            GatewayCommand::Probe(_) => gateway::probe(setup, out),
+            GatewayCommand::Probe(_) => probe::run(setup, out),
+            GatewayCommand::List(_) => profiles::run(setup, out),
             GatewayCommand::Call(args) => gateway::call(args, setup, out),
             GatewayCommand::Send(args) => gateway::send(args, setup, out),
             GatewayCommand::Agent(args) => agent::run(args, setup, out),
@@ -53,12 +62,33 @@ pub fn command(command: Command, setup: &Setup, out: &mut Out) -> Outcome {
         Command::System(args) => system::run(args.command, setup, out),
         Command::Voicewake(args) => voicewake::run(args.command, setup, out),
         Command::Config(args) => config::run(args.command, setup, out),
+        Command::Tunnel(args) => tunnel::run(args, setup, out),
+        Command::Remote(args) => remote::run(args.command, setup, out),
         Command::Token(args) => token::run(args.path, setup, out),
         Command::Dashboard(args) => dashboard::run(args.no_open, setup, out),
         Command::Backup(args) => state::backup(&args.file, setup, out),
         Command::Restore(args) => state::restore(&args.file, setup, out),
         Command::Completion(args) => completion::run(&args.shell, out),
         Command::Version(_) => version(out),
+    }
+}
+
+/// Commands that work on this machine alone.
+fn asks_nobody(command: &Command) -> bool {
+    match command {
+        Command::Gateway(gateway) => {
+            matches!(
+                gateway.command,
+                GatewayCommand::Run(_) | GatewayCommand::List(_)
+            )
+        }
+        Command::Config(_)
+        | Command::Token(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
+        | Command::Completion(_)
+        | Command::Version(_) => true,
+        _ => false,
     }
 }
 

@@ -218,6 +218,8 @@ fn refused(error: ClientError, setup: &Setup, place: Option<&GatewayPlace>) -> F
             url: &to.url,
             target: to.target,
             secrets: &to.secrets,
+            ssh: None,
+            connecting: true,
             url_given: true,
         },
     );

@@ -131,6 +131,20 @@ pub struct RemoteConfig {
     pub transport: Option<RemoteTransport>,
     pub ssh_target: Option<String>,
     pub ssh_identity: Option<String>,
+    /// The gateway's port on the host that `ssh_target` names.
+    pub remote_port: Option<u16>,
+}
+
+impl RemoteConfig {
+    /// The target, where the remote gateway is reached by an SSH tunnel.
+    pub fn ssh(&self) -> Option<&str> {
+        let target = self.ssh_target.as_deref()?;
+        match self.transport {
+            Some(RemoteTransport::Ssh) => Some(target),
+            None if self.url.is_none() => Some(target),
+            Some(RemoteTransport::Direct) | None => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

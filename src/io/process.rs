@@ -1,0 +1,270 @@
+//! Other processes: naming one for good, signalling that one and no other, and who listens.
+
+use std::io;
+
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+
+/// Names a process for good: its number may be used again, not together with its start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProcessId {
+    pub pid: u32,
+    /// When it started, in the kernel's ticks since boot; None where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<u64>,
+    /// Which boot of the machine that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<String>,
+}
+
+impl ProcessId {
+    /// The process that has this number now.
+    pub fn of(pid: u32) -> Self {
+        Self {
+            pid,
+            start_time: start_time(pid),
+            boot: boot(),
+        }
+    }
+
+    /// This process.
+    pub fn this() -> Self {
+        Self::of(std::process::id())
+    }
+
+    /// Whether exactly this process runs. Where the system does not tell when a process started,
+    /// nothing is known and the answer is no.
+    pub fn is_running(&self) -> bool {
+        self.start_time.is_some() && *self == Self::of(self.pid) && !is_zombie(self.pid)
+    }
+
+    /// Signals exactly this process; false where it has ended.
+    ///
+    /// # Errors
+    ///
+    /// When it belongs to somebody else.
+    pub fn signal(&self, signal: Signal) -> io::Result<bool> {
+        signal_if(self, signal)
+    }
+}
+
+/// Between finding out who has the number and the signal, the number cannot change hands: the
+/// descriptor stands for the process.
+#[cfg(target_os = "linux")]
+fn signal_if(process: &ProcessId, signal: Signal) -> io::Result<bool> {
+    use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+    let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else {
+        return Ok(false);
+    };
+    let descriptor = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(descriptor) => descriptor,
+        Err(rustix::io::Errno::SRCH) => return Ok(false),
+        Err(fault) => return Err(fault.into()),
+    };
+    if !process.is_running() {
+        return Ok(false);
+    }
+    match pidfd_send_signal(descriptor, signal) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::SRCH) => Ok(false),
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn signal_if(_process: &ProcessId, _signal: Signal) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Who listens on a TCP port of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    pub pid: u32,
+    /// The process group.
+    pub group: u32,
+    /// The program's name, as the kernel has it (15 bytes at most).
+    pub name: String,
+}
+
+/// The processes that listen on `127.0.0.1:port`, or on all addresses. None where the system does
+/// not tell; processes of other people are not seen.
+#[cfg(target_os = "linux")]
+pub fn listeners(port: u16) -> Option<Vec<Listener>> {
+    let mut inodes = Vec::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        // Without IPv6 there is no second table.
+        let Ok(text) = std::fs::read_to_string(table) else {
+            continue;
+        };
+        inodes.extend(text.lines().filter_map(|line| listening_inode(line, port)));
+    }
+    if inodes.is_empty() {
+        return std::path::Path::new("/proc/net/tcp")
+            .exists()
+            .then(Vec::new);
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
+        let pid = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        if let Some(listener) = pid.filter(|pid| holds(*pid, &inodes)).and_then(describe) {
+            found.push(listener);
+        }
+    }
+    Some(found)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn listeners(_port: u16) -> Option<Vec<Listener>> {
+    None
+}
+
+/// proc_net_tcp: field 1 is the local address, 3 the state (0A: listening), 9 the inode. IPv4 is
+/// shown as one number in the machine's order.
+#[cfg(target_os = "linux")]
+fn listening_inode(line: &str, port: u16) -> Option<u64> {
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    let (address, local_port) = fields.next()?.split_once(':')?;
+    if u16::from_str_radix(local_port, 16) != Ok(port) || fields.nth(1)? != "0A" {
+        return None;
+    }
+    let loopback = format!("{:08X}", u32::from_ne_bytes([127, 0, 0, 1]));
+    let mapped = address.len() == 32 && address.ends_with(&loopback);
+    let anywhere = address.bytes().all(|digit| digit == b'0');
+    let reached = address == loopback || mapped || anywhere;
+    reached.then(|| fields.nth(5)?.parse().ok())?
+}
+
+#[cfg(target_os = "linux")]
+fn holds(pid: u32, inodes: &[u64]) -> bool {
+    let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return false;
+    };
+    descriptors.flatten().any(|descriptor| {
+        let link = std::fs::read_link(descriptor.path()).unwrap_or_default();
+        let inode = link
+            .to_str()
+            .and_then(|link| link.strip_prefix("socket:["))
+            .and_then(|link| link.strip_suffix(']'))
+            .and_then(|inode| inode.parse().ok());
+        inode.is_some_and(|inode: u64| inodes.contains(&inode))
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn describe(pid: u32) -> Option<Listener> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (head, tail) = text.rsplit_once(')')?;
+    Some(Listener {
+        pid,
+        group: tail.split_ascii_whitespace().nth(2)?.parse().ok()?,
+        name: head.split_once('(')?.1.to_owned(),
+    })
+}
+
+/// proc(5): field 22 of /proc/PID/stat; the name in field 2 may hold blanks and parentheses.
+#[cfg(target_os = "linux")]
+pub fn start_time(pid: u32) -> Option<u64> {
+    stat(pid)?.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn start_time(_pid: u32) -> Option<u64> {
+    None
+}
+
+/// What /proc/PID/stat has behind the name.
+#[cfg(target_os = "linux")]
+fn stat(pid: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(stat.rsplit_once(')')?.1.to_owned())
+}
+
+/// A process that has ended and that nobody has asked after yet.
+#[cfg(target_os = "linux")]
+fn is_zombie(pid: u32) -> bool {
+    stat(pid).is_some_and(|fields| fields.trim_start().starts_with(['Z', 'X']))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_zombie(_pid: u32) -> bool {
+    false
+}
+
+/// Ticks are counted from the boot, so two boots may give one number and start to two processes.
+fn boot() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(text.trim().to_owned())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::process::Command;
+
+    #[test]
+    fn a_process_is_named_by_its_start_and_boot_too() {
+        let this = ProcessId::this();
+        assert!(this.is_running());
+        let other_start = ProcessId {
+            start_time: Some(0),
+            ..this.clone()
+        };
+        let other_boot = ProcessId {
+            boot: Some("another".into()),
+            ..this.clone()
+        };
+        let unknown = ProcessId {
+            start_time: None,
+            ..this
+        };
+        for other in [other_start, other_boot, unknown] {
+            assert!(!other.is_running());
+            assert!(!other.signal(Signal::KILL).unwrap(), "this test still runs");
+        }
+    }
+
+    #[test]
+    fn a_process_that_ended_is_not_signalled() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let id = ProcessId::of(child.id());
+        assert!(id.is_running() && id.signal(Signal::KILL).unwrap());
+        // A zombie until it is waited for.
+        while id.is_running() {
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
+        assert!(!id.signal(Signal::KILL).unwrap());
+    }
+
+    #[test]
+    fn who_listens_on_a_port_is_found() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let found = listeners(port).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].pid, std::process::id());
+        assert!(!found[0].name.is_empty());
+        drop(listener);
+        assert_eq!(listeners(port), Some(Vec::new()));
+    }
+
+    #[test]
+    fn listeners_on_other_addresses_and_connections_are_left_out() {
+        let row = |address: &str, state: &str| {
+            format!(
+                " 1: {address} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000 0 0 77 1"
+            )
+        };
+        assert_eq!(listening_inode(&row("0100007F:0050", "0A"), 80), Some(77));
+        assert_eq!(listening_inode(&row("00000000:0050", "0A"), 80), Some(77));
+        assert_eq!(listening_inode(&row("0100007F:0050", "01"), 80), None);
+        assert_eq!(listening_inode(&row("0200007F:0050", "0A"), 80), None);
+        assert_eq!(listening_inode(&row("0100007F:0051", "0A"), 80), None);
+        assert_eq!(listening_inode("sl  local_address", 80), None);
+    }
+}
