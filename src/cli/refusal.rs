@@ -15,6 +15,8 @@ pub struct Tried<'a> {
     pub secrets: &'a Secrets,
     /// The host behind the tunnel that was used.
     pub ssh: Option<String>,
+    /// The gateway has not let us in yet.
+    pub connecting: bool,
     /// `--url` was given.
     pub url_given: bool,
 }
@@ -32,7 +34,9 @@ pub fn explain(error: ClientError, tried: &Tried<'_>) -> Failure {
         ErrorKind::Unreachable => unreachable(failure, tried),
         ErrorKind::Timeout => failure.mend("the same with --timeout 60s"),
         ErrorKind::Gateway(answer) => refused(failure, answer, tried),
-        ErrorKind::Protocol if tried.ssh.is_some() => behind_tunnel(failure, tried),
+        ErrorKind::Protocol | ErrorKind::Closed { code: 1006, .. } if tried.connecting => {
+            behind_tunnel(failure, tried)
+        }
         ErrorKind::Closed { code: 1008, reason } if reason.starts_with("unauthorized") => {
             unauthorized(failure, reason, tried)
         }
@@ -187,6 +191,7 @@ mod tests {
             target,
             secrets: &secrets,
             ssh: None,
+            connecting: true,
             url_given: true,
         };
         let failure = explain(error, &tried);
@@ -281,6 +286,7 @@ mod tests {
             target: Target::Other,
             secrets: &Secrets::default(),
             ssh: None,
+            connecting: true,
             url_given: false,
         };
         let failure = explain(ClientError::new(ErrorKind::Unreachable, "x"), &tried);

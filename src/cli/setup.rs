@@ -298,7 +298,7 @@ impl Setup {
                 deadline,
                 url_given,
             }),
-            Err(error) => Err(explain(error, &to, url_given)),
+            Err(error) => Err(explain(error, &to, url_given, true)),
         }
     }
 
@@ -358,16 +358,17 @@ impl Session {
 
     /// What an error on this connection means.
     pub fn explain(&self, error: ClientError) -> Failure {
-        explain(error, &self.to, self.url_given)
+        explain(error, &self.to, self.url_given, false)
     }
 }
 
-fn explain(error: ClientError, to: &Destination, url_given: bool) -> Failure {
+fn explain(error: ClientError, to: &Destination, url_given: bool, connecting: bool) -> Failure {
     let tried = Tried {
         url: &to.url,
         target: to.target,
         secrets: &to.secrets,
         ssh: to.way.as_ref().map(|(login, _)| login.target.to_string()),
+        connecting,
         url_given,
     };
     refusal::explain(error, &tried)

@@ -217,10 +217,15 @@ fn file_name(target: &SshTarget, remote_port: u16) -> String {
 ///
 /// When another process has the former port: moving away in silence would leave bookmarks and
 /// clients with whatever that is.
-pub fn choose_local_port(former: Option<u16>, remote_port: u16) -> Result<u16, SshFault> {
+pub fn choose_local_port(
+    former: Option<u16>,
+    target: &SshTarget,
+    remote_port: u16,
+) -> Result<u16, SshFault> {
+    let same = !target.is_this_machine() && tunnel::check_free(remote_port).is_ok();
     match former {
         Some(port) => tunnel::check_free(port).map(|()| port),
-        None if tunnel::check_free(remote_port).is_ok() => Ok(remote_port),
+        None if same => Ok(remote_port),
         None => free_port().map_err(|fault| SshFault::new(FaultKind::Other, fault.to_string())),
     }
 }

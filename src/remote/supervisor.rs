@@ -223,15 +223,16 @@ impl Supervisor<'_> {
         jumped: bool,
         told: &mut dyn FnMut(&Status),
     ) -> Result<Step, SshFault> {
-        if !tunnel.look()? {
-            let fault = format!("ssh gave up port {} of this machine", tunnel.local_port());
-            return Err(SshFault::new(FaultKind::Other, fault));
-        }
+        tunnel.runs()?;
         if jumped {
             watch.woken = true;
             watch.check_at_ms = now_ms;
         }
         if !watch.asked && now_ms >= watch.check_at_ms {
+            if !tunnel.owns_port() {
+                let fault = format!("ssh gave up port {} of this machine", tunnel.local_port());
+                return Err(SshFault::new(FaultKind::Other, fault));
+            }
             let patience_ms = match watch.woken {
                 true => TUNNEL_CHECK_WOKEN_MS.min(self.times.check_ms),
                 false => self.times.check_ms,

@@ -56,6 +56,13 @@ impl SshTarget {
         self.port
     }
 
+    /// Whether the host is this machine by its name: there a tunnel to its own port would lead
+    /// into itself.
+    pub fn is_this_machine(&self) -> bool {
+        let ip = self.host.parse::<std::net::IpAddr>();
+        self.host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    }
+
     /// `user@host` as `ssh` takes it: IPv6 without brackets, no port.
     pub fn destination(&self) -> String {
         match &self.user {
@@ -227,6 +234,24 @@ mod tests {
             assert!(
                 SshTarget::parse(&format!("u@h:{port}")).is_err(),
                 "{port:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_name() {
+        for (text, here) in [
+            ("localhost", true),
+            ("you@LOCALHOST:22", true),
+            ("127.0.0.2", true),
+            ("[::1]", true),
+            ("localhost.example", false),
+            ("192.0.2.1", false),
+        ] {
+            assert_eq!(
+                SshTarget::parse(text).unwrap().is_this_machine(),
+                here,
+                "{text}"
             );
         }
     }

@@ -78,9 +78,18 @@ impl Tunnel {
     ///
     /// When `ssh` has ended: why, in its own words.
     pub fn look(&mut self) -> Result<bool, SshFault> {
+        self.runs().map(|()| self.owns_port())
+    }
+
+    /// Whether `ssh` runs: cheaper than to ask who listens.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended: why, in its own words.
+    pub fn runs(&mut self) -> Result<(), SshFault> {
         self.stderr.drain();
         match self.child.try_wait() {
-            Ok(None) => Ok(self.owns_port()),
+            Ok(None) => Ok(()),
             Ok(Some(status)) => {
                 // What it wrote last arrives before its end is told.
                 self.stderr.drain();

@@ -138,6 +138,30 @@ fn one_command_makes_it_the_gateway_of_every_other() {
 }
 
 #[test]
+fn it_goes_on_in_the_background_once_it_is_up() {
+    let (far, near) = (Home::new(), Home::new());
+    let gateway = far.gateway(&[]);
+    let ssh = Ssh::to(&far, gateway.port);
+    let up = ssh
+        .run(&near, &["remote", "up", "you@host", "--detach", "--json"])
+        .ok()
+        .json();
+    let process = up["process"].as_u64().unwrap();
+    assert!(runs(u32::try_from(process).unwrap()));
+    ssh.run(&near, &["health", "--ssh", "you@host"]).ok();
+    ssh.run(&near, &["remote", "down", "you@host"]).ok();
+    assert!(!runs(u32::try_from(process).unwrap()));
+
+    ssh.write("refuse", "you@host: Permission denied (publickey).");
+    let ran = ssh.run(&near, &["remote", "up", "you@host", "--detach"]);
+    assert!(
+        ran.code == 1 && ran.err.contains("Permission denied"),
+        "{ran:?}"
+    );
+    assert!(ran.err.contains("ssh-copy-id"), "{ran:?}");
+}
+
+#[test]
 fn a_local_port_of_somebody_else_is_refused_and_named() {
     let (near, ssh) = (Home::new(), Ssh::new());
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -154,6 +178,25 @@ fn a_local_port_of_somebody_else_is_refused_and_named() {
 }
 
 #[test]
+fn a_tunnel_to_this_machine_never_leads_into_itself() {
+    let (near, ssh) = (Home::new(), Ssh::new());
+    let port = free_port().to_string();
+    let words = [
+        "tunnel",
+        "localhost",
+        "--local-port",
+        &port,
+        "--remote-port",
+        &port,
+    ];
+    assert_eq!(ssh.run(&near, &words).code, 2);
+    let mut kept =
+        Kept::start(ssh.command(&near, &["tunnel", "localhost", "--remote-port", &port]));
+    let line = kept.until("unanswered");
+    assert_ne!(line["localPort"], line["remotePort"]);
+}
+
+#[test]
 fn no_gateway_at_the_far_end_is_told_as_such() {
     let (near, ssh) = (Home::new(), Ssh::new());
     ssh.write("status", "{}");
@@ -165,7 +208,8 @@ fn no_gateway_at_the_far_end_is_told_as_such() {
     let expected = format!("no gateway answers on port {port} of you@host");
     assert!(ran.code == 1 && ran.err.contains(&expected), "{ran:?}");
 
-    let mut kept = Kept::start(ssh.command(&near, &["tunnel"]));
+    let local = free_port().to_string();
+    let mut kept = Kept::start(ssh.command(&near, &["tunnel", "--local-port", &local]));
     let line = kept.until("unanswered");
     let expected = format!("nothing listens on port {port} of you@host");
     assert_eq!(line["fault"], expected);

@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -58,10 +59,6 @@ esac
         std::fs::write(self.dir.path().join(name), text).unwrap();
     }
 
-    pub fn remove(&self, name: &str) {
-        std::fs::remove_file(self.dir.path().join(name)).unwrap();
-    }
-
     pub fn program(&self) -> PathBuf {
         self.dir.path().join("ssh")
     }
@@ -104,7 +101,7 @@ esac
 /// A `tunnel` or `remote up` with `--json`, whose lines are read as they come.
 pub struct Kept {
     child: Child,
-    lines: std::io::Lines<BufReader<ChildStdout>>,
+    lines: Receiver<Value>,
 }
 
 impl Kept {
@@ -112,16 +109,26 @@ impl Kept {
         command.arg("--json").stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                // What is no JSON is no line of a tunnel.
+                let _ = serde_json::from_str(&line).map(|value| tell.send(value));
+            }
+        });
+        Self { child, lines: told }
     }
 
     /// The next line with this phase.
     #[track_caller]
     pub fn until(&mut self, phase: &str) -> Value {
-        let lines = self.lines.by_ref().map_while(Result::ok);
-        let mut values = lines.map(|line| serde_json::from_str::<Value>(&line).unwrap());
-        let found = values.find(|value| value["phase"] == phase);
-        found.unwrap_or_else(|| panic!("it ended before it was {phase}"))
+        loop {
+            let line = self.lines.recv_timeout(Duration::from_secs(30));
+            let line = line.unwrap_or_else(|fault| panic!("never {phase}: {fault}"));
+            if line["phase"] == phase {
+                return line;
+            }
+        }
     }
 
     pub fn pid(&self) -> u32 {

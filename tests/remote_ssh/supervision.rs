@@ -1,8 +1,9 @@
 //! What becomes of a tunnel when something breaks.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clawdia::client::{ClientError, ErrorKind, GatewayUrl, ws::WebSocket};
 use clawdia::io::process::ProcessId;
@@ -177,13 +178,21 @@ fn a_tunnel_that_falls_silent_is_replaced() {
     }
 }
 
-/// Fails with what a gateway answers, or as if it were not there.
-struct Refused(ErrorKind);
+/// Fails as a gateway does that lets nobody in; after a while that is enough.
+struct Refusing {
+    stop: Arc<AtomicBool>,
+    checks: u32,
+}
 
-impl Check for Refused {
+impl Check for Refusing {
     fn check(&mut self, _: &ProcessId, _: Instant) -> Result<String, ClientError> {
-        std::thread::sleep(Duration::from_millis(5));
-        Err(ClientError::new(self.0.clone(), "refused"))
+        self.checks += 1;
+        self.stop.store(self.checks == 10, Ordering::Relaxed);
+        let closed = ErrorKind::Closed {
+            code: 1008,
+            reason: String::new(),
+        };
+        Err(ClientError::new(closed, "refused"))
     }
 }
 
@@ -199,28 +208,25 @@ fn a_gateway_that_refuses_is_no_reason_for_another_tunnel() {
         remote_port: 1,
     };
     let times = Times {
-        check_interval_ms: 5,
+        check_interval_ms: 1,
         check_ms: 300,
-        silent_ms: 50,
+        silent_ms: 1,
     };
-    let stop = AtomicBool::new(false);
-    let (mut generation, mut since) = (0, None);
-    std::thread::scope(|threads| {
-        threads.spawn(|| {
-            std::thread::sleep(Duration::from_secs(1));
-            stop.store(true, Ordering::Relaxed);
-        });
-        let closed = ErrorKind::Closed {
-            code: 1008,
-            reason: String::new(),
-        };
-        supervisor::run(&route, Refused(closed), times, &stop, &mut |status| {
-            generation = status.generation;
-            if status.phase == Phase::Unanswered {
-                since = status.fault.clone();
-            }
-        })
-        .unwrap();
-    });
-    assert_eq!((generation, since.as_deref()), (1, Some("refused")));
+    let stop = Arc::new(AtomicBool::new(false));
+    let check = Refusing {
+        stop: Arc::clone(&stop),
+        checks: 0,
+    };
+    let mut seen = Vec::new();
+    supervisor::run(&route, check, times, &stop, &mut |status| {
+        seen.push((status.phase, status.generation, status.fault.clone()));
+    })
+    .unwrap();
+    let refused = Some("refused".to_owned());
+    let expected = [
+        (Phase::Opening, 1, None),
+        (Phase::Unanswered, 1, refused),
+        (Phase::Down, 1, None),
+    ];
+    assert_eq!(seen, expected);
 }

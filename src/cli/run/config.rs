@@ -83,19 +83,45 @@ fn parse_path(path: &str) -> Result<Vec<Step>, Failure> {
     select::parse_path(path).map_err(|fault| Failure::usage(fault.to_string()))
 }
 
-/// Changes the values and writes the file, with everything else in it left as it is. Faults
-/// that the file had before do not stand in the way of mending it one by one.
-pub(super) fn change(
+fn change(
     setup: &Setup,
     out: &mut Out,
     edit: impl FnOnce(&mut Value) -> Result<String, Failure>,
 ) -> Outcome {
+    let mut done = String::new();
+    let (path, remaining) = apply(setup, |whole| {
+        done = edit(whole)?;
+        Ok(())
+    })?;
+    if out.wants_json() {
+        out.json(&json!({"ok": true, "path": path, "faults": remaining}))?;
+        return Ok(());
+    }
+    out.done(&done)?;
+    out.field("file", Paint::Plain, &path)?;
+    if remaining > 0 {
+        let note = format!(
+            "{} left: clawdia config validate",
+            count(remaining as u64, "fault")
+        );
+        out.field("still", Paint::Warning, &note)?;
+    }
+    Ok(())
+}
+
+/// Changes the values and writes the file, with everything else in it left as it is. Faults
+/// that the file had before do not stand in the way of mending it one by one: how many are left
+/// is given beside the file's name.
+pub fn apply(
+    setup: &Setup,
+    edit: impl FnOnce(&mut Value) -> Outcome,
+) -> Result<(String, usize), Failure> {
     let before = setup.document()?;
     let tree = before
         .tree()
         .map_err(|fault| config_faults(before.path(), std::slice::from_ref(fault)))?;
     let mut whole = tree.root.to_value();
-    let done = edit(&mut whole)?;
+    edit(&mut whole)?;
     let text = match before.text() {
         Some(text) => rewrite(text, tree, &whole),
         None => rewrite("{}", tree, &whole) + "\n",
@@ -111,20 +137,7 @@ pub(super) fn change(
     let text = after.text().unwrap_or_default();
     config_file::write(&setup.paths, before.hash(), text)
         .map_err(|fault| Failure::configuration(fault.to_string()).fact("file", before.path()))?;
-    if out.wants_json() {
-        out.json(&json!({"ok": true, "path": before.path(), "faults": remaining}))?;
-        return Ok(());
-    }
-    out.done(&done)?;
-    out.field("file", Paint::Plain, before.path())?;
-    if remaining > 0 {
-        let note = format!(
-            "{} left: clawdia config validate",
-            count(remaining as u64, "fault")
-        );
-        out.field("still", Paint::Warning, &note)?;
-    }
-    Ok(())
+    Ok((before.path().to_owned(), remaining))
 }
 
 fn path(setup: &Setup, out: &mut Out) -> Outcome {

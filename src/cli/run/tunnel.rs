@@ -68,6 +68,9 @@ impl Plan {
         }
         let records = Records::new(&setup.paths.state_dir);
         let target = &far.login.target;
+        if target.is_this_machine() && local_port.is_some() && local_port == far.remote_port {
+            return Err(Failure::usage("such a tunnel would lead into itself"));
+        }
         let known = records.of(target, None);
         let former = known.last().map(|record| record.remote_port);
         let remote_port = far.remote_port.or(asked).or(former).unwrap_or(PORT_DEFAULT);
@@ -80,7 +83,7 @@ impl Plan {
         let former = watch.former.as_ref().map(|record| record.local_port);
         let local_port = match local_port {
             Some(port) => crate::remote::tunnel::check_free(port).map(|()| port),
-            None => choose_local_port(former, remote_port),
+            None => choose_local_port(former, target, remote_port),
         };
         Ok(Self {
             local_port: local_port.map_err(|fault| failed(fault, &far.login))?,

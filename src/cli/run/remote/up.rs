@@ -1,5 +1,12 @@
 //! `clawdia remote up`
 
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::super::super::commands::RemoteUp;
@@ -9,11 +16,17 @@ use super::super::super::out::{Out, Paint};
 use super::super::super::setup::Setup;
 use super::super::config;
 use super::super::tunnel::{self, Plan};
+use crate::client::files;
 use crate::config::select;
+use crate::limits::TUNNEL_TURN_MS;
 use crate::remote::ask;
+use crate::remote::record::{Phase, Record, Records};
 
 /// Finds the gateway, opens the tunnel, pairs, and keeps it open.
 pub fn run(args: RemoteUp, setup: &Setup, out: &mut Out) -> Outcome {
+    if args.detach {
+        return in_background(setup, out);
+    }
     let far = tunnel::far(
         args.target.as_deref(),
         args.identity.as_deref(),
@@ -70,12 +83,85 @@ fn make_default(plan: &Plan, setup: &Setup, out: &mut Out) -> Outcome {
     if let Some(identity) = &login.identity {
         values.push(("gateway.remote.sshIdentity", json!(identity)));
     }
-    config::change(setup, out, |whole| {
+    config::apply(setup, |whole| {
         for (path, value) in values {
             let fault = |fault: crate::config::Fault| Failure::failed(fault.to_string());
             let steps = select::parse_path(path).map_err(fault)?;
             select::set(whole, &steps, value).map_err(fault)?;
         }
-        Ok(format!("{} is this profile's gateway now", login.target))
-    })
+        Ok(())
+    })?;
+    if !out.wants_json() {
+        out.done(&format!("{} is this profile's gateway now", login.target))?;
+    }
+    Ok(())
+}
+
+/// Starts the same command without `--detach` as a process of its own, and waits until the gateway
+/// has answered it.
+fn in_background(setup: &Setup, out: &mut Out) -> Outcome {
+    let dir = setup.paths.state_dir.join("remote");
+    files::private_dir(&dir)?;
+    let mut said = OpenOptions::new();
+    let said = said.create(true).truncate(true).write(true).mode(0o600);
+    let path = dir.join("background.log");
+    let mut child = start(said.open(&path)?)?;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let first = text.lines().next().unwrap_or("without a word");
+            let failure = Failure::failed(first.trim_start_matches("error: "));
+            let failure = failure.fact("process", status.to_string());
+            return Err(text.lines().filter_map(mend).fold(failure, Failure::mend));
+        }
+        let records = Records::new(&setup.paths.state_dir).list();
+        let own = |record: &&Record| {
+            let supervisor = record.supervisor.as_ref();
+            supervisor.is_some_and(|process| process.pid == child.id())
+        };
+        match records.iter().find(own) {
+            Some(record) if record.phase == Phase::Up => return tell(record, out),
+            _ => thread::sleep(Duration::from_millis(TUNNEL_TURN_MS)),
+        }
+    }
+}
+
+fn start(said: File) -> Result<Child, Failure> {
+    let words = std::env::args_os()
+        .skip(1)
+        .filter(|word| word != "--detach");
+    let child = Command::new(std::env::current_exe()?)
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(said)
+        // The end of this terminal's job is not its end.
+        .process_group(0)
+        .spawn()?;
+    Ok(child)
+}
+
+/// The command of a line that says what to try.
+fn mend(line: &str) -> Option<String> {
+    Some(line.trim().strip_prefix("try ")?.trim().to_owned())
+}
+
+fn tell(record: &Record, out: &mut Out) -> Outcome {
+    let pid = record.supervisor.as_ref().map_or(0, |process| process.pid);
+    let url = format!("ws://127.0.0.1:{}", record.local_port);
+    if out.wants_json() {
+        out.json(
+            &json!({"target": record.target, "url": url, "localPort": record.local_port,
+            "remotePort": record.remote_port, "process": pid}),
+        )?;
+        return Ok(());
+    }
+    out.done(&format!("the gateway of {} is at {url}", record.target))?;
+    out.field("process", Paint::Plain, &pid.to_string())?;
+    out.field(
+        "end",
+        Paint::Plain,
+        &format!("clawdia remote down {}", record.target),
+    )?;
+    Ok(())
 }
