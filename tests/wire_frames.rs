@@ -1,9 +1,13 @@
 //! Frames, fragments, pings and limits: what the conformance suite tries, without sockets.
+//!
+//! Its groups: 1 lengths, 2 pings, 3 reserved bits, 4 opcodes, 5 fragments, 9 and 10 large messages.
+//! Groups 6 (UTF-8) and 7 (closing) are in `wire_text`; `tools/conformance.sh` runs the suite itself.
 
 mod wire_support;
 
 use clawdia::limits::FRAGMENTS_MAX;
 use clawdia::wire::frame::Opcode::{Binary, Continuation, Ping, Pong, Text};
+use clawdia::wire::message::MessageLimits;
 use wire_support::{LIMITS, Said, Talk, fragment, frame, hear, raw, text};
 
 const PROTOCOL_ERROR: Said = Said::Fail(1002);
@@ -117,6 +121,40 @@ fn fragments_make_one_message_with_control_frames_between_them() {
 }
 
 #[test]
+fn large_messages_arrive_whole_in_fragments_of_any_size() {
+    let limits = MessageLimits {
+        bytes_max: 16 << 20,
+        ..LIMITS
+    };
+    for (opcode, len, fragment_len) in [
+        (Text, 64 << 10, 1_300),
+        (Text, 256 << 10, 64),
+        (Binary, 256 << 10, 64),
+        (Text, 4 << 20, 64 << 10),
+        (Binary, 16 << 20, 1 << 20),
+        (Binary, 16 << 20, 16 << 20),
+    ] {
+        let payload = b"0123456789abcdef".repeat(len / 16);
+        let last = payload.len().div_ceil(fragment_len) - 1;
+        let mut talk = Talk::new(limits);
+        let mut said = Vec::new();
+        for (at, part) in payload.chunks(fragment_len).enumerate() {
+            let opcode = if at == 0 { opcode } else { Continuation };
+            let bytes = match at == last {
+                true => frame(opcode, part),
+                false => fragment(opcode, part),
+            };
+            said.extend(talk.feed_cut(&bytes, 30_011));
+        }
+        let whole = match opcode {
+            Text => Said::Text(payload),
+            _ => Said::Binary(payload),
+        };
+        assert!(said == [whole], "{len} bytes by {fragment_len}");
+    }
+}
+
+#[test]
 fn control_frames_come_whole() {
     for opcode in [8, 9, 10] {
         assert_eq!(hear(&raw(opcode, b"ab")), [PROTOCOL_ERROR]);
@@ -141,7 +179,7 @@ fn a_length_over_the_limit_is_refused_by_its_head() {
     head.extend((1_u64 << 62).to_be_bytes());
     head.extend([0; 4]);
     assert_eq!(hear(&head), [Said::Fail(1009)]);
-    let small = clawdia::wire::message::MessageLimits {
+    let small = MessageLimits {
         bytes_max: 10,
         ..LIMITS
     };
@@ -172,7 +210,7 @@ fn endless_empty_fragments_are_cut_off() {
 
 #[test]
 fn binary_is_refused_where_only_text_is_taken() {
-    let limits = clawdia::wire::message::MessageLimits {
+    let limits = MessageLimits {
         binary: false,
         ..LIMITS
     };
