@@ -122,6 +122,8 @@ fn a_backup_brings_everything_back() {
     home.run(&["backup", file]).ok();
     assert_eq!(home.run(&["restore", file]).code, 78, "while it runs");
     gateway.stop();
+    let logs = home.run(&["logs"]);
+    assert!(logs.err.contains("log file"), "its last words: {logs:?}");
     std::fs::remove_file(home.state().join("gateway-token")).unwrap();
     home.run(&["restore", file]).ok();
     assert_eq!(home.run(&["token"]).ok().out, token);

@@ -11,7 +11,8 @@ use super::super::setup::{Session, Setup};
 use super::super::text::printable;
 use super::{list, text};
 use crate::client::backoff::Backoff;
-use crate::client::{ClientError, random};
+use crate::client::secret::Target;
+use crate::client::{ClientError, ErrorKind, random};
 use crate::limits::{LOG_FOLLOW_INTERVAL_MS, LOG_TAIL_LINES};
 
 const LEVELS: [&str; 6] = ["fatal", "error", "warn", "info", "debug", "trace"];
@@ -33,7 +34,8 @@ pub fn run(args: Logs, setup: &Setup, out: &mut Out) -> Outcome {
         let fault = format!("--limit is between 1 and {}", LOG_TAIL_LINES.1);
         return Err(Failure::usage(fault));
     }
-    let mut session = setup.connect()?;
+    let connected = setup.connect();
+    let mut session = connected.map_err(|failure| with_the_file(failure, setup))?;
     let mut params = json!({"limit": limit});
     let mut cursor = print_page(&mut session, &params, level, out)?;
     if !args.follow {
@@ -49,6 +51,23 @@ pub fn run(args: Logs, setup: &Setup, out: &mut Out) -> Outcome {
             Err(failure) if is_transient(&failure) => session = reconnect(setup, failure, out)?,
             Err(failure) => return Err(failure),
         }
+    }
+}
+
+/// Where no gateway runs here, its last words can still be read in the file.
+fn with_the_file(failure: Failure, setup: &Setup) -> Failure {
+    let path = setup.paths.log_file();
+    let is_away = failure
+        .cause
+        .as_ref()
+        .is_some_and(|cause| cause.kind == ErrorKind::Unreachable);
+    let is_ours = setup.globals.url.is_none()
+        && setup
+            .destination()
+            .is_ok_and(|to| to.target != Target::Remote);
+    match is_away && is_ours && path.exists() {
+        true => failure.fact("log file", path.display().to_string()),
+        false => failure,
     }
 }
 
