@@ -193,6 +193,18 @@ pub const NODE_ERROR_BYTES_MAX: usize = 4_096;
 pub const NODE_DECLARED_MAX: usize = 256;
 /// Longest name of one, in characters.
 pub const NODE_DECLARED_CHARS_MAX: usize = 128;
+/// Chat sessions that one node hears of.
+pub const NODE_SUBSCRIPTIONS_MAX: usize = 64;
+/// Longest text by which a node starts a run, in characters.
+pub const NODE_TEXT_CHARS_MAX: usize = 20_000;
+/// Executions of one node that are remembered for their events.
+pub const NODE_EXECS_MAX: usize = 64;
+/// How long after its call has ended an execution may still be told of.
+pub const NODE_EXEC_GRACE_MS: u64 = 60_000;
+/// How much of an execution's output the next run is told, in characters.
+pub const NODE_EXEC_OUTPUT_CHARS_MAX: usize = 2_000;
+/// Nodes that are paired by `node.pair.approve`.
+pub const NODE_PAIRS_MAX: usize = 1_000;
 /// Longest name that an operator gives a node, in characters.
 pub const NODE_NAME_CHARS_MAX: usize = 128;
 

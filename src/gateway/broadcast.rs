@@ -45,6 +45,8 @@ pub const EVENTS: &[(&str, Audience)] = &[
         Audience::Operators(Scope::Approvals),
     ),
     ("node.invoke.request", Audience::One),
+    ("node.pair.requested", Audience::Operators(Scope::Pairing)),
+    ("node.pair.resolved", Audience::Operators(Scope::Pairing)),
     ("voicewake.changed", Audience::ReadersAndNodes),
 ];
 
@@ -90,11 +92,32 @@ impl Gateway {
         version: Option<StateVersion>,
         payload: impl FnOnce(&Gateway, &mut Writer<'_>),
     ) {
-        let Some(audience) = audience(event) else {
-            debug_assert!(false, "{event} is not in the table of events");
-            return;
-        };
-        let receivers = self.receivers(audience);
+        let receivers = self.receivers(event);
+        self.send_to(receivers, event, weight, version, payload);
+    }
+
+    /// Sends an event of a chat session to everybody who may read it, and to the nodes that
+    /// subscribed to the session.
+    pub(super) fn broadcast_chat(
+        &mut self,
+        session_key: &str,
+        event: &'static str,
+        weight: Weight,
+        payload: impl FnOnce(&Gateway, &mut Writer<'_>),
+    ) {
+        let mut receivers = self.receivers(event);
+        receivers.extend(self.fleet.subscriptions.of(session_key));
+        self.send_to(receivers, event, weight, None, payload);
+    }
+
+    fn send_to(
+        &mut self,
+        receivers: Vec<ConnId>,
+        event: &'static str,
+        weight: Weight,
+        version: Option<StateVersion>,
+        payload: impl FnOnce(&Gateway, &mut Writer<'_>),
+    ) {
         if !receivers.is_empty() {
             let frame = self.encode(event, version, payload);
             for conn in &receivers {
@@ -163,7 +186,11 @@ impl Gateway {
         self.deliver(conn, frame, Weight::Must);
     }
 
-    fn receivers(&mut self, audience: Audience) -> Vec<ConnId> {
+    fn receivers(&mut self, event: &'static str) -> Vec<ConnId> {
+        let Some(audience) = audience(event) else {
+            debug_assert!(false, "{event} is not in the table of events");
+            return Vec::new();
+        };
         let mut receivers = std::mem::take(&mut self.receivers_spare);
         receivers.clear();
         let may = |conn: &&ConnId| {

@@ -7,7 +7,9 @@ use super::params::{
     self, COUNT, Kind, NAME, POSITIVE, Params, Shape, TEXT, closed, nullable, opt, req,
 };
 use super::{Gateway, Refusal, method};
-use crate::limits::{HISTORY_MESSAGES, NODE_NAME_CHARS_MAX, SESSION_LABEL_CHARS_MAX};
+use crate::limits::{
+    HISTORY_MESSAGES, NODE_DECLARED_CHARS_MAX, NODE_NAME_CHARS_MAX, SESSION_LABEL_CHARS_MAX,
+};
 use crate::now::Now;
 
 /// Who may call a method.
@@ -117,6 +119,12 @@ pub static METHODS: &[Method] = &[
     row("logs.tail", Read, LOGS_TAIL, logs::tail),
     row("models.list", Read, params::NONE, models::list),
     row("node.describe", Read, NODE, nodes::describe),
+    Method {
+        name: "node.event",
+        access: Access::Node,
+        params: NODE_EVENT,
+        run: nodes::event::event,
+    },
     row("node.invoke", Write, NODE_INVOKE, nodes::invoke::invoke),
     Method {
         name: "node.invoke.result",
@@ -125,6 +133,21 @@ pub static METHODS: &[Method] = &[
         run: nodes::invoke::result,
     },
     row("node.list", Read, params::NONE, nodes::list),
+    row("node.pair.approve", Pairing, REQUEST, nodes::pair::approve),
+    row("node.pair.list", Pairing, params::NONE, nodes::pair::list),
+    row("node.pair.reject", Pairing, REQUEST, nodes::pair::reject),
+    row(
+        "node.pair.request",
+        Pairing,
+        NODE_PAIR_REQUEST,
+        nodes::pair::request,
+    ),
+    row(
+        "node.pair.verify",
+        Pairing,
+        NODE_PAIR_VERIFY,
+        nodes::pair::verify,
+    ),
     row("node.rename", Pairing, NODE_RENAME, nodes::rename),
     row(
         "sessions.compact",
@@ -276,6 +299,35 @@ const NODE_INVOKE: Shape = closed(&[
     opt("timeoutMs", COUNT),
     req("idempotencyKey", IDEMPOTENCY_KEY),
 ]);
+const NODE_EVENT: Shape = closed(&[
+    req("event", NAME),
+    opt("payload", Kind::Any),
+    opt("payloadJSON", Kind::Any),
+]);
+const NODE_PAIR_REQUEST: Shape = closed(&[
+    req("nodeId", NODE_FACT),
+    opt("displayName", NODE_FACT),
+    opt("platform", NODE_FACT),
+    opt("version", NODE_FACT),
+    opt("coreVersion", NODE_FACT),
+    opt("uiVersion", NODE_FACT),
+    opt("deviceFamily", NODE_FACT),
+    opt("modelIdentifier", NODE_FACT),
+    opt("caps", NODE_FACTS),
+    opt("commands", NODE_FACTS),
+    opt("remoteIp", NODE_FACT),
+    opt("silent", Kind::Bool),
+]);
+/// What a node says of itself is stored: of a bounded length each.
+const NODE_FACT: Kind = Kind::Text {
+    min: 1,
+    max: NODE_DECLARED_CHARS_MAX,
+};
+const NODE_FACTS: Kind = Kind::List {
+    min: 0,
+    of: &NODE_FACT,
+};
+const NODE_PAIR_VERIFY: Shape = closed(&[req("nodeId", NAME), req("token", NAME)]);
 const NODE_RENAME: Shape = closed(&[
     req("nodeId", NAME),
     req(

@@ -122,7 +122,8 @@ impl Gateway {
         self.commit(keys, records, move |gateway, _, result| match result {
             Ok(()) => {
                 gateway.reply_kept(&call, |_, w| write_status(w, &request.run_id, "started"));
-                gateway.send_injected(&request.run_id, &request.shown_key, 1, &message);
+                let keys = (&*request.session_key, &*request.shown_key);
+                gateway.send_injected(&request.run_id, keys, 1, &message);
                 gateway.touch_health();
             }
             Err(fault) => gateway.refuse_kept(&call, &Refusal::not_stored(&fault)),

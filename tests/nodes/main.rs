@@ -4,7 +4,9 @@
 mod browser;
 mod commands;
 mod connections;
+mod events;
 mod invoke;
+mod pair;
 mod repeats;
 
 use clawdia::driver::device::{Device, Proof};

@@ -63,7 +63,7 @@ fn asked(pending: &PendingPairing, role: Role) -> ScopeSet {
     }
 }
 
-fn refused(forbidden: Forbidden, unknown: &'static str) -> Refusal {
+pub(super) fn refused(forbidden: Forbidden, unknown: &'static str) -> Refusal {
     match forbidden {
         Forbidden::Invisible => Refusal::invalid(unknown),
         told => Refusal::invalid(told.to_string()),
@@ -89,6 +89,11 @@ impl Gateway {
     /// Whether lists show this device to the operator of a connection.
     pub(super) fn actor_sees(&self, conn: ConnId, device_id: &str) -> bool {
         self.actor(conn).view().sees(device_id)
+    }
+
+    /// Whether the operator of a connection may give or take all this.
+    pub(super) fn may_manage(&self, conn: ConnId, grant: &Grant<'_>) -> Result<(), Forbidden> {
+        self.actor(conn).view().may_manage(grant)
     }
 
     fn actor(&self, conn: ConnId) -> OwnActor {

@@ -94,7 +94,7 @@ pub fn inject(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_
             }
             gateway.touch_health();
             // Everybody with the session open shows the message at once.
-            gateway.send_injected(&format!("inject-{id}"), &key, 0, &message);
+            gateway.send_injected(&format!("inject-{id}"), (&key, &key), 0, &message);
             gateway.reply_kept(&call, |_, w| {
                 w.object(|w| {
                     w.field_bool("ok", true);

@@ -1,7 +1,9 @@
 //! `node.list/describe/rename`: which nodes there are. Those that are connected are read from the
 //! registry that also routes calls, so list and routing cannot disagree.
 
+pub mod event;
 pub mod invoke;
+pub mod pair;
 mod rows;
 
 use crate::gateway::commit::Key;

@@ -1,6 +1,7 @@
 //! A call of a node: sent, and ended exactly once, by a result, its deadline or the node's loss.
 
 use super::calls::{Call, Waiter, read_id, write_id};
+use super::execs::Execs;
 use super::policy::{Asker, allowed};
 use super::repeats::{Kept, RepeatKey, Sent};
 use crate::gateway::dispatch::KeptCall;
@@ -185,6 +186,10 @@ impl Gateway {
         let number = self.fleet.calls.insert(call);
         if let Some(node) = self.fleet.registry.get_mut(order.node_id) {
             node.calls.push(number);
+            if Execs::is_exec(order.command) {
+                node.execs
+                    .begin(number, order.params_json, self.now.mono_ms);
+            }
         }
         let timeout_ms = match order.timeout_ms {
             None | Some(0) => INVOKE_TIMEOUT_MS,
@@ -216,6 +221,7 @@ impl Gateway {
         let node = self.fleet.registry.get_mut(&call.node_id);
         if let Some(node) = node.filter(|node| node.conn == call.node) {
             node.calls.retain(|other| *other != number);
+            node.execs.end(number, self.now.mono_ms);
         }
         Some(call)
     }

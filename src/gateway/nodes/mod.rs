@@ -11,10 +11,12 @@
 //! deadline and loss ends it; what comes later finds nothing to end.
 
 pub mod calls;
+mod execs;
 pub mod invoke;
 pub mod policy;
 mod registry;
 pub mod repeats;
+mod subscriptions;
 
 pub use registry::{Node, NodeFacts, sorted};
 
@@ -26,6 +28,7 @@ use crate::wire::envelope::Parser;
 use calls::{Call, Calls};
 use registry::Registry;
 use repeats::Repeats;
+use subscriptions::Subscriptions;
 
 /// Scratch memory larger than this goes back to the allocator.
 const SCRATCH_BYTES_MAX: usize = 64 * 1024;
@@ -36,6 +39,7 @@ pub struct Fleet {
     /// Who is connected, by device.
     pub registry: Registry,
     calls: Calls,
+    pub subscriptions: Subscriptions,
     /// Calls whose node has gone; they are ended once the input that took it is dealt with.
     lost: Vec<Call>,
     /// Idempotency keys of `node.invoke`.
@@ -91,6 +95,7 @@ impl Gateway {
 
     /// A node's connection takes part no more. A late close of an older one changes nothing.
     pub(super) fn unregister_node(&mut self, conn: ConnId, device_id: &str) {
+        self.fleet.subscriptions.remove_node(conn);
         if let Some(node) = self.fleet.registry.remove(device_id, conn) {
             self.lose_calls(&node.calls);
         }

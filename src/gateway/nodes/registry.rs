@@ -1,5 +1,6 @@
 //! Which nodes are connected, and what each says of itself.
 
+use super::execs::Execs;
 use crate::gateway::params::Params;
 use crate::ids::ConnId;
 use crate::state::{Device, Text, Texts};
@@ -59,6 +60,8 @@ pub struct Node {
     pub facts: NodeFacts,
     /// Numbers of the calls that it has not answered.
     pub calls: Vec<u64>,
+    /// What it was asked to execute.
+    pub execs: Execs,
 }
 
 impl Node {
@@ -72,6 +75,7 @@ impl Node {
             conn,
             facts,
             calls: Vec::new(),
+            execs: Execs::default(),
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum Origin {
     Agent,
     /// An agent, out of another session: there is no key.
     Tool,
+    /// A node, by what somebody said to it: there is no key.
+    Node,
 }
 
 impl Origin {
@@ -31,7 +33,7 @@ impl Origin {
         match self {
             Self::Chat => Some("chat.send"),
             Self::Agent => Some("agent"),
-            Self::Tool => None,
+            Self::Tool | Self::Node => None,
         }
     }
 }

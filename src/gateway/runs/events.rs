@@ -62,7 +62,7 @@ impl Gateway {
             run.delta_mono_ms = Some(now_ms);
             let head = ChatHead::of(run);
             let timestamp = self.now.unix_ms;
-            self.broadcast("chat", Weight::MayDrop, None, |_, w| {
+            self.broadcast_chat(&head.stored_key, "chat", Weight::MayDrop, |_, w| {
                 w.object(|w| {
                     head.write(w, "delta");
                     w.key("message");
@@ -79,7 +79,7 @@ impl Gateway {
     pub(super) fn send_chat_last(&mut self, run: &LiveRun, last: &Last<'_>) {
         let head = ChatHead::of(run);
         let timestamp = self.now.unix_ms;
-        self.broadcast("chat", Weight::Must, None, |_, w| {
+        self.broadcast_chat(&head.stored_key, "chat", Weight::Must, |_, w| {
             w.object(|w| match last {
                 Last::Final(text) => {
                     head.write(w, "final");
@@ -104,16 +104,17 @@ impl Gateway {
     pub(in crate::gateway) fn send_injected(
         &mut self,
         run_id: &str,
-        session_key: &str,
+        (stored_key, session_key): (&str, &str),
         seq: u64,
         message: &Message,
     ) {
         let head = ChatHead {
             run_id: run_id.into(),
+            stored_key: stored_key.into(),
             session_key: session_key.into(),
             seq,
         };
-        self.broadcast("chat", Weight::Must, None, |_, w| {
+        self.broadcast_chat(&head.stored_key, "chat", Weight::Must, |_, w| {
             w.object(|w| {
                 head.write(w, "final");
                 w.key("message");
@@ -170,7 +171,7 @@ impl Gateway {
         } else {
             Weight::MayDrop
         };
-        self.broadcast("agent", weight, None, |_, w| {
+        self.broadcast_chat(&head.stored_key, "agent", weight, |_, w| {
             w.object(|w| {
                 w.field_str("runId", &head.run_id);
                 w.field_str("stream", stream);
@@ -186,6 +187,8 @@ impl Gateway {
 
 struct ChatHead {
     run_id: Text,
+    /// As it is stored, and as its client wrote it.
+    stored_key: Text,
     session_key: Text,
     seq: u64,
 }
@@ -194,6 +197,7 @@ impl ChatHead {
     fn of(run: &LiveRun) -> Self {
         Self {
             run_id: run.row.run_id.clone(),
+            stored_key: run.row.session_key.clone(),
             session_key: run.shown_key.clone(),
             seq: run.seq,
         }
