@@ -1,0 +1,75 @@
+//! Coming back, and ending.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::world::{World, until};
+
+#[test]
+fn a_node_survives_its_gateways_restart_and_a_lost_network() {
+    let (mut world, mut node) = World::with_node();
+    world.restart_gateway(true);
+    node.hear("connected");
+    assert_eq!(world.shell("a", "echo after")["payload"]["stdout"], "after\n");
+    world.relay.cut();
+    let retry = node.hear("retry");
+    assert!(retry["afterMs"].as_u64().unwrap() <= 1_000, "{retry}");
+    node.hear("connected");
+    assert_eq!(world.shell("b", "echo again")["payload"]["stdout"], "again\n");
+    world.restart_gateway(false);
+    node.hear("connected");
+}
+
+#[test]
+fn it_ends_at_once_when_told_to_and_takes_its_commands_along() {
+    let (world, node) = World::with_node();
+    let script = "sleep 600 & echo $! > child; wait";
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| world.shell("a", script));
+        until("the command runs", || world.lines("child") == 1);
+        let home = world.node_home.state();
+        let child = std::fs::read_to_string(home.parent().unwrap().join("child")).unwrap();
+        node.signal(Signal::TERM);
+        let (code, took) = node.wait();
+        assert_eq!(code, Some(0));
+        // A second is what it takes at most; a loaded machine may look late.
+        assert!(took < Duration::from_secs(5), "{took:?}");
+        let path = format!("/proc/{}/environ", child.trim());
+        until("the grandchild ends", || std::fs::read(&path).is_err());
+        let answer = call.join().unwrap();
+        assert_eq!(answer["ok"], false, "{answer}");
+    });
+}
+
+#[test]
+fn a_node_that_waits_to_be_let_in_ends_at_once_too() {
+    let world = World::new();
+    let mut node = world.first_start();
+    node.hear("waiting");
+    node.signal(Signal::TERM);
+    let (code, took) = node.wait();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[test]
+fn a_unit_has_no_secret_in_it() {
+    let world = World::new();
+    let refused = world.node_home.run(&["node", "install", "--token", "hush"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    // A machine without systemd prints the unit; this test has no session of one.
+    let words = ["--json", "node", "install", "--host", "gateway.example.org", "--token-file", "t"];
+    let mut command = world.node_home.command(&words);
+    command.env("PATH", "/nonexistent");
+    let output = command.output().unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["installed"], json!(false), "{said}");
+    let unit = said["unit"].as_str().unwrap();
+    for part in ["node run --token-file /", "Restart=on-failure", "RestartPreventExitStatus=2 78", "NoNewPrivileges=yes"] {
+        assert!(unit.contains(part), "{part}\n{unit}");
+    }
+    let status = world.node_home.run(&["--json", "node", "status"]).ok().json();
+    assert_eq!(status["gateway"], "ws://gateway.example.org:18789");
+}
