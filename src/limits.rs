@@ -406,8 +406,8 @@ pub const NODE_JOURNAL_ANSWERS_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub const NODE_JOURNAL_PRUNED_EVERY: u32 = 256;
 /// How long a gateway may take to take a message of its node.
 pub const NODE_SEND_MS: u64 = 10_000;
-/// Between two tries while somebody has to approve the node: first and longest.
-pub const NODE_APPROVAL_WAIT_MS: (u64, u64) = (3_000, 60_000);
+/// Between two tries while somebody has to approve the node: first and longest; longer after a no.
+pub const NODE_APPROVAL_WAIT_MS: (u64, u64) = (1_000, 15_000);
 /// How long a node host that ends waits for the commands that it killed, and for its gateway.
 pub const NODE_STOP_MS: u64 = 400;
 /// The same for the goodbye.

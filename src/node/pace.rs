@@ -30,6 +30,8 @@ pub struct Pace {
     /// The pairing request that was told last, and how many there have been.
     request: String,
     requests: u32,
+    /// How often the last one was waited for.
+    tries: u32,
 }
 
 impl Pace {
@@ -45,17 +47,16 @@ impl Pace {
         if let Some(request_id) = pairing_request(error) {
             let is_new = self.request != request_id;
             if is_new {
-                // A gateway keeps a request until it is answered: another one means that somebody
-                // said no, or nobody said anything for long.
                 self.request = request_id.to_owned();
                 self.requests += 1;
+                self.tries = 0;
             }
-            let (first, longest) = NODE_APPROVAL_WAIT_MS;
-            let wait = first << (self.requests - 1).min(16);
+            let wait = approval_wait_ms(self.requests - 1, self.tries);
+            self.tries = self.tries.saturating_add(1);
             return Next::Approval {
                 request_id: request_id.to_owned(),
                 is_new,
-                wait: Duration::from_millis(wait.min(longest) + random % 500),
+                wait: Duration::from_millis(wait + random % 500),
             };
         }
         // A proxy before a gateway that restarts is no reason to give it up.
@@ -89,6 +90,15 @@ impl Pace {
             None => Next::Stop,
         }
     }
+}
+
+/// The wait after the given number of earlier requests and of tries with this one. It grows while
+/// nobody says anything, and more when there is another request: a gateway keeps one until it is
+/// answered, so somebody said no, or nothing for long.
+fn approval_wait_ms(requests: u32, tries: u32) -> u64 {
+    let (first, longest) = NODE_APPROVAL_WAIT_MS;
+    let doubled = (tries / 4 + 2 * requests).min(16);
+    (first << doubled).min(longest << requests.min(2))
 }
 
 /// The request that somebody has to approve.
@@ -135,17 +145,20 @@ mod tests {
             Next::Approval { wait, .. } => wait.as_millis() as u64,
             other => panic!("{other:?}"),
         };
-        let first = NODE_APPROVAL_WAIT_MS.0;
-        assert_eq!(wait(pace.refused(&pairing("a"), 0)), first);
-        assert_eq!(wait(pace.refused(&pairing("a"), 0)), first);
+        for wanted in [1_000, 1_000, 1_000, 1_000, 2_000] {
+            assert_eq!(wait(pace.refused(&pairing("a"), 0)), wanted);
+        }
+        for _ in 0..100 {
+            assert!(wait(pace.refused(&pairing("a"), 499)) <= 15_499);
+        }
         // Whoever says no is not asked again at once.
-        assert_eq!(wait(pace.refused(&pairing("b"), 0)), 2 * first);
+        assert_eq!(wait(pace.refused(&pairing("b"), 0)), 4_000);
         for id in 0..100 {
             let asked = wait(pace.refused(&pairing(&id.to_string()), 499));
-            assert!(asked <= NODE_APPROVAL_WAIT_MS.1 + 499);
+            assert!(asked <= 60_499);
         }
         pace.connected();
-        assert_eq!(wait(pace.refused(&pairing("c"), 0)), first);
+        assert_eq!(wait(pace.refused(&pairing("c"), 0)), 1_000);
     }
 
     #[test]

@@ -25,7 +25,6 @@ const HARDENED: &[&str] = &[
     "RestrictRealtime=yes",
     "RestrictSUIDSGID=yes",
     "SystemCallArchitectures=native",
-    "UMask=0077",
     "KillMode=control-group",
 ];
 
@@ -46,7 +45,6 @@ impl Unit {
         let mut text = format!(
             "[Unit]\n\
              Description={}\n\
-             After=network-online.target\n\
              StartLimitIntervalSec=60\n\
              StartLimitBurst=10\n\
              \n\

@@ -8,7 +8,7 @@ const SCRIPT: &str = "echo x >> count; while [ ! -e go ]; do sleep 0.02; done; e
 
 #[test]
 fn a_call_that_a_killed_node_began_is_unknown_and_never_begun_again() {
-    let (mut world, node) = World::with_node();
+    let (world, node) = World::with_node();
     std::thread::scope(|scope| {
         let call = scope.spawn(|| world.shell("k", SCRIPT));
         until("the command runs", || world.lines("count") == 1);
@@ -18,24 +18,28 @@ fn a_call_that_a_killed_node_began_is_unknown_and_never_begun_again() {
         assert_eq!(answer["ok"], false, "{answer}");
     });
     // A gateway that remembers nothing asks again.
-    world.restart_gateway(false);
+    world.kill_gateway();
+    world.start_gateway();
     let mut node = world.start(&[]);
     node.hear("connected");
     let answer = world.shell("k", SCRIPT);
-    assert_eq!(answer["error"]["details"]["nodeError"]["code"], "INTERRUPTED", "{answer}");
+    assert_eq!(
+        answer["error"]["details"]["nodeError"]["code"], "INTERRUPTED",
+        "{answer}"
+    );
     assert_eq!(world.lines("count"), 1);
 }
 
 #[test]
 fn a_call_that_a_killed_gateway_asked_for_is_answered_to_the_next_one() {
-    let (mut world, mut node) = World::with_node();
+    let (world, mut node) = World::with_node();
     std::thread::scope(|scope| {
         // Killed before it answers, it answers nothing.
-        scope.spawn(|| world.gateway_home.run(&call_words(&world)));
+        scope.spawn(|| world.try_shell("k", SCRIPT));
         until("the command runs", || world.lines("count") == 1);
         world.kill_gateway();
     });
-    world.restart_gateway(false);
+    world.start_gateway();
     node.hear("connected");
     std::thread::scope(|scope| {
         let call = scope.spawn(|| world.shell("k", SCRIPT));
@@ -44,9 +48,13 @@ fn a_call_that_a_killed_gateway_asked_for_is_answered_to_the_next_one() {
         let answer = call.join().unwrap();
         assert_eq!(answer["payload"]["stdout"], "done\n", "{answer}");
     });
-    world.restart_gateway(false);
+    world.kill_gateway();
+    world.start_gateway();
     node.hear("connected");
     let answer = world.shell("k", SCRIPT);
-    assert_eq!(answer["payload"]["stdout"], "done\n", "the journal knows: {answer}");
+    assert_eq!(
+        answer["payload"]["stdout"], "done\n",
+        "the journal knows: {answer}"
+    );
     assert_eq!(world.lines("count"), 1);
 }

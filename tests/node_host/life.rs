@@ -9,16 +9,23 @@ use crate::world::{World, until};
 
 #[test]
 fn a_node_survives_its_gateways_restart_and_a_lost_network() {
-    let (mut world, mut node) = World::with_node();
-    world.restart_gateway(true);
+    let (world, mut node) = World::with_node();
+    world.restart_gateway();
     node.hear("connected");
-    assert_eq!(world.shell("a", "echo after")["payload"]["stdout"], "after\n");
+    assert_eq!(
+        world.shell("a", "echo after")["payload"]["stdout"],
+        "after\n"
+    );
     world.relay.cut();
     let retry = node.hear("retry");
     assert!(retry["afterMs"].as_u64().unwrap() <= 1_000, "{retry}");
     node.hear("connected");
-    assert_eq!(world.shell("b", "echo again")["payload"]["stdout"], "again\n");
-    world.restart_gateway(false);
+    assert_eq!(
+        world.shell("b", "echo again")["payload"]["stdout"],
+        "again\n"
+    );
+    world.kill_gateway();
+    world.start_gateway();
     node.hear("connected");
 }
 
@@ -60,16 +67,37 @@ fn a_unit_has_no_secret_in_it() {
     let refused = world.node_home.run(&["node", "install", "--token", "hush"]);
     assert_eq!(refused.code, 2, "{refused:?}");
     // A machine without systemd prints the unit; this test has no session of one.
-    let words = ["--json", "node", "install", "--host", "gateway.example.org", "--token-file", "t"];
+    let secret = world.node_dir().with_file_name("secret");
+    std::fs::create_dir_all(world.node_home.state()).unwrap();
+    std::fs::write(&secret, "hush").unwrap();
+    let words = [
+        "--json",
+        "node",
+        "install",
+        "--host",
+        "gateway.example.org",
+        "--token-file",
+        secret.to_str().unwrap(),
+    ];
     let mut command = world.node_home.command(&words);
     command.env("PATH", "/nonexistent");
     let output = command.output().unwrap();
     let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(said["installed"], json!(false), "{said}");
     let unit = said["unit"].as_str().unwrap();
-    for part in ["node run --token-file /", "Restart=on-failure", "RestartPreventExitStatus=2 78", "NoNewPrivileges=yes"] {
+    assert!(!unit.contains("hush"));
+    for part in [
+        "node run --token-file /",
+        "Restart=on-failure",
+        "RestartPreventExitStatus=2 78",
+        "NoNewPrivileges=yes",
+    ] {
         assert!(unit.contains(part), "{part}\n{unit}");
     }
-    let status = world.node_home.run(&["--json", "node", "status"]).ok().json();
+    let status = world
+        .node_home
+        .run(&["--json", "node", "status"])
+        .ok()
+        .json();
     assert_eq!(status["gateway"], "ws://gateway.example.org:18789");
 }

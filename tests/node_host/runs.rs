@@ -10,13 +10,24 @@ fn nothing_runs_until_the_owner_allows_it() {
     std::fs::remove_file(world.node_dir().join("exec-approvals.json")).unwrap();
     let denied = world.shell("a", "touch here");
     let message = denied["error"]["message"].as_str().unwrap();
-    assert!(message.starts_with("SYSTEM_RUN_DISABLED: security=deny"), "{denied}");
-    world.allow(&json!({"version":1,"defaults":{"security":"allowlist","ask":"off"},
-        "agents":{"main":{"allowlist":[{"pattern":"/**/echo"}]}}}));
+    assert!(
+        message.starts_with("SYSTEM_RUN_DISABLED: security=deny"),
+        "{denied}"
+    );
+    world.allow(
+        &json!({"version":1,"defaults":{"security":"allowlist","ask":"off"},
+        "agents":{"main":{"allowlist":[{"pattern":"/**/echo"}]}}}),
+    );
     let denied = world.shell("b", "touch here");
-    assert_eq!(denied["error"]["message"], "SYSTEM_RUN_DENIED: allowlist miss");
+    assert_eq!(
+        denied["error"]["message"],
+        "SYSTEM_RUN_DENIED: allowlist miss"
+    );
     let words = json!({"command":["echo","allowed"]});
-    let ran = world.call("node.invoke", &world.invoke_params("c", "system.run", words));
+    let ran = world.call(
+        "node.invoke",
+        &world.invoke_params("c", "system.run", words),
+    );
     assert_eq!(ran["payload"]["stdout"], "allowed\n", "{ran}");
     assert_eq!(world.lines("here"), 0);
 }
@@ -26,23 +37,43 @@ fn a_command_runs_with_its_folder_its_variables_and_its_exit_code() {
     let (world, _node) = World::with_node();
     let params = json!({"command":"pwd; echo $GREETING; echo err >&2; exit 3","cwd":"/",
         "env":{"GREETING":"hello"}});
-    let ran = world.call("node.invoke", &world.invoke_params("a", "system.run", params));
+    let ran = world.call(
+        "node.invoke",
+        &world.invoke_params("a", "system.run", params),
+    );
     let payload = &ran["payload"];
     assert_eq!(payload["stdout"], "/\nhello\n", "{ran}");
-    assert_eq!((&payload["stderr"], &payload["exitCode"]), (&json!("err\n"), &json!(3)));
+    assert_eq!(
+        (&payload["stderr"], &payload["exitCode"]),
+        (&json!("err\n"), &json!(3))
+    );
     let which = json!({"bins":["sh","no-such-program"]});
-    let found = world.call("node.invoke", &world.invoke_params("b", "system.which", which));
+    let found = world.call(
+        "node.invoke",
+        &world.invoke_params("b", "system.which", which),
+    );
     assert!(found["payload"]["bins"]["sh"].is_string(), "{found}");
     let path = json!({"path":"/tabs"});
-    let browser = world.call("node.invoke", &world.invoke_params("c", "browser.proxy", path));
-    assert!(browser["error"]["message"].as_str().unwrap().contains("browser.controlUrl"));
+    let browser = world.call(
+        "node.invoke",
+        &world.invoke_params("c", "browser.proxy", path),
+    );
+    assert!(
+        browser["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("browser.controlUrl")
+    );
 }
 
 #[test]
 fn the_deadline_ends_the_whole_process_group() {
     let (world, _node) = World::with_node();
     let params = json!({"command":"sleep 600 & echo $! > child; wait","timeoutMs":500});
-    let ran = world.call("node.invoke", &world.invoke_params("a", "system.run", params));
+    let ran = world.call(
+        "node.invoke",
+        &world.invoke_params("a", "system.run", params),
+    );
     assert_eq!(ran["payload"]["timedOut"], true, "{ran}");
     let home = world.node_home.state();
     let child = std::fs::read_to_string(home.parent().unwrap().join("child")).unwrap();
@@ -54,7 +85,9 @@ fn output_is_bounded_and_its_end_is_kept() {
     let (world, _node) = World::with_node();
     let ran = world.shell("a", "yes '\"\"\"\"' | head -c 5000000; echo the end");
     let payload = &ran["payload"];
-    let out = payload["stdout"].as_str().unwrap_or_else(|| panic!("{ran}"));
+    let out = payload["stdout"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{ran}"));
     assert!(out.starts_with("... (truncated) ") && out.ends_with("the end\n"));
     assert_eq!(payload["truncated"], true);
     assert!(out.len() <= 200_100);
@@ -81,6 +114,9 @@ fn several_run_at_a_time() {
 fn is_alive(pid: &str) -> bool {
     // A zombie has ended; who should wait for it is not our matter.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
+    let state = stat
+        .rsplit(')')
+        .next()
+        .and_then(|rest| rest.split_whitespace().next());
     matches!(state, Some(state) if state != "Z" && state != "X")
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::relay::Relay;
-use crate::support::{Home, Running};
+use crate::support::{Home, Ran, Running};
 
 /// Only what hangs takes longer, also on a machine that has much to do.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -18,7 +19,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct World {
     pub gateway_home: Home,
     pub node_home: Home,
-    gateway: Option<Running>,
+    gateway: Mutex<Option<Running>>,
     pub relay: Relay,
 }
 
@@ -29,7 +30,7 @@ impl World {
         let gateway = gateway_home.gateway(&[]);
         Self {
             relay: Relay::to(gateway.port),
-            gateway: Some(gateway),
+            gateway: Mutex::new(Some(gateway)),
             gateway_home,
             node_home: Home::new(),
         }
@@ -40,8 +41,14 @@ impl World {
         let world = Self::new();
         world.allow_everything();
         let mut node = world.first_start();
-        let request = node.hear("waiting")["requestId"].as_str().unwrap().to_owned();
-        world.gateway_home.run(&["devices", "approve", &request]).ok();
+        let request = node.hear("waiting")["requestId"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        world
+            .gateway_home
+            .run(&["devices", "approve", &request])
+            .ok();
         node.hear("connected");
         (world, node)
     }
@@ -101,11 +108,24 @@ impl World {
         device["deviceId"].as_str().unwrap().to_owned()
     }
 
-    /// Calls a method of the gateway.
+    /// Calls a method of the gateway; the answer may be an error.
     pub fn call(&self, method: &str, params: &Value) -> Value {
+        self.ask(method, params).json()
+    }
+
+    fn ask(&self, method: &str, params: &Value) -> Ran {
         let params = params.to_string();
-        let words = ["--json", "gateway", "call", method, "--params", &params, "--timeout", "60s"];
-        self.gateway_home.run(&words).json()
+        let words = [
+            "--json",
+            "gateway",
+            "call",
+            method,
+            "--params",
+            &params,
+            "--timeout",
+            "60s",
+        ];
+        self.gateway_home.run(&words)
     }
 
     /// The parameters of a `node.invoke`.
@@ -115,26 +135,45 @@ impl World {
     }
 
     /// Runs a shell text on the node; gives the whole answer.
+    #[track_caller]
     pub fn shell(&self, key: &str, text: &str) -> Value {
-        self.call("node.invoke", &self.invoke_params(key, "system.run", json!({"command": text})))
+        self.try_shell(key, text).json()
     }
 
-    /// Ends the gateway in order, or at once, and starts another on the same state.
-    pub fn restart_gateway(&mut self, in_order: bool) {
-        if let Some(gateway) = self.gateway.take()
-            && in_order
-        {
-            gateway.stop();
+    /// The same where there may be no gateway to answer.
+    pub fn try_shell(&self, key: &str, text: &str) -> Ran {
+        let params = self.invoke_params(key, "system.run", json!({"command": text}));
+        self.ask("node.invoke", &params)
+    }
+
+    /// Ends the gateway in order and starts another on the same state.
+    pub fn restart_gateway(&self) {
+        let gateway = self.gateway.lock().unwrap().take();
+        if let Some(gateway) = gateway {
+            assert_eq!(gateway.stop(), Some(0));
         }
+        self.start_gateway();
+    }
+
+    /// Ends the gateway at once, without a word.
+    pub fn kill_gateway(&self) {
+        drop(self.gateway.lock().unwrap().take());
+    }
+
+    /// Starts a gateway on the same state.
+    pub fn start_gateway(&self) {
         let gateway = self.gateway_home.gateway(&[]);
         self.relay.turn(gateway.port);
-        self.gateway = Some(gateway);
+        *self.gateway.lock().unwrap() = Some(gateway);
     }
 
     /// Lines of a file in the node's home.
     pub fn lines(&self, file: &str) -> usize {
         let path = self.node_home.state().parent().unwrap().join(file);
-        std::fs::read_to_string(path).unwrap_or_default().lines().count()
+        std::fs::read_to_string(path)
+            .unwrap_or_default()
+            .lines()
+            .count()
     }
 }
 
@@ -152,7 +191,9 @@ impl Node {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.said.recv_timeout(left) {
-                Ok(said) if said["event"] == event || said["error"]["code"] == event => return said,
+                Ok(said) if said["event"] == event || said["error"]["code"] == event => {
+                    return said;
+                }
                 Ok(_) => {}
                 Err(error) => panic!("the node did not say {event}: {error}"),
             }
