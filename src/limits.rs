@@ -138,6 +138,12 @@ pub const TOOL_ROUNDS_MAX: u32 = 32;
 pub const STEP_CALLS_MAX: usize = 16;
 /// Longest time of one tool, unless the run has less.
 pub const TOOL_DEADLINE_MS: u64 = 600_000;
+/// Longest time of a command that a tool runs, where the model names none.
+pub const TOOL_COMMAND_MS: u64 = 60_000;
+/// How much longer than the command itself a tool waits for its node.
+pub const TOOL_COMMAND_GRACE_MS: u64 = 5_000;
+/// How long a tool waits for a person's approval.
+pub const TOOL_APPROVAL_MS: u64 = 120_000;
 /// Longest result of a tool that goes to the model and the transcript.
 pub const TOOL_RESULT_BYTES_MAX: usize = 32 * 1024;
 /// Longest result of a tool for programs; a longer one is left out.
@@ -349,6 +355,8 @@ pub const CLIENT_TIMEOUT_MS: u64 = 10_000;
 pub const CLIENT_RUN_TIMEOUT_MS: u64 = 600_000;
 /// How much longer than the run itself a command waits for its end.
 pub const CLIENT_RUN_GRACE_MS: u64 = 10_000;
+/// How much longer than the node itself a command waits for its answer.
+pub const CLIENT_INVOKE_GRACE_MS: u64 = 5_000;
 /// How often `logs --follow` asks for more.
 pub const LOG_FOLLOW_INTERVAL_MS: u64 = 1_000;
 /// How often `gateway run --force` looks whether the former gateway has ended.

@@ -105,7 +105,17 @@ const LAYERS: &[Layer] = &[
     row(
         "cli",
         &[
-            "agent", "client", "config", "io", "limits", "log", "node", "now", "remote", "service",
+            "agent",
+            "approvals",
+            "client",
+            "config",
+            "io",
+            "limits",
+            "log",
+            "node",
+            "now",
+            "remote",
+            "service",
         ],
         &[&["mio::"]],
     ),

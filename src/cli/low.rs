@@ -73,10 +73,11 @@ const fn option(
 }
 
 /// What a command group means when no command of it is named.
-const DEFAULT_COMMANDS: [(&str, &str); 6] = [
+const DEFAULT_COMMANDS: [(&str, &str); 7] = [
     ("gateway", "run"),
     ("sessions", "list"),
     ("devices", "list"),
+    ("nodes", "status"),
     ("channels", "status"),
     ("models", "list"),
     ("remote", "list"),

@@ -293,6 +293,21 @@ pub const DIFFERENCES: &[(&str, &str, &str)] = &[
         "parameters are checked before anything else",
     ),
     (
+        "webchat-tool-nodes",
+        "res:chat.history /payload/messages/0/details/*",
+        "the tool says how many nodes there are, of which it shows some",
+    ),
+    (
+        "webchat-verbose-tools",
+        "event:agent:tool is not sent",
+        "a tool has its result as a whole",
+    ),
+    (
+        "webchat-verbose-tools",
+        "event:agent:tool /payload/data/*",
+        "there is no tool exec here, and the model is told so",
+    ),
+    (
         "agent-bad-params",
         "*",
         "a request that names no session, or an unknown channel, is refused at once",

@@ -2,7 +2,7 @@
 
 use crate::shape::{Comparison, words_of};
 use crate::transcript::{Past, Transcript, What};
-use clawdia::agent::{FailureKind, ModelRef, RunTag, Step, StepEvent, StopReason, Usage};
+use clawdia::agent::{FailureKind, ModelRef, RunTag, Step, StepEvent, StopReason, ToolCall, Usage};
 use clawdia::driver::device::{Device, Proof};
 use clawdia::driver::{Address, Driver, Options, Steps, masked};
 use clawdia::gateway::Input;
@@ -37,6 +37,7 @@ pub fn replay(transcript: &Transcript, verbose: bool) -> Vec<String> {
         methods: BTreeMap::new(),
         ambient: BTreeMap::new(),
         steps: Vec::new(),
+        asked: asked(transcript),
         differences: Vec::new(),
         verbose,
     };
@@ -118,6 +119,8 @@ struct Replay {
     /// Ambient events of ours, one of each name.
     ambient: BTreeMap<String, Value>,
     steps: Vec<Open>,
+    /// What the recorded gateway's model asks its tools for, step by step, and in which run.
+    asked: VecDeque<(String, ToolCall)>,
     differences: Vec<String>,
     verbose: bool,
 }
@@ -323,7 +326,10 @@ impl Replay {
                 self.driver.handle(Input::Shutdown { reason });
             }
             (Some("chat"), _) if payload["state"] == "delta" => self.driver.advance(150),
+            (Some("agent"), Some("tool")) if data["phase"] == "start" => self.ask(payload),
             (Some("agent"), Some("assistant")) => {
+                // Where tools are not shown, the answer is what tells that they are done.
+                self.ask(payload);
                 let delta = data["delta"].as_str().unwrap_or("").to_owned();
                 self.report(payload, |open| {
                     open.text.push_str(&delta);
@@ -347,6 +353,25 @@ impl Replay {
             },
             _ => {}
         }
+        self.settle();
+    }
+
+    /// The open step of the recorded run ends by asking for its tool.
+    fn ask(&mut self, payload: &Value) {
+        let run = payload["runId"].as_str().unwrap_or("");
+        let Some(at) = self.asked.iter().position(|(of, _)| of == run) else {
+            return;
+        };
+        let Some((_, call)) = self.asked.remove(at) else {
+            return;
+        };
+        self.report(payload, |_| StepEvent::Done {
+            text: String::new(),
+            calls: vec![call],
+            usage: Usage::default(),
+            stop_reason: StopReason::ToolUse,
+            model: ModelRef::new("builtin", "clawdia"),
+        });
         self.settle();
     }
 
@@ -444,6 +469,40 @@ impl Replay {
             None => format!("event:{event}"),
         }
     }
+}
+
+/// The tools that were asked for: what a tool's own event says, or the transcript where those
+/// were not shown.
+fn asked(transcript: &Transcript) -> VecDeque<(String, ToolCall)> {
+    let call = |id: &Value, name: &Value, arguments: &Value| ToolCall {
+        id: id.as_str().expect("an id").into(),
+        name: name.as_str().expect("a name").into(),
+        arguments: arguments.to_string().into(),
+    };
+    let mut asked = VecDeque::new();
+    let mut run = String::new();
+    for line in &transcript.lines {
+        let What::Got(frame) = &line.what else {
+            continue;
+        };
+        let payload = &frame["payload"];
+        if payload["status"] == "started" {
+            run = payload["runId"].as_str().unwrap_or_default().to_owned();
+        }
+        let data = &payload["data"];
+        if payload["stream"] == "tool" && data["phase"] == "start" {
+            let run = payload["runId"].as_str().expect("a run").to_owned();
+            let call = call(&data["toolCallId"], &data["name"], &data["args"]);
+            asked.push_back((run, call));
+        }
+        let rows = payload["messages"].as_array().into_iter().flatten();
+        let parts = rows.filter_map(|row| row["content"].as_array()).flatten();
+        for part in parts.filter(|part| part["type"] == "toolCall") {
+            let call = call(&part["id"], &part["name"], &part["arguments"]);
+            asked.push_back((run.clone(), call));
+        }
+    }
+    asked
 }
 
 fn is_start(frame: &Value) -> bool {

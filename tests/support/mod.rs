@@ -13,6 +13,18 @@ mod testing;
 
 pub use testing::{FakeGateway, Peer};
 
+pub mod node;
+
+/// Asks until it is so.
+#[track_caller]
+pub fn eventually(is_so: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !is_so() {
+        assert!(std::time::Instant::now() < deadline, "it never came to be");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
 /// How a command ended.
 #[derive(Debug)]
 pub struct Ran {

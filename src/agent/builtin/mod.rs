@@ -3,22 +3,25 @@
 //! It recognises by key words what an operator asks about this gateway (`intent`, `keys`,
 //! `words`), answers from the step's [`Facts`] (`answers`, `guide`, `overview`), and
 //! streams the answer a few words at a time as any other provider does, so that the whole path
-//! can be seen on a bare machine.
+//! can be seen on a bare machine. What is to be done with a node (`errand`) it asks the `nodes`
+//! tool for, and tells what came of it (`told`).
 
 mod answers;
+mod errand;
 mod guide;
 mod intent;
 mod keys;
 mod overview;
 mod text;
+mod told;
 mod words;
 
 pub use overview::{help_text, status_text};
 
 use self::intent::Reading;
 use super::{
-    Facts, ModelInfo, ModelRef, Provider, Reply, Speaker, Step, StepError, StepSink, StopReason,
-    Usage,
+    ChatMessage, Facts, ModelInfo, ModelRef, Provider, Reply, Speaker, Step, StepError, StepSink,
+    StopReason, ToolCall, Usage,
 };
 
 /// The provider's name.
@@ -61,12 +64,14 @@ impl Provider for Builtin {
     }
 
     fn step(&self, step: &Step, out: &mut dyn StepSink) -> Result<Reply, StepError> {
-        let asked = step
-            .messages
-            .iter()
-            .rev()
-            .find(|message| message.speaker == Speaker::User);
-        let text = reply_to(asked.map_or("", |message| &message.text), &step.facts);
+        let (asked, since) = last_asked(&step.messages);
+        let text = match told_of(since) {
+            Some(text) => text,
+            None => match errand::read(asked, &step.facts, &step.tools, step.seed) {
+                Some(call) => return Ok(asks(call)),
+                None => reply_to(asked, &step.facts),
+            },
+        };
         let mut first = true;
         for piece in pieces(&text) {
             if !first {
@@ -81,6 +86,40 @@ impl Provider for Builtin {
             usage: Usage::default(),
             stop_reason: StopReason::Stop,
         })
+    }
+}
+
+/// The last message of the user, and what was said since.
+fn last_asked(messages: &[ChatMessage]) -> (&str, &[ChatMessage]) {
+    let is_users = |message: &ChatMessage| message.speaker == Speaker::User;
+    match messages.iter().rposition(is_users) {
+        Some(at) => (&messages[at].text, &messages[at + 1..]),
+        None => ("", messages),
+    }
+}
+
+/// What the tools found that were asked for; None where none was.
+fn told_of(since: &[ChatMessage]) -> Option<String> {
+    let calls = since.iter().find_map(|message| match &message.speaker {
+        Speaker::Assistant { calls } if !calls.is_empty() => Some(calls),
+        _ => None,
+    })?;
+    let told = calls.iter().filter_map(|call| {
+        let answers = |message: &&ChatMessage| match &message.speaker {
+            Speaker::Tool(answered) => answered.call_id == call.id,
+            _ => false,
+        };
+        let result = since.iter().find(answers)?;
+        Some(told::tell(call, result))
+    });
+    Some(told.collect::<Vec<_>>().join("\n\n"))
+}
+
+fn asks(call: ToolCall) -> Reply {
+    Reply {
+        calls: vec![call],
+        usage: Usage::default(),
+        stop_reason: StopReason::ToolUse,
     }
 }
 

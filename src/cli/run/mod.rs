@@ -11,6 +11,7 @@ pub mod logs;
 pub mod models;
 pub mod node;
 pub mod node_service;
+pub mod nodes;
 pub mod probe;
 pub mod profiles;
 pub mod remote;
@@ -57,6 +58,7 @@ pub fn command(command: Command, setup: &Setup, out: &mut Out) -> Outcome {
         Command::Sessions(args) => sessions::run(args.command, setup, out),
         Command::Devices(args) => devices::run(args.command, setup, out),
         Command::Node(args) => node::run(args.command, setup, out),
+        Command::Nodes(args) => nodes::run(args.command, setup, out),
         Command::Channels(args) => channels::run(args.command, setup, out),
         Command::Models(_) => models::run(setup, out),
         Command::System(args) => system::run(args.command, setup, out),

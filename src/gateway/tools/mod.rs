@@ -4,6 +4,7 @@
 //! comes back through [`Gateway::on_tool_done`]; no worker is held meanwhile. What happens to
 //! the result is the run's affair: see [`super::runs`].
 
+mod nodes;
 mod sessions;
 
 use super::Gateway;
@@ -36,7 +37,7 @@ pub struct Tool {
 }
 
 /// All tools.
-pub const TOOLS: &[Tool] = &[sessions::TOOL];
+pub const TOOLS: &[Tool] = &[nodes::TOOL, sessions::TOOL];
 
 /// Names one call of one step of a run, so that a late result is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

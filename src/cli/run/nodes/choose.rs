@@ -1,0 +1,219 @@
+//! Which node was typed, and what a refusal about it means.
+
+use serde_json::{Value, json};
+
+use super::super::super::exit::Failure;
+use super::super::super::setup::Session;
+use super::super::super::text::{ago, short_id};
+use super::super::{joined, list, text, unix_ms};
+
+/// A node as `node.list` shows it.
+pub struct Node {
+    pub id: String,
+    /// Its name, or the start of its id.
+    pub name: String,
+    pub row: Value,
+}
+
+impl Node {
+    pub fn new(row: &Value) -> Self {
+        let id = text(row, "nodeId").to_owned();
+        let name = match text(row, "displayName") {
+            "" => short_id(&id).into_owned(),
+            name => name.to_owned(),
+        };
+        Self {
+            id,
+            name,
+            row: row.clone(),
+        }
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.row["connected"] == true
+    }
+
+    pub fn has_command(&self, command: &str) -> bool {
+        list(&self.row, "commands").iter().any(|it| it == command)
+    }
+
+    /// # Errors
+    ///
+    /// It is away; says since when, and how it comes back.
+    pub fn check_is_there(&self) -> Result<(), Failure> {
+        if self.is_connected() {
+            return Ok(());
+        }
+        let failure = Failure::failed(format!("{} is not connected", self.name));
+        let failure = match self.row["lastConnectedAtMs"].as_u64() {
+            Some(then) if then > 0 => failure.fact("seen", ago(unix_ms(), then)),
+            _ => failure,
+        };
+        Err(failure
+            .mend("clawdia node run   # on that machine")
+            .mend("clawdia nodes status"))
+    }
+
+    /// What a refused call of it means.
+    pub fn explain(&self, command: &str, mut failure: Failure) -> Failure {
+        let reason = text(&failure.details, "reason").to_owned();
+        let code = text(&failure.details["nodeError"], "code").to_owned();
+        let name = &self.name;
+        failure.message = match (reason.as_str(), code.as_str()) {
+            ("command not allowlisted", _) => {
+                format!(
+                    "{name} may not be asked for {command}: the configuration does not allow it"
+                )
+            }
+            (reason, _) if reason.contains("not approved") => {
+                format!("{name} was paired without {command}")
+            }
+            (reason, _) if reason.contains("declare") => {
+                format!("{name} has no command {command}")
+            }
+            (_, "TIMEOUT") => format!("{name} did not answer in time; it may still do it"),
+            (_, "DISCONNECTED") => {
+                format!("{name} went away before it answered; whether it did it is not known")
+            }
+            _ => return failure.fact("node", name.as_str()),
+        };
+        match (reason.as_str(), code.as_str()) {
+            ("command not allowlisted", _) => failure.mend(format!(
+                "clawdia config set gateway.nodes.allowCommands '[\"{command}\"]'"
+            )),
+            (reason, _) if reason.contains("not approved") => failure.mend("clawdia devices list"),
+            (reason, _) if reason.contains("declare") => {
+                let has = joined(&self.row, "commands");
+                failure.fact("it has", if has.is_empty() { "none" } else { &has })
+            }
+            (_, "TIMEOUT") => failure.mend("the same with --timeout 2m"),
+            _ => failure.mend("clawdia nodes status"),
+        }
+    }
+}
+
+/// The node that was typed, by name, id, start of an id or IP address; of several, the only one
+/// that is connected.
+pub fn choose(typed: &str, session: &mut Session) -> Result<Node, Failure> {
+    let payload = session.call("node.list", &json!({}))?;
+    pick(typed, list(&payload, "nodes"))
+}
+
+/// The only node that is connected and has a command.
+pub fn only(command: &str, session: &mut Session) -> Result<Node, Failure> {
+    let payload = session.call("node.list", &json!({}))?;
+    let nodes = list(&payload, "nodes").iter().map(Node::new);
+    let mut able: Vec<Node> = nodes
+        .filter(|node| node.is_connected() && node.has_command(command))
+        .collect();
+    match able.len() {
+        1 => Ok(able.remove(0)),
+        0 => Err(
+            Failure::failed(format!("no node is connected that has {command}"))
+                .mend("clawdia nodes status"),
+        ),
+        _ => {
+            let names: Vec<&str> = able.iter().map(|node| node.name.as_str()).collect();
+            let which = format!("which node? --node {}", names.join(", --node "));
+            Err(Failure::usage(which))
+        }
+    }
+}
+
+fn pick(typed: &str, rows: &[Value]) -> Result<Node, Failure> {
+    const START_BYTES_MIN: usize = 4;
+    let bare = |text: &str| -> String {
+        let letters = text.chars().filter(|it| it.is_alphanumeric());
+        letters.flat_map(char::to_lowercase).collect()
+    };
+    let fits = |row: &&Value| {
+        let (id, name) = (text(row, "nodeId"), text(row, "displayName"));
+        id == typed
+            || typed.len() >= START_BYTES_MIN && id.starts_with(typed)
+            || !bare(typed).is_empty() && bare(name) == bare(typed)
+            || !typed.is_empty() && text(row, "remoteIp") == typed
+    };
+    let mut found: Vec<Node> = rows.iter().filter(fits).map(Node::new).collect();
+    if found.len() > 1 && found.iter().any(Node::is_connected) {
+        found.retain(Node::is_connected);
+    }
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => {
+            let names: Vec<String> = rows.iter().map(|row| Node::new(row).name).collect();
+            let failure = Failure::failed(format!("no node is called {typed}"));
+            Err(match names.is_empty() {
+                true => failure
+                    .fact("paired", "none yet")
+                    .mend("clawdia node run   # on the machine that is to be one"),
+                false => failure
+                    .fact("there are", names.join(", "))
+                    .mend("clawdia nodes status"),
+            })
+        }
+        _ => {
+            let ids: Vec<String> = found
+                .iter()
+                .map(|node| short_id(&node.id).into_owned())
+                .collect();
+            Err(
+                Failure::failed(format!("more than one node is called {typed}"))
+                    .fact("ids", ids.join(", "))
+                    .mend(format!("clawdia nodes rename {} NAME", ids[0])),
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Vec<Value> {
+        vec![
+            json!({"nodeId": "aa11bb22", "displayName": "Build Box", "connected": true,
+                "commands": ["system.run"], "remoteIp": "10.0.0.7"}),
+            json!({"nodeId": "aa33", "displayName": "phone", "connected": false,
+                "lastConnectedAtMs": 5}),
+            json!({"nodeId": "bb44cc", "displayName": "phone", "connected": true}),
+            json!({"nodeId": "cc55dd", "displayName": "twin", "connected": true}),
+            json!({"nodeId": "cc55ee", "displayName": "twin", "connected": true}),
+        ]
+    }
+
+    #[test]
+    fn a_node_has_many_names() {
+        for (typed, id) in [
+            ("build-box", "aa11bb22"),
+            ("BUILD BOX", "aa11bb22"),
+            ("aa11", "aa11bb22"),
+            ("10.0.0.7", "aa11bb22"),
+            ("phone", "bb44cc"),
+            ("cc55ee", "cc55ee"),
+        ] {
+            let node = pick(typed, &rows()).unwrap_or_else(|fault| panic!("{typed}: {fault:?}"));
+            assert_eq!(node.id, id, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_does_not_fit_one_node_says_what_there_is() {
+        let fault = |typed: &str| pick(typed, &rows()).err().expect("a refusal");
+        assert_eq!(fault("twin").message, "more than one node is called twin");
+        assert!(fault("cc55").message.starts_with("more than one"));
+        let none = fault("aa1");
+        assert_eq!(none.message, "no node is called aa1");
+        assert!(none.facts[0].1.contains("Build Box, phone"), "{none:?}");
+        for typed in ["", "-", "…"] {
+            assert!(pick(typed, &rows()).is_err());
+        }
+        assert!(pick("x", &[]).err().unwrap().mend[0].contains("node run"));
+    }
+
+    #[test]
+    fn a_node_that_is_away_says_since_when() {
+        let away = Node::new(&rows()[1]).check_is_there().unwrap_err();
+        assert_eq!(away.message, "phone is not connected");
+        assert!(away.facts[0].1.contains("ago"), "{away:?}");
+    }
+}

@@ -1,0 +1,156 @@
+//! `clawdia nodes …`
+
+mod choose;
+mod pairing;
+mod run;
+mod show;
+
+use serde_json::{Map, Value, json};
+
+use super::super::commands::{NodesCommand, NodesInvoke, NodesNotify, NodesRename};
+use super::super::exit::{Failure, Outcome};
+use super::super::out::Out;
+use super::super::setup::{Session, Setup};
+use super::super::text::printable;
+use super::text;
+use crate::client::random;
+use crate::limits::{CLIENT_INVOKE_GRACE_MS, INVOKE_TIMEOUT_MS};
+use choose::{Node, choose};
+use std::time::{Duration, Instant};
+
+/// Does what was asked with nodes.
+pub fn run(command: NodesCommand, setup: &Setup, out: &mut Out) -> Outcome {
+    let mut session = setup.connect()?;
+    let outcome = match command {
+        NodesCommand::Status(args) => {
+            let filter = show::Filter::new(args.connected, args.last_connected.as_deref())?;
+            show::status(&filter, &mut session, out)
+        }
+        NodesCommand::List(args) => {
+            let filter = show::Filter::new(args.connected, args.last_connected.as_deref())?;
+            show::list(&filter, &mut session, out)
+        }
+        NodesCommand::Pending(_) => pairing::pending(&mut session, out),
+        NodesCommand::Approve(args) => pairing::approve(&args.request, &mut session, out),
+        NodesCommand::Reject(args) => pairing::reject(&args.request, &mut session, out),
+        NodesCommand::Describe(args) => {
+            let node = choose(&args.node, &mut session)?;
+            show::describe(&node, &mut session, out)
+        }
+        NodesCommand::Rename(args) => rename(&args, &mut session, out),
+        NodesCommand::Invoke(args) => invoke(&args, setup, &mut session, out),
+        NodesCommand::Run(args) => run::run(&args, setup, &mut session, out),
+        NodesCommand::Notify(args) => notify(&args, setup, &mut session, out),
+    };
+    session.client.close();
+    outcome
+}
+
+fn rename(args: &NodesRename, session: &mut Session, out: &mut Out) -> Outcome {
+    let node = choose(&args.node, session)?;
+    let params = json!({"nodeId": node.id, "displayName": args.name});
+    let payload = session.call("node.rename", &params)?;
+    if out.wants_json() {
+        out.json(&payload)?;
+        return Ok(());
+    }
+    let told = format!("{} is called {}", node.name, args.name);
+    Ok(out.done(&printable(&told))?)
+}
+
+fn invoke(args: &NodesInvoke, setup: &Setup, session: &mut Session, out: &mut Out) -> Outcome {
+    let params = match &args.params {
+        Some(text) => serde_json::from_str::<Value>(text)
+            .map_err(|fault| Failure::usage(format!("--params is no JSON: {fault}")))?,
+        None => Value::Object(Map::new()),
+    };
+    if args.command == "system.run" {
+        return Err(
+            Failure::usage("commands run with `nodes run`").mend("clawdia nodes run --help")
+        );
+    }
+    let node = choose(&args.node, session)?;
+    let call = Call {
+        command: &args.command,
+        params,
+        timeout_ms: setup.globals.timeout_ms.unwrap_or(INVOKE_TIMEOUT_MS),
+        idempotency_key: match &args.idempotency_key {
+            Some(key) => key.clone(),
+            None => random::uuid()?,
+        },
+    };
+    let payload = call.send(&node, session)?;
+    if out.wants_json() {
+        out.json(&payload)?;
+        return Ok(());
+    }
+    let answer = payload["payload"].clone();
+    match answer.is_null() {
+        true => out.done(&format!("{} did it", printable(&node.name)))?,
+        false => out.json(&answer)?,
+    }
+    Ok(())
+}
+
+fn notify(args: &NodesNotify, setup: &Setup, session: &mut Session, out: &mut Out) -> Outcome {
+    if args.title.is_none() && args.body.is_none() {
+        return Err(Failure::usage("say what: --title or --body"));
+    }
+    let mut params = json!({
+        "title": args.title.as_deref().unwrap_or("Clawdia"),
+        "body": args.body.as_deref().unwrap_or(""),
+    });
+    if let Some(priority) = &args.priority {
+        const LEVELS: [&str; 3] = ["passive", "active", "timeSensitive"];
+        if !LEVELS.contains(&priority.as_str()) {
+            let levels = LEVELS.join(", ");
+            return Err(Failure::usage(format!("--priority is one of: {levels}")));
+        }
+        params["priority"] = priority.as_str().into();
+    }
+    let node = choose(&args.node, session)?;
+    let call = Call {
+        command: "system.notify",
+        params,
+        timeout_ms: setup.globals.timeout_ms.unwrap_or(INVOKE_TIMEOUT_MS),
+        idempotency_key: random::uuid()?,
+    };
+    let payload = call.send(&node, session)?;
+    if out.wants_json() {
+        out.json(&payload)?;
+        return Ok(());
+    }
+    Ok(out.done(&format!("{} shows it", printable(&node.name)))?)
+}
+
+/// One call of a node.
+struct Call<'a> {
+    command: &'a str,
+    params: Value,
+    timeout_ms: u64,
+    idempotency_key: String,
+}
+
+impl Call<'_> {
+    /// Sends it and waits for the answer a little longer than the node may take.
+    fn send(self, node: &Node, session: &mut Session) -> Result<Value, Failure> {
+        node.check_is_there()?;
+        let params = json!({
+            "nodeId": node.id,
+            "command": self.command,
+            "params": self.params,
+            "timeoutMs": self.timeout_ms,
+            "idempotencyKey": self.idempotency_key,
+        });
+        let wait = Duration::from_millis(self.timeout_ms.saturating_add(CLIENT_INVOKE_GRACE_MS));
+        let answer = session
+            .client
+            .call("node.invoke", &params, Instant::now() + wait);
+        answer.map_err(|error| node.explain(self.command, session.explain(error)))
+    }
+}
+
+/// Why a node says no, where it says so itself.
+fn node_error(failure: &Failure) -> &str {
+    text(&failure.details["nodeError"], "message")
+}
