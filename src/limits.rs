@@ -447,6 +447,8 @@ pub const SSH_ASK_MS: u64 = 30_000;
 pub const SSH_ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// Between asking `ssh` to end and killing it.
 pub const SSH_STOP_MS: u64 = 500;
+/// Longest line of a command that forwards speech; a longer one becomes several.
+pub const VOICE_LINE_BYTES_MAX: u64 = 8 * 1024;
 /// How often a supervisor looks at its tunnel.
 pub const TUNNEL_TURN_MS: u64 = 100;
 /// Between two checks of the gateway through a tunnel; less than the gateway's patience for a

@@ -112,6 +112,33 @@ fn profiles_share_nothing() {
 }
 
 #[test]
+fn the_gateways_of_this_machine_are_listed_by_profile() {
+    let home = Home::new();
+    let work = home.gateway(&["--profile", "work"]);
+    let stopped = home.gateway(&[]);
+    stopped.stop();
+    for words in [
+        &["gateway", "list", "--json"][..],
+        &["gateway", "list", "--json", "--profile", "work"],
+    ] {
+        let list = home.run(words).ok().json();
+        let rows = list["gateways"].as_array().unwrap();
+        assert_eq!(rows.len(), 2, "{list}");
+        assert_eq!(
+            (&rows[0]["profile"], &rows[0]["running"]),
+            (&"default".into(), &false.into())
+        );
+        assert_eq!(rows[0]["port"], 18789);
+        assert_eq!(rows[1]["profile"], "work");
+        assert_eq!(
+            (&rows[1]["process"], &rows[1]["port"]),
+            (&work.pid().into(), &work.port.into())
+        );
+    }
+    assert!(home.run(&["gateway", "list"]).ok().out.contains("runs"));
+}
+
+#[test]
 fn a_backup_brings_everything_back() {
     let home = Home::new();
     let gateway = home.gateway(&[]);

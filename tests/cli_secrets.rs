@@ -118,6 +118,51 @@ fn a_device_token_of_one_gateway_never_reaches_another() {
 }
 
 #[test]
+fn two_gateways_whose_addresses_were_exchanged_learn_nothing_of_each_other() {
+    let (a, b) = (Home::new(), Home::new());
+    let (gateway_a, gateway_b) = (a.gateway(&[]), b.gateway(&[]));
+    let person = Home::new();
+    let mode = |home: &Home, port: u16| {
+        let token = home.run(&["token"]).ok().out.trim().to_owned();
+        let url = format!("ws://127.0.0.1:{port}");
+        format!("{{ gateway: {{ mode: 'remote', remote: {{ url: '{url}', token: '{token}' }} }} }}")
+    };
+    let profile = |name: &str| person.state().with_file_name(format!(".clawdia-{name}"));
+    let write = |name: &str, text: &str| {
+        std::fs::create_dir_all(profile(name)).unwrap();
+        std::fs::write(profile(name).join("clawdia.json"), text).unwrap();
+    };
+    // Each profile is paired with its own gateway.
+    write("a", &mode(&a, gateway_a.port));
+    write("b", &mode(&b, gateway_b.port));
+    for name in ["a", "b"] {
+        person.run(&["health", "--profile", name]).ok();
+    }
+    let identity = |name: &str| support::read(&profile(name).join("identity/device.json"));
+    assert_ne!(
+        identity("a"),
+        identity("b"),
+        "not even the device is the same"
+    );
+    // Then the addresses are exchanged and the secrets gone: only device tokens are left.
+    let bare = |port: u16| {
+        format!("{{ gateway: {{ mode: 'remote', remote: {{ url: 'ws://127.0.0.1:{port}' }} }} }}")
+    };
+    write("a", &bare(gateway_b.port));
+    write("b", &bare(gateway_a.port));
+    for name in ["a", "b"] {
+        let ran = person.run(&["health", "--profile", name]);
+        assert!(
+            ran.code == 1 && ran.err.contains("none was sent"),
+            "{ran:?}"
+        );
+    }
+    // At its own place each token is good again.
+    write("a", &bare(gateway_a.port));
+    person.run(&["health", "--profile", "a"]).ok();
+}
+
+#[test]
 fn flags_win_over_the_environment_which_wins_over_the_files() {
     let home = Home::new();
     let sent = |words: &[&str], env: &[(&str, &str)]| {

@@ -97,6 +97,12 @@ local_port=$(state | sed -n 's/.*"localPort": \([0-9]*\).*/\1/p')
 on_near clawdia remote list
 supervisor=$(state | sed -n 's/.*"process": \([0-9]*\).*/\1/p')
 
+say 'a node through the tunnel'
+become_near clawdia node run --ssh $target --json >"$dir/node.out" 2>"$dir/node.err" &
+node_pid=$!
+node_there() { on_near clawdia --ssh $target gateway call node.list | grep -q '"connected": true'; }
+until_true 20 'the node is there' node_there
+
 # Sends numbered messages, each until it is acknowledged, whatever breaks meanwhile.
 sender() {
   local number=0 sent
@@ -119,6 +125,7 @@ back() {
   until_true "$1" "back after $2" up
   [ "$(state | sed -n 's/.*"localPort": \([0-9]*\).*/\1/p')" = "$local_port" ] || die "another port after $2"
   [ "$(tunnels | wc -l)" -le 2 ] || die "several tunnels after $2: $(tunnels)"
+  until_true 60 "the node is back after $2" node_there
   say "back on port $local_port after $2, $(state | sed -n 's/.*"generation": \([0-9]*\).*/generation \1/p')"
 }
 
@@ -162,6 +169,7 @@ done
 say "$sent messages were acknowledged meanwhile, each is there exactly once"
 
 say 'its parent is killed'
+kill $node_pid && wait $node_pid || true
 kill -9 "$supervisor"
 until_true 5 'no ssh is left over' no_tunnels
 

@@ -1153,7 +1153,8 @@ pub enum RemoteCommand {
     name = "up",
     help_triggers("--help", "-h", "help"),
     note = "The host is asked over ssh for its gateway's port and, where it is needed, its token.",
-    example = "{command_name} you@host\n{command_name} you@host --default --detach"
+    example = "{command_name} you@host\n{command_name} you@host --default --node --detach\n\
+               {command_name} you@host --voice ~/bin/transcribe"
 )]
 pub struct RemoteUp {
     /// you@host or you@host:port (default: the one of gateway.remote)
@@ -1171,6 +1172,12 @@ pub struct RemoteUp {
     /// make it the gateway that every command of this profile talks to
     #[argh(switch)]
     pub default: bool,
+    /// lend this machine to the gateway as a node
+    #[argh(switch)]
+    pub node: bool,
+    /// tell the agent each line that this command prints, as words that were spoken here
+    #[argh(option, arg_name = "command")]
+    pub voice: Option<String>,
     /// go on in the background once it is up
     #[argh(switch)]
     pub detach: bool,

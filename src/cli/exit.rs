@@ -45,6 +45,8 @@ pub struct Particulars {
     pub mend: Vec<String>,
     /// The error of the connection or the gateway, where that was it.
     pub cause: Option<ClientError>,
+    /// Trying again later, unchanged, can succeed.
+    pub passes: bool,
     /// Nobody reads the output any more: end without a word.
     quiet: bool,
     /// The output has said it already.
@@ -65,6 +67,7 @@ impl Failure {
             facts: Vec::new(),
             mend: Vec::new(),
             cause: None,
+            passes: false,
             quiet: false,
             told: false,
         }))
@@ -198,6 +201,7 @@ impl From<ClientError> for Failure {
         let details = error.as_gateway().map(|error| error.details.clone());
         let mut failure = Self::new(exit, error.code(), error.message.clone());
         failure.details = details.unwrap_or(Value::Null);
+        failure.passes = error.is_retryable();
         failure.cause = Some(error);
         failure
     }

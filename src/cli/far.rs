@@ -12,7 +12,7 @@ use crate::config::{Config, GatewayMode, PORT_DEFAULT};
 use crate::io::process::ProcessId;
 use crate::remote::ask::{self, Shared};
 use crate::remote::fault::{FaultKind, SshFault};
-use crate::remote::record::{self, Records};
+use crate::remote::record::{self, Record, Records};
 use crate::remote::target::SshTarget;
 use crate::remote::tunnel::{self, Tunnel};
 use crate::remote::words::Login;
@@ -124,6 +124,22 @@ impl Setup {
         self.destination_by(far, Way::Own(Box::new(tunnel)), remote_port, config)
     }
 
+    /// The same for who connects again and again: where another process keeps a tunnel open, it is
+    /// waited for.
+    pub fn through_kept(&self, far: &Far, config: &Config) -> Result<Destination, Failure> {
+        let known = Records::new(&self.paths.state_dir).of(&far.login.target, far.remote_port);
+        let broken = |record: &&Record| record.is_watched() && !record.stands();
+        match known.iter().find(broken) {
+            Some(record) => {
+                let fault = format!("the tunnel to {} is {}", record.target, record.phase.word());
+                let mut failure = Failure::failed(fault);
+                failure.passes = true;
+                Err(failure)
+            }
+            None => self.through(far, config),
+        }
+    }
+
     /// The gateway at the far end of `way`.
     pub fn destination_by(
         &self,
@@ -185,9 +201,10 @@ pub fn wants_secret(error: &ClientError) -> bool {
 
 /// What a person is told about a tunnel that cannot be had.
 pub fn failed(fault: SshFault, login: &Login) -> Failure {
-    let mend = fault.mend(&login.target);
+    let (mend, passes) = (fault.mend(&login.target), !fault.is_final(false));
     let mut failure = Failure::failed(fault.message).fact("ssh", login.target.to_string());
     failure.code = "SSH".to_owned();
+    failure.passes = passes;
     match mend {
         Some(mend) => failure.mend(mend),
         None => failure,

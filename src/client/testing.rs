@@ -57,7 +57,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    fn accept(listener: &TcpListener) -> Self {
+    /// Accepts the next connection and upgrades it.
+    pub fn accept(listener: &TcpListener) -> Self {
         let (mut stream, _) = listener.accept().unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(20)))

@@ -143,7 +143,15 @@ impl<'a> Host<'a> {
     fn run(mut self) -> Result<(), Ended> {
         self.say_started()?;
         while !self.wake.is_stopping() {
-            let target = (self.options.target)()?;
+            let target = match (self.options.target)() {
+                Ok(target) => target,
+                // A way there that cannot be had now may be had later.
+                Err(error) => {
+                    let next = self.pace.refused(&error, random::number()?);
+                    self.pause((next, error))?;
+                    continue;
+                }
+            };
             let next = match self.connect(&target) {
                 Some(Ok(client)) => {
                     self.pace.connected();

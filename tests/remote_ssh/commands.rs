@@ -1,7 +1,10 @@
 //! The commands, through a tunnel of their own or one that stands.
 
-use serde_json::json;
+use std::time::Duration;
 
+use serde_json::{Value, json};
+
+use super::many::Many;
 use super::stand_in::{Kept, Ssh, eventually, free_port, record, runs, state_file};
 use super::support::Home;
 use rustix::process::Signal;
@@ -159,6 +162,81 @@ fn it_goes_on_in_the_background_once_it_is_up() {
         "{ran:?}"
     );
     assert!(ran.err.contains("ssh-copy-id"), "{ran:?}");
+}
+
+#[test]
+fn this_machine_becomes_a_node_of_the_gateway_and_stops_with_the_tunnel() {
+    let (far, near) = (Home::new(), Home::new());
+    let gateway = far.gateway(&[]);
+    let ssh = Ssh::to(&far, gateway.port);
+    let up = Kept::start(ssh.command(&near, &["remote", "up", "you@host", "--node"]));
+    let nodes = || far.run(&["gateway", "call", "node.list"]).ok().json()["nodes"].clone();
+    let connected = || {
+        let nodes = nodes();
+        nodes
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|node| node["connected"] == true)
+    };
+    eventually("the node is there", connected);
+    // The tunnel breaks, and the node is there again through the next one.
+    let former = record(&near).ssh.unwrap();
+    former.signal(Signal::KILL).unwrap();
+    eventually("it is gone", || !connected());
+    eventually("it is back", connected);
+    up.signal(Signal::TERM);
+    assert_eq!(up.wait(), Some(0));
+    eventually("it is gone for good", || !connected());
+}
+
+#[test]
+fn a_node_has_a_tunnel_of_its_own_too() {
+    let (far, near) = (Home::new(), Home::new());
+    let gateway = far.gateway(&[]);
+    let ssh = Ssh::to(&far, gateway.port);
+    near.configure(&format!(
+        "{{ gateway: {{ remote: {{ transport: 'ssh', sshTarget: 'you@host', remotePort: {} }} }} }}",
+        gateway.port
+    ));
+    let mut node = ssh
+        .command(&near, &["node", "run", "--ssh", "you@host"])
+        .spawn()
+        .unwrap();
+    eventually("the node is there", || {
+        let nodes = far.run(&["gateway", "call", "node.list"]).ok().json();
+        nodes["nodes"][0]["connected"] == true
+    });
+    node.kill().unwrap();
+    node.wait().unwrap();
+}
+
+#[test]
+fn what_a_command_prints_is_told_as_spoken() {
+    let (near, ssh) = (Home::new(), Ssh::new());
+    ssh.write("token", r#"{"secret":"of-the-host"}"#);
+    let (tell, told) = std::sync::mpsc::channel();
+    let gateway = Many::start(move |connect, call| {
+        if connect["role"] == "node" {
+            tell.send((connect["auth"].clone(), call.clone())).unwrap();
+        }
+    });
+    let remote = gateway.port.to_string();
+    let mut command = ssh.command(
+        &near,
+        &["remote", "up", "you@host", "--remote-port", &remote],
+    );
+    command.args(["--voice", "echo 'wake up'; echo; echo $((1 + 1))"]);
+    let _up = Kept::start(command);
+    for words in ["wake up", "2"] {
+        let (auth, call) = told.recv_timeout(Duration::from_secs(30)).unwrap();
+        assert_eq!(auth, json!({"token": "of-the-host"}));
+        assert_eq!(call["method"], "node.event");
+        assert_eq!(call["params"]["event"], "voice.transcript");
+        let payload: Value =
+            serde_json::from_str(call["params"]["payloadJSON"].as_str().unwrap()).unwrap();
+        assert_eq!(payload, json!({"text": words}));
+    }
 }
 
 #[test]

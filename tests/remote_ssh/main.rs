@@ -5,6 +5,7 @@
 mod support;
 
 mod commands;
+mod many;
 mod secrets;
 mod stand_in;
 mod supervision;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use super::super::commands::{NodeCommand, NodeRun};
 use super::super::exit::{Exit, Failure, Outcome};
+use super::super::far;
 use super::super::out::Out;
 use super::super::refusal::{self, Tried};
 use super::super::setup::{Destination, Setup};
 use super::node_service;
 use crate::client::secret::Target;
+use crate::client::tokens::TokenStore;
 use crate::client::{ClientError, ErrorKind, GatewayUrl};
 use crate::config::{Config, GatewayMode, PORT_DEFAULT};
 use crate::io::lock;
@@ -171,6 +173,19 @@ fn text(option: &str, value: Option<String>) -> Result<Option<String>, Failure> 
 /// the one of this machine.
 pub fn destination(setup: &Setup, place: Option<&GatewayPlace>) -> Result<Destination, Failure> {
     let config = setup.config()?;
+    if let (None, Some(far)) = (place, setup.far(&config)?) {
+        let mut to = setup.through_kept(&far, &config)?;
+        if let (true, Some((login, _)), Some(gateway)) =
+            (to.secrets.is_empty(), &to.way, &to.gateway)
+        {
+            let tokens = TokenStore::new(&folder(setup), setup.profile());
+            if tokens.get(gateway, "node")?.is_none() {
+                // Without an answer the gateway's refusal says what is missing.
+                to.secrets = far::fetch(login).unwrap_or_default();
+            }
+        }
+        return Ok(to);
+    }
     let url = match (place, setup.remote_url(&config)?) {
         (Some(place), _) => GatewayUrl::parse(&place.url).map_err(Failure::configuration)?,
         (None, Some(url)) if config.gateway.mode == Some(GatewayMode::Remote) => url,
@@ -186,19 +201,27 @@ pub fn destination(setup: &Setup, place: Option<&GatewayPlace>) -> Result<Destin
 fn target(setup: &Setup, place: Option<&GatewayPlace>) -> Result<node::Target, ClientError> {
     let to = destination(setup, place).map_err(|failure| {
         let text = failure.message.clone();
-        failure
-            .cause
-            .clone()
-            .unwrap_or_else(|| ClientError::new(ErrorKind::Configuration, text))
+        let kind = match failure.passes {
+            true => ErrorKind::Unreachable,
+            false => ErrorKind::Configuration,
+        };
+        let cause = failure.cause.clone();
+        cause.unwrap_or_else(|| ClientError::new(kind, text))
     })?;
     let (dir, port) = (setup.paths.state_dir.clone(), to.url.port);
     let is_own = to.target == Target::Own;
-    let still_meant = move || {
-        let holder = lock::holder(&dir).ok().flatten().flatten();
-        !is_own || holder.and_then(|holder| holder.port) == Some(port)
+    let gateway = to.served();
+    // A tunnel of this node alone stands as long as its gateway is served.
+    let way = to.way;
+    let still_meant = move || match &way {
+        Some((_, way)) => way.holds(),
+        None => {
+            let holder = lock::holder(&dir).ok().flatten().flatten();
+            !is_own || holder.and_then(|holder| holder.port) == Some(port)
+        }
     };
     Ok(node::Target {
-        gateway: to.served(),
+        gateway,
         url: to.url,
         secrets: to.secrets,
         pin: to.pin,
@@ -218,7 +241,7 @@ fn refused(error: ClientError, setup: &Setup, place: Option<&GatewayPlace>) -> F
             url: &to.url,
             target: to.target,
             secrets: &to.secrets,
-            ssh: None,
+            ssh: to.way.as_ref().map(|(login, _)| login.target.to_string()),
             connecting: true,
             url_given: true,
         },

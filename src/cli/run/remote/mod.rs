@@ -1,8 +1,10 @@
 //! `clawdia remote …`: gateways on other machines, through SSH.
 
 mod down;
+mod lend;
 mod list;
 mod up;
+mod voice;
 
 use super::super::commands::RemoteCommand;
 use super::super::exit::{Failure, Outcome};

@@ -16,6 +16,8 @@ use super::super::super::out::{Out, Paint};
 use super::super::super::setup::Setup;
 use super::super::config;
 use super::super::tunnel::{self, Plan};
+use super::lend::Node;
+use super::voice;
 use crate::client::files;
 use crate::config::select;
 use crate::limits::TUNNEL_TURN_MS;
@@ -43,9 +45,16 @@ pub fn run(args: RemoteUp, setup: &Setup, out: &mut Out) -> Outcome {
         out.flush()?;
     }
     let plan = Plan::new(far, args.local_port, asked.map(|facts| facts.port), setup)?;
+    let mut node = None;
     plan.keep(setup, out, &mut |plan, out| {
         if args.default {
             make_default(plan, setup, out)?;
+        }
+        if args.node {
+            node = Some(Node::start(plan, setup)?);
+        }
+        if let Some(command) = args.voice.clone() {
+            voice::start(command, plan.far.clone(), setup.clone());
         }
         welcome(plan, out)
     })
