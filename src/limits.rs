@@ -404,10 +404,11 @@ pub const NODE_NOTIFY_MS: u64 = 5_000;
 pub const NODE_BROWSER_MS: u64 = 20_000;
 /// A pattern's last use is noted at most once in this time.
 pub const NODE_USE_NOTED_EVERY_MS: u64 = 60_000;
-/// How long the node's journal remembers a key: a gateway's day, and an hour for clocks that differ.
-pub const NODE_JOURNAL_TTL_MS: u64 = 25 * 3_600_000;
-/// Keys that the node's journal remembers.
-pub const NODE_JOURNAL_ENTRIES_MAX: usize = 100_000;
+/// How long the node's journal remembers a key: the longest that a gateway may keep a call, and a day for
+/// clocks that differ.
+pub const NODE_JOURNAL_TTL_MS: u64 = 8 * 24 * 3_600_000;
+/// Keys that the node's journal remembers; of more the oldest go.
+pub const NODE_JOURNAL_ENTRIES_MAX: usize = 200_000;
 /// Bytes of all answers in the node's journal; the oldest go first, their keys stay.
 pub const NODE_JOURNAL_ANSWERS_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The node's journal is pruned once in so many calls.

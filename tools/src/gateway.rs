@@ -76,7 +76,11 @@ impl Home {
     ///
     /// When there is no such program.
     pub fn spawn(&self) -> io::Result<Child> {
-        self.command(&["gateway", "run", "--port", "0"])?
+        self.spawn_on(0)
+    }
+
+    fn spawn_on(&self, port: u16) -> io::Result<Child> {
+        self.command(&["gateway", "run", "--port", &port.to_string()])?
             .stdout(Stdio::piped())
             .spawn()
     }
@@ -87,7 +91,16 @@ impl Home {
     ///
     /// When it ends or says nothing instead; the error has its last words.
     pub fn start(&self) -> io::Result<Running> {
-        let mut child = self.spawn()?;
+        self.start_on(0)
+    }
+
+    /// The same on this port; 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_on(&self, port: u16) -> io::Result<Running> {
+        let mut child = self.spawn_on(port)?;
         let Some(stdout) = child.stdout.take() else {
             return Err(io::Error::other("the gateway has no standard output"));
         };
