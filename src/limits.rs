@@ -209,6 +209,18 @@ pub const NODE_EXECS_MAX: usize = 64;
 pub const NODE_EXEC_GRACE_MS: u64 = 60_000;
 /// How much of an execution's output the next run is told, in characters.
 pub const NODE_EXEC_OUTPUT_CHARS_MAX: usize = 2_000;
+/// Calls that are kept until their node has answered, open and ended ones.
+pub const QUEUED_CALLS_MAX: usize = 10_000;
+/// Bytes of their parameters and results.
+pub const QUEUED_CALLS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Kept calls that one node has at a time.
+pub const QUEUED_CALLS_AT_ONCE_MAX: usize = 8;
+/// Kept calls that are looked at in one go.
+pub const QUEUED_CALLS_EXPIRED_MAX: usize = 256;
+/// How long a kept call waits for its node: default and most.
+pub const QUEUED_CALL_TTL_MS: (u64, u64) = (24 * 3_600_000, 7 * 24 * 3_600_000);
+/// How long the outcome of a kept call is remembered.
+pub const QUEUED_CALL_KEPT_MS: u64 = 24 * 3_600_000;
 /// Nodes that are paired by `node.pair.approve`.
 pub const NODE_PAIRS_MAX: usize = 1_000;
 /// Longest name that an operator gives a node, in characters.

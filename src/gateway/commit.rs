@@ -27,6 +27,8 @@ pub enum Key {
     Label(Box<str>, Box<str>),
     /// A method's idempotency key.
     Idempotency(&'static str, Box<str>),
+    /// A node's kept call, by its idempotency key.
+    NodeCall(Box<str>),
     /// A stored setting.
     Setting(&'static str),
     /// The configuration file.

@@ -28,6 +28,7 @@ impl Gateway {
     pub(super) fn on_start(&mut self) {
         self.forget_expired();
         self.resume_runs();
+        self.resume_queue();
     }
 
     /// A connection was accepted: it gets a place, maybe another one's, or none.
@@ -248,6 +249,7 @@ impl Gateway {
     pub(super) fn forget_expired(&mut self) {
         self.forget_pairings();
         self.fleet.forget(self.now.mono_ms);
+        self.tend_queue();
         if self.now.mono_ms >= self.prune_at_ms {
             self.prune();
         }

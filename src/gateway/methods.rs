@@ -298,6 +298,8 @@ const NODE_INVOKE: Shape = closed(&[
     opt("params", Kind::Any),
     opt("timeoutMs", COUNT),
     req("idempotencyKey", IDEMPOTENCY_KEY),
+    opt("queue", Kind::Bool),
+    opt("ttlMs", POSITIVE),
 ]);
 const NODE_EVENT: Shape = closed(&[
     req("event", NAME),

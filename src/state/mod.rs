@@ -11,6 +11,7 @@
 mod device;
 mod exchange;
 mod idempotency;
+mod node_call;
 mod pairing;
 mod record;
 mod run;
@@ -25,6 +26,7 @@ pub use exchange::{
     StoredMessage,
 };
 pub use idempotency::{Idempotency, IdempotencyState, IdempotencyTable};
+pub use node_call::{NodeCall, NodeCallState, NodeCallTable};
 pub use pairing::PendingPairing;
 pub use record::Record;
 pub use run::{Delivery, Run, RunState, RunTable};

@@ -1,6 +1,8 @@
 //! Everything that can change in what survives.
 
-use super::{Device, Idempotency, Message, PendingPairing, Run, Session, Text, Transcript, UnixMs};
+use super::{
+    Device, Idempotency, Message, NodeCall, PendingPairing, Run, Session, Text, Transcript, UnixMs,
+};
 use std::sync::Arc;
 
 /// One change. Rows are shared with the tables, so a clone of a record copies no row.
@@ -45,6 +47,10 @@ pub enum Record {
     IdempotencyPut(Arc<Idempotency>),
     IdempotencyRemove {
         method: Text,
+        key: Text,
+    },
+    NodeCallPut(Arc<NodeCall>),
+    NodeCallRemove {
         key: Text,
     },
     /// `value` is JSON text.

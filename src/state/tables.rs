@@ -1,7 +1,8 @@
 //! The tables themselves and how a record changes them.
 
 use super::{
-    Device, IdempotencyTable, PendingPairing, Record, RunTable, Session, Text, Transcript,
+    Device, IdempotencyTable, NodeCallTable, PendingPairing, Record, RunTable, Session, Text,
+    Transcript,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub struct State {
     transcripts: BTreeMap<Text, Transcript>,
     runs: RunTable,
     idempotency: IdempotencyTable,
+    node_calls: NodeCallTable,
     settings: BTreeMap<Text, Text>,
 }
 
@@ -49,6 +51,11 @@ impl State {
 
     pub fn idempotency(&self) -> &IdempotencyTable {
         &self.idempotency
+    }
+
+    /// Calls that are kept until their node has answered.
+    pub fn node_calls(&self) -> &NodeCallTable {
+        &self.node_calls
     }
 
     /// A setting's JSON text.
@@ -110,6 +117,8 @@ impl State {
             Record::RunRemove { run_id } => self.runs.remove(run_id),
             Record::IdempotencyPut(entry) => self.idempotency.put(entry),
             Record::IdempotencyRemove { method, key } => self.idempotency.remove(method, key),
+            Record::NodeCallPut(call) => self.node_calls.put(call),
+            Record::NodeCallRemove { key } => self.node_calls.remove(key),
             Record::SettingPut { key, value } => {
                 self.settings.insert(key.clone(), value.clone());
             }
@@ -285,6 +294,23 @@ pub(crate) mod fixture {
         }
     }
 
+    pub fn node_call(n: u64) -> NodeCall {
+        NodeCall {
+            key: format!("key-{n}").into(),
+            node_id: format!("node-{n}").into(),
+            command: "system.run".into(),
+            params_json: Some(format!(r#"{{"n":{n}}}"#).into()),
+            timeout_ms: None,
+            state: if n.is_multiple_of(2) {
+                NodeCallState::Waiting
+            } else {
+                NodeCallState::Ok { payload: None }
+            },
+            created_at_ms: n,
+            expires_at_ms: n,
+        }
+    }
+
     fn texts(words: &[&str]) -> Texts {
         words.iter().map(|word| Text::from(*word)).collect()
     }
@@ -304,6 +330,7 @@ mod tests {
                 fixture::append(n, 1),
                 Record::RunPut(Arc::new(fixture::run(n))),
                 Record::IdempotencyPut(Arc::new(fixture::idempotency(n))),
+                Record::NodeCallPut(Arc::new(fixture::node_call(n))),
                 Record::SettingPut {
                     key: "k".into(),
                     value: "1".into(),
@@ -334,6 +361,9 @@ mod tests {
             },
             Record::IdempotencyRemove {
                 method: "agent".into(),
+                key: "key-1".into(),
+            },
+            Record::NodeCallRemove {
                 key: "key-1".into(),
             },
             Record::SettingRemove { key: "k".into() },

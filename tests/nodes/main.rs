@@ -7,6 +7,7 @@ mod connections;
 mod events;
 mod invoke;
 mod pair;
+mod queue;
 mod repeats;
 
 use clawdia::driver::device::{Device, Proof};

@@ -227,6 +227,9 @@ impl Gateway {
         self.log_with(line);
         self.send_hello(conn, &id, token.as_deref());
         self.note_seen(conn);
+        if role == Role::Node {
+            self.offer_queued_to(conn);
+        }
         for mut text in pipelined {
             let len = text.len();
             text.resize(len + JSON_PADDING_BYTES, 0);

@@ -45,6 +45,9 @@ pub enum InvokeOutcome {
     Failed(InvokeFailure),
 }
 
+/// The code of a call whose node has gone.
+pub const DISCONNECTED: &str = "DISCONNECTED";
+
 /// Why a call has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvokeFailure {
@@ -52,6 +55,8 @@ pub struct InvokeFailure {
     pub code: Cow<'static, str>,
     /// The node's own words, or ours.
     pub message: Cow<'static, str>,
+    /// The node said so; else nobody knows how far it came.
+    pub said_by_node: bool,
 }
 
 impl InvokeFailure {
@@ -59,14 +64,16 @@ impl InvokeFailure {
         Self {
             code: "TIMEOUT".into(),
             message: "node invoke timed out".into(),
+            said_by_node: false,
         }
     }
 
     /// The node has gone; whether it did it, nobody knows.
     pub(super) fn disconnected(command: &str) -> Self {
         Self {
-            code: "DISCONNECTED".into(),
+            code: DISCONNECTED.into(),
             message: format!("node disconnected ({command})").into(),
+            said_by_node: false,
         }
     }
 
@@ -76,6 +83,7 @@ impl InvokeFailure {
         Self {
             code: said(code).map_or("UNAVAILABLE".into(), Cow::from),
             message: said(message).map_or("node invoke failed".into(), Cow::from),
+            said_by_node: true,
         }
     }
 
@@ -374,7 +382,7 @@ fn outcome(answer: Answer<'_>) -> InvokeOutcome {
 }
 
 /// Writes `{ok, nodeId, command, payload?, payloadJSON?}`.
-fn write_result(
+pub(super) fn write_result(
     w: &mut Writer<'_>,
     node_id: &str,
     command: &str,
@@ -406,7 +414,8 @@ pub fn not_connected() -> Refusal {
     })
 }
 
-fn not_allowed(command: &str, reason: &str) -> Refusal {
+/// It may not be asked for this.
+pub fn not_allowed(command: &str, reason: &str) -> Refusal {
     Refusal::invalid("node command not allowed").with_details(|w| {
         w.object(|w| {
             w.field_str("reason", reason);

@@ -14,6 +14,7 @@ pub mod calls;
 mod execs;
 pub mod invoke;
 pub mod policy;
+pub mod queue;
 mod registry;
 pub mod repeats;
 mod subscriptions;
@@ -26,6 +27,7 @@ use crate::ids::ConnId;
 use crate::state::Text;
 use crate::wire::envelope::Parser;
 use calls::{Call, Calls};
+use queue::Queue;
 use registry::Registry;
 use repeats::Repeats;
 use subscriptions::Subscriptions;
@@ -40,6 +42,7 @@ pub struct Fleet {
     pub registry: Registry,
     calls: Calls,
     pub subscriptions: Subscriptions,
+    queue: Queue,
     /// Calls whose node has gone; they are ended once the input that took it is dealt with.
     lost: Vec<Call>,
     /// Idempotency keys of `node.invoke`.

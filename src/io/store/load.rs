@@ -61,6 +61,10 @@ fn load_tables(conn: &Connection, apply: &mut dyn FnMut(Record)) -> Result<()> {
         apply(Record::IdempotencyPut(Arc::new(idempotency_row(row)?)));
         Ok(())
     })?;
+    each(conn, "SELECT body FROM node_call", &mut |row| {
+        apply(Record::NodeCallPut(Arc::new(json(row, 0)?)));
+        Ok(())
+    })?;
     each(conn, "SELECT key, value FROM setting", &mut |row| {
         apply(Record::SettingPut {
             key: text(row, 0)?,

@@ -48,17 +48,21 @@ CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT
 ";
 
 /// The tables that are read whole at start, and so checked whole.
-const LOADED_TABLES: [&str; 6] = [
+const LOADED_TABLES: [&str; 7] = [
     "device",
     "pairing",
     "session",
     "run",
     "idempotency",
     "setting",
+    "node_call",
 ];
 
 /// What leads from each version to the next: the first from 1 to 2.
-const MIGRATIONS: &[&str] = &[];
+const MIGRATIONS: &[&str] = &[
+    // 2: calls that are kept until their node has answered.
+    "CREATE TABLE node_call (key TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+];
 
 /// The version that this program writes.
 pub(crate) const SCHEMA_VERSION: usize = version_after(MIGRATIONS);
@@ -241,9 +245,12 @@ fn quick_check(conn: &Connection) -> Result<Option<String>> {
     let is_small = pages * page_bytes <= STORE_CHECK_BYTES_MAX;
     let checks = match is_small {
         true => vec!["PRAGMA quick_check(1)".to_string()],
+        // A database of an earlier version has not all of them yet.
         false => LOADED_TABLES
+            .into_iter()
+            .filter(|table| conn.table_exists(None, *table).unwrap_or(true))
             .map(|table| format!("PRAGMA quick_check({table})"))
-            .to_vec(),
+            .collect(),
     };
     for check in checks {
         let answer: String = conn.query_row(&check, [], |row| row.get(0))?;
@@ -331,6 +338,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(DATABASE_FILE);
         make(&path).unwrap();
+        // The migrations below lead on from the first version.
+        let first = "PRAGMA user_version = 1";
+        open_writer(&path).unwrap().execute_batch(first).unwrap();
         (dir, path)
     }
 

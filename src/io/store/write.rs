@@ -130,6 +130,12 @@ impl<'c> Writer<'c> {
             Record::IdempotencyRemove { method, key } => {
                 self.execute(IDEMPOTENCY_REMOVE, params![&**method, &**key])
             }
+            Record::NodeCallPut(call) => {
+                self.execute(NODE_CALL_PUT, params![&*call.key, json(call)?])
+            }
+            Record::NodeCallRemove { key } => {
+                self.execute("DELETE FROM node_call WHERE key = ?1", params![&**key])
+            }
             Record::SettingPut { key, value } => {
                 self.execute(SETTING_PUT, params![&**key, &**value])
             }
@@ -219,6 +225,8 @@ const IDEMPOTENCY_PUT: &str = "INSERT INTO idempotency VALUES (?1, ?2, ?3, ?4, ?
      expires_at_ms = excluded.expires_at_ms";
 pub(super) const IDEMPOTENCY_REMOVE: &str =
     "DELETE FROM idempotency WHERE method = ?1 AND key = ?2";
+const NODE_CALL_PUT: &str =
+    "INSERT INTO node_call VALUES (?1, ?2) ON CONFLICT DO UPDATE SET body = excluded.body";
 const SETTING_PUT: &str =
     "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
 

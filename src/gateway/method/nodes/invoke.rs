@@ -1,16 +1,22 @@
 //! `node.invoke` and `node.invoke.result`: a call on its way to a node and back.
 
-use crate::gateway::dispatch::{Call, Handled, Outcome};
+use crate::gateway::dispatch::{Call, Handled, Outcome, Stop};
 use crate::gateway::nodes::calls::Waiter;
-use crate::gateway::nodes::invoke::{Answer, InvokeFailure, Order};
-use crate::gateway::nodes::policy::Asker;
+use crate::gateway::nodes::invoke::{Answer, InvokeFailure, Order, not_allowed};
+use crate::gateway::nodes::policy::{Asker, allowed};
+use crate::gateway::nodes::queue;
 use crate::gateway::nodes::repeats::{RepeatState, Sent};
 use crate::gateway::params::Params;
 use crate::gateway::{Gateway, Refusal};
+use crate::limits::QUEUED_CALL_TTL_MS;
 use crate::now::Now;
+use crate::state::{NodeCall, NodeCallState, Text};
 use crate::wire::json::Writer;
 
 use super::super::chat::fingerprint;
+
+const KEY_OF_ANOTHER_CALL: &str =
+    "invalid node.invoke params: idempotencyKey was used for another call";
 
 /// `node.invoke`: answered when the node has, or its time is over, or it has gone.
 pub fn invoke(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
@@ -33,13 +39,16 @@ fn invoke_with(
     let node_id = params.required_text("nodeId").trim();
     let command = params.required_text("command").trim();
     let idempotency_key = params.required_text("idempotencyKey");
+    let kept = gateway.state.node_calls().get(idempotency_key);
+    if kept.is_some() || params.bool("queue") == Some(true) {
+        return queued(gateway, call, params, params_json);
+    }
     let key = fingerprint(&[idempotency_key]);
     let what = fingerprint(&[node_id, command, params_json]);
     match gateway.fleet.repeats.get(&key) {
         None => {}
         Some(repeat) if repeat.fingerprint != what => {
-            let text = "invalid node.invoke params: idempotencyKey was used for another call";
-            return Err(Refusal::invalid(text).into());
+            return Err(Refusal::invalid(KEY_OF_ANOTHER_CALL).into());
         }
         Some(repeat) => {
             return match repeat.state {
@@ -73,6 +82,52 @@ fn invoke_with(
     let number = gateway.send_call(order, || Waiter::Caller(call.keep()))?;
     gateway.fleet.repeats.begin(key, what, number);
     Ok(Outcome::Later)
+}
+
+/// A call that is kept until its node has answered, or a repeat of one.
+fn queued(
+    gateway: &mut Gateway,
+    call: Call<'_>,
+    params: Params<'_, '_>,
+    params_json: &str,
+) -> Handled {
+    let node_id = params.required_text("nodeId").trim();
+    let command = params.required_text("command").trim();
+    let key = params.required_text("idempotencyKey");
+    if gateway.commits.is_reserved(&queue::lock(key)) {
+        return Err(Stop::Busy);
+    }
+    let params_json = (!params_json.is_empty()).then_some(params_json);
+    let other = || Refusal::invalid(KEY_OF_ANOTHER_CALL);
+    if let Some(row) = gateway.state.node_calls().get(key).cloned() {
+        let is_same = *row.node_id == *node_id
+            && *row.command == *command
+            && row.params_json.as_deref() == params_json;
+        return match is_same {
+            true => gateway.repeat_queued(call, &row),
+            false => Err(other().into()),
+        };
+    }
+    if gateway.fleet.repeats.get(&fingerprint(&[key])).is_some() {
+        return Err(other().into());
+    }
+    let device = gateway.paired_node(params)?;
+    let config = &gateway.config().gateway.nodes;
+    allowed(command, Asker::Client, &device.commands, &device, config)
+        .map_err(|reason| not_allowed(command, reason))?;
+    let (ttl_ms, ttl_ms_max) = QUEUED_CALL_TTL_MS;
+    let ttl_ms = params.u64("ttlMs").unwrap_or(ttl_ms).min(ttl_ms_max);
+    let row = NodeCall {
+        key: key.into(),
+        node_id: device.device_id.clone(),
+        command: command.into(),
+        params_json: params_json.map(Text::from),
+        timeout_ms: params.u64("timeoutMs"),
+        state: NodeCallState::Waiting,
+        created_at_ms: gateway.now.unix_ms,
+        expires_at_ms: gateway.now.unix_ms + ttl_ms,
+    };
+    Ok(gateway.queue_call(call, row)?)
 }
 
 /// `node.invoke.result`: the first one of the connection that was asked ends the call; any other

@@ -94,6 +94,7 @@ pub(super) fn rows(n: u64) -> Vec<Record> {
         fixture::append(n, 3),
         Record::RunPut(Arc::new(fixture::run(n))),
         Record::IdempotencyPut(Arc::new(fixture::idempotency(n))),
+        Record::NodeCallPut(Arc::new(fixture::node_call(n))),
         Record::SettingPut {
             key: format!("setting-{n}").into(),
             value: n.to_string().into(),
