@@ -26,6 +26,7 @@ const plain = {
   "cron.list": { includeDisabled: true },
   "cron.status": {},
   "node.list": {},
+  "exec.approval.list": {},
   "voicewake.get": {},
   "voicewake.set": { triggers: ["clawdia", "computer"] },
   "talk.mode": { enabled: false },
@@ -64,6 +65,39 @@ export const CALLS = [
     { method: "config.set", params: config },
     { method: "config.patch", params: async (world) => ({ raw: '{"logging":{"keep":4}}', baseHash: (await config(world)).baseHash }) },
     { method: "config.apply", params: async (world) => ({ ...(await config(world)), note: "interop" }) },
+  ],
+  // A node of our own answers with what it was asked.
+  [
+    { method: "node.describe", params: async (world) => ({ nodeId: await world.node() }), check: ({ payload }) => payload.connected === true },
+    { method: "node.rename", params: async (world) => ({ nodeId: await world.node(), displayName: "Interop" }) },
+    {
+      method: "node.invoke",
+      params: async (world) => ({ nodeId: await world.node(), command: "system.which", params: { bins: ["sh"] }, idempotencyKey: key() }),
+      check: ({ payload }) => payload.payload.result.asked.bins[0] === "sh",
+    },
+    { method: "browser.request", params: async (world) => (await world.node()) && { method: "GET", path: "/" }, check: ({ payload }) => payload.command === "browser.proxy" },
+  ],
+  [
+    { method: "node.pair.request", params: { nodeId: "interop-a", displayName: "A" }, check: ({ payload }) => payload.status === "pending" },
+    { method: "node.pair.list", params: {}, check: ({ payload }) => payload.pending.some((row) => row.nodeId === "interop-a") },
+    { method: "node.pair.approve", params: async (world) => ({ requestId: await world.pair("interop-a") }) },
+    { method: "node.pair.verify", params: { nodeId: "interop-a", token: "a guess" }, check: ({ payload }) => payload.ok === false },
+    { method: "node.pair.reject", params: async (world) => ({ requestId: await world.pair("interop-b") }) },
+  ],
+  [
+    { method: "exec.approvals.get", params: {}, check: ({ payload }) => payload.hash !== "" },
+    { method: "exec.approvals.set", params: async (world) => { const { file, hash } = await world.ask("exec.approvals.get"); return { file, baseHash: hash }; } },
+    // Nobody decides, which is an answer too.
+    { method: "exec.approval.request", params: { command: "true", timeoutMs: 500 }, check: ({ payload }) => payload.decision === null },
+    {
+      method: "exec.approval.resolve",
+      params: async (world) => {
+        const id = key();
+        const asked = world.ask("exec.approval.request", { id, command: "true", timeoutMs: 120_000 });
+        asked.catch(() => {});
+        return { id, decision: "deny" };
+      },
+    },
   ],
   // A client from elsewhere waits to be let in: each decision has one of its own.
   [

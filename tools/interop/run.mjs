@@ -8,6 +8,7 @@ import { operator } from "./ask.mjs";
 import { CALLS, OF_NODES } from "./calls.mjs";
 import { COMMANDS } from "./commands.mjs";
 import { LATER } from "./later.mjs";
+import { node } from "./small-node.mjs";
 import { Seat } from "./seat.mjs";
 
 const AT_ONCE = 2;
@@ -17,6 +18,7 @@ class World {
   #seats = new Map();
   #strangers = 0;
   #approved;
+  #node;
 
   static async make() {
     const world = new World();
@@ -40,6 +42,16 @@ class World {
   approved() {
     return this.#approved;
   }
+  /** The id of a connected node. */
+  async node() {
+    this.#node ??= node(port, token);
+    return (await this.#node).id;
+  }
+  /** The id of a node's request in the older store of pairings. */
+  async pair(nodeId) {
+    const { request } = await this.ask("node.pair.request", { nodeId });
+    return request.requestId;
+  }
   async deviceOf(name) {
     return (await this.seat(name)).deviceId();
   }
@@ -52,6 +64,7 @@ class World {
   }
   close() {
     this.hangUp();
+    this.#node?.then(({ close }) => close(), () => {});
     for (const seat of this.#seats.values()) seat.close();
   }
 }
