@@ -92,6 +92,27 @@ pub const STATIC_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Longest time to drain accepted work at shutdown.
 pub const SHUTDOWN_DRAIN_MS: u64 = 5_000;
 
+// ---- TLS --------------------------------------------------------------------------------
+
+/// Records of one read, before they are decrypted: shared by all connections of the loop.
+pub const TLS_RECEIVE_BYTES: usize = 64 * 1024;
+/// Plaintext that becomes records in one go; what the kernel does not take of them is kept.
+pub const TLS_WRITE_BYTES: usize = 4 * TLS_RECORD_BYTES_MAX;
+/// Room for those records.
+pub const TLS_OUTGOING_BYTES: usize = TLS_WRITE_BYTES + 4 * TLS_RECORD_OVERHEAD_BYTES_MAX;
+/// RFC 8446 5.1: the longest plaintext of one record.
+pub const TLS_RECORD_BYTES_MAX: usize = 16 * 1024;
+/// RFC 5246 6.2.3 and RFC 8446 5.2: what encryption may add, and the head.
+pub const TLS_RECORD_OVERHEAD_BYTES_MAX: usize = 2_048 + 5;
+/// What one connection holds of a record, or of a handshake message, that is not whole.
+pub const TLS_PARTIAL_BYTES_MAX: usize = 20 * 1024;
+/// Records in a row without content, in bytes, after which a connection is cut.
+pub const TLS_SILENT_BYTES_MAX: usize = 16 * 1024;
+/// Longest file with a certificate or a key.
+pub const PEM_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Handshake flights answered in one turn, at about 0.15 ms each.
+pub const TLS_HANDSHAKES_PER_TURN_MAX: usize = 32;
+
 // ---- JSON -------------------------------------------------------------------------------
 
 /// Deepest nesting of arrays and objects.
@@ -377,6 +398,8 @@ pub const TAKE_OVER_POLL_MS: u64 = 20;
 pub const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// The longest that `--timeout` may ask for.
 pub const CLIENT_TIMEOUT_MS_MAX: u64 = 24 * 3_600_000;
+/// How long the client's last word of TLS may take to be sent.
+pub const CLIENT_FAREWELL_MS: u64 = 100;
 /// Window of the jittered back-off between connections: first and longest.
 pub const RECONNECT_BACKOFF_MS: (u64, u64) = (1_000, 30_000);
 /// The longest `retryAfterMs` of a gateway that is honoured.

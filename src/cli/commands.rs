@@ -66,6 +66,7 @@ pub enum GatewayCommand {
     Health(Health),
     Probe(GatewayProbe),
     List(GatewayList),
+    Fingerprint(GatewayFingerprint),
     Call(GatewayCall),
     Send(GatewaySend),
     Agent(Agent),
@@ -131,6 +132,18 @@ pub struct GatewayProbe {}
     example = "{command_name}\n{command_name} --json"
 )]
 pub struct GatewayList {}
+
+/// print what the gateway's certificate is known by: its fingerprint and its key's
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "fingerprint",
+    help_triggers("--help", "-h", "help"),
+    note = "Reads the files of this gateway, which need not run. With --url it prints what is \
+            shown at that address, by whomever.",
+    example = "{command_name}\n{command_name} --url wss://gateway.example.org:18789"
+)]
+pub struct GatewayFingerprint {}
 
 /// call one method and print its answer
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -532,9 +545,6 @@ pub struct NodeRun {
     /// the gateway is reached over TLS
     #[argh(switch)]
     pub tls: bool,
-    /// the gateway's certificate: its SHA-256 in hexadecimal
-    #[argh(option, arg_name = "hex")]
-    pub tls_fingerprint: Option<String>,
     /// what the node is called (this machine's name)
     #[argh(option, arg_name = "name")]
     pub display_name: Option<String>,
@@ -566,9 +576,6 @@ pub struct NodeInstall {
     /// the gateway is reached over TLS
     #[argh(switch)]
     pub tls: bool,
-    /// the gateway's certificate: its SHA-256 in hexadecimal
-    #[argh(option, arg_name = "hex")]
-    pub tls_fingerprint: Option<String>,
     /// what the node is called (this machine's name)
     #[argh(option, arg_name = "name")]
     pub display_name: Option<String>,

@@ -148,13 +148,21 @@ impl Setup {
         remote_port: u16,
         config: &Config,
     ) -> Result<Destination, Failure> {
-        let url = GatewayUrl::tunnel(way.local_port(), remote_port);
+        // Whose certificate is known speaks TLS at the far end too.
+        let pin = match self.flag_pins()? {
+            None if far.configured => config.gateway.remote.tls_fingerprint.clone(),
+            pin => pin,
+        };
+        let url = GatewayUrl {
+            secure: pin.is_some(),
+            ..GatewayUrl::tunnel(way.local_port(), remote_port)
+        };
         let target = far.login.target.to_string();
         Ok(Destination {
             secrets: self.secrets_for(Target::Tunnel, far.configured, config)?,
             gateway: Some(GatewayIdentity::behind_ssh(&target, remote_port)),
             target: Target::Tunnel,
-            pin: None,
+            pin,
             way: Some((far.login.clone(), way)),
             url,
         })

@@ -22,7 +22,7 @@ pub struct GlobalOption {
 }
 
 /// The options that may stand anywhere.
-pub const GLOBAL_OPTIONS: [GlobalOption; 11] = [
+pub const GLOBAL_OPTIONS: [GlobalOption; 12] = [
     option(
         "--url",
         "address",
@@ -44,6 +44,11 @@ pub const GLOBAL_OPTIONS: [GlobalOption; 11] = [
         "a file whose first line is the token",
     ),
     option("--password", "password", "the gateway's password"),
+    option(
+        "--tls-fingerprint",
+        "pin",
+        "the certificate of a wss:// gateway: SHA-256, or spki: and its key's",
+    ),
     option(
         "--timeout",
         "duration",
@@ -91,6 +96,7 @@ pub struct Globals {
     pub token: Option<String>,
     pub token_file: Option<String>,
     pub password: Option<String>,
+    pub tls_fingerprint: Option<String>,
     pub timeout_ms: Option<u64>,
     pub profile: Option<String>,
     pub dev: bool,
@@ -259,6 +265,7 @@ impl Globals {
             "--token" => self.token = Some(value),
             "--token-file" => self.token_file = Some(value),
             "--password" => self.password = Some(value),
+            "--tls-fingerprint" => self.tls_fingerprint = Some(value),
             "--timeout" => self.timeout_ms = Some(duration_ms(&value)?),
             "--profile" => self.profile = Some(value),
             "--dev" => self.dev = true,

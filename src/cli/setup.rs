@@ -20,8 +20,10 @@ use crate::client::tokens::{GatewayIdentity, TokenStore};
 use crate::client::{Client, ClientError, ConnectOptions, GatewayUrl};
 use crate::config::document::Document;
 use crate::config::paths::Paths;
+use crate::config::pin::Pins;
 use crate::config::{AuthMode, Config, Fault, GatewayMode};
-use crate::io::{config_file, lock, secret as token_file, socket_file};
+use crate::io::tls::{certificate, pin};
+use crate::io::{clock, config_file, lock, secret as token_file, socket_file};
 use crate::limits::{CLIENT_TIMEOUT_MS, SECRET_FILE_BYTES_MAX};
 use crate::remote::words::Login;
 
@@ -39,7 +41,7 @@ pub struct Destination {
     pub url: GatewayUrl,
     pub target: Target,
     pub secrets: Secrets,
-    /// Expected certificate, SHA-256 in hexadecimal.
+    /// Pins of the certificates that may be shown.
     pub pin: Option<String>,
     /// What a stored device token is bound to.
     pub gateway: Option<GatewayIdentity>,
@@ -96,7 +98,7 @@ impl Setup {
         let url = match (&self.globals.url, &remote) {
             (Some(text), _) => GatewayUrl::parse(text).map_err(Failure::usage)?,
             (None, Some(url)) if config.gateway.mode == Some(GatewayMode::Remote) => url.clone(),
-            (None, _) => GatewayUrl::loopback(self.local_port(&config)?),
+            (None, _) => self.local_url(&config)?,
         };
         let mut to = self.destination_of(url, &config)?;
         if to.target == Target::Own && self.globals.url.is_none() && !self.names_secret()? {
@@ -125,14 +127,17 @@ impl Setup {
         config: &Config,
     ) -> Result<Destination, Failure> {
         let remote = self.remote_url(config)?;
-        let target = secret::classify(&url, remote.as_ref(), self.own_port());
+        let own = self.own_port().map(|port| local_url(port, config));
+        let target = secret::classify(&url, remote.as_ref(), own.as_ref());
         if target == Target::Own {
             // `localhost` has a second address, which may be somebody else's.
             url.host = "127.0.0.1".to_owned();
         }
-        let pin = match target {
-            Target::Remote => config.gateway.remote.tls_fingerprint.clone(),
-            Target::Own | Target::Tunnel | Target::Other => None,
+        let pin = match (self.flag_pins()?, target) {
+            (Some(pins), _) => Some(pins),
+            (None, Target::Remote) => config.gateway.remote.tls_fingerprint.clone(),
+            (None, Target::Own) if url.secure => self.own_pin(config)?,
+            (None, Target::Own | Target::Tunnel | Target::Other) => None,
         };
         Ok(Destination {
             gateway: match target {
@@ -179,6 +184,30 @@ impl Setup {
         let url = GatewayUrl::parse(text);
         url.map(Some)
             .map_err(|fault| Failure::configuration(format!("gateway.remote.url: {fault}")))
+    }
+
+    /// The address of the local gateway.
+    pub fn local_url(&self, config: &Config) -> Result<GatewayUrl, Failure> {
+        Ok(local_url(self.local_port(config)?, config))
+    }
+
+    /// The local gateway's certificate as it lies on this disk.
+    fn own_pin(&self, config: &Config) -> Result<Option<String>, Failure> {
+        let place = certificate::Place::of(&config.gateway.tls, &self.paths.state_dir);
+        let pair = place
+            .load(clock::now())
+            .map_err(|fault| Failure::configuration(fault.to_string()))?;
+        Ok(pair.map(|pair| pin::Own::of(pair.leaf()).certificate.to_string()))
+    }
+
+    /// `--tls-fingerprint`, written in the one way.
+    pub fn flag_pins(&self) -> Result<Option<String>, Failure> {
+        let Some(text) = &self.globals.tls_fingerprint else {
+            return Ok(None);
+        };
+        let pins = Pins::parse(text);
+        pins.map(|pins| Some(pins.to_string()))
+            .map_err(|fault| Failure::usage(format!("--tls-fingerprint: {fault}")))
     }
 
     /// The port of the local gateway: the environment's, the one that our running process
@@ -359,6 +388,13 @@ impl Session {
     /// What an error on this connection means.
     pub fn explain(&self, error: ClientError) -> Failure {
         explain(error, &self.to, self.url_given, false)
+    }
+}
+
+fn local_url(port: u16, config: &Config) -> GatewayUrl {
+    GatewayUrl {
+        secure: config.gateway.tls.enabled,
+        ..GatewayUrl::loopback(port)
     }
 }
 

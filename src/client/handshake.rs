@@ -24,7 +24,8 @@ pub struct ConnectOptions<'a> {
     pub secrets: &'a Secrets,
     /// What a stored device token is bound to; `None` keeps and sends none.
     pub gateway: Option<&'a GatewayIdentity>,
-    /// Expected SHA-256 of the gateway's certificate, in hexadecimal.
+    /// Pins of the certificates that the gateway may show; without them an authority that this
+    /// machine trusts has to have signed it.
     pub pin: Option<&'a str>,
     /// The device key.
     pub identity: &'a Identity,
@@ -62,7 +63,7 @@ pub fn connect_as(
     let sends_credential = shows_secret || code.is_some();
     secret::check_transport(options.url, sends_credential, options.pin, options.insecure)?;
 
-    let mut ws = WebSocket::open(options.url, deadline)?;
+    let mut ws = WebSocket::open(options.url, options.pin, deadline)?;
     let nonce = challenge(&mut ws, deadline)?;
     if sends_credential && !(options.still_meant)() {
         return Err(ClientError::new(

@@ -16,6 +16,7 @@ pub mod secret;
 pub mod session;
 #[cfg(test)]
 pub mod testing;
+pub mod tls;
 pub mod tokens;
 pub mod transport;
 pub mod upgrade;

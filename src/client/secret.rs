@@ -99,14 +99,15 @@ pub fn choose(target: Target, available: &Available) -> Secrets {
 }
 
 /// Decides whom `url` is: the remote one when it is exactly the configured address, our own
-/// when it is 127.0.0.1 on the port that our locked process holds. Another loopback address
-/// is somebody else's: a tunnel may listen on `[::1]` or 127.0.0.2 beside our gateway.
-pub fn classify(url: &GatewayUrl, remote: Option<&GatewayUrl>, own_port: Option<u16>) -> Target {
+/// when it is 127.0.0.1 on the port that our locked process holds, with or without TLS as it
+/// has it. Another loopback address is somebody else's: a tunnel may listen on `[::1]` or
+/// 127.0.0.2 beside our gateway.
+pub fn classify(url: &GatewayUrl, remote: Option<&GatewayUrl>, own: Option<&GatewayUrl>) -> Target {
     if remote == Some(url) {
         return Target::Remote;
     }
     let here = matches!(url.host.as_str(), "127.0.0.1" | "localhost");
-    if !url.secure && here && own_port == Some(url.port) {
+    if here && own.is_some_and(|own| (own.secure, own.port) == (url.secure, url.port)) {
         return Target::Own;
     }
     Target::Other
@@ -193,19 +194,25 @@ mod tests {
     fn a_tunnel_on_the_local_port_never_sees_the_local_token() {
         let local = url("ws://127.0.0.1:18789");
         // Our gateway runs there: own. It does not run, or on another port: somebody else's.
-        assert_eq!(classify(&local, None, Some(18789)), Target::Own);
+        let own = |port: u16| GatewayUrl::loopback(port);
+        assert_eq!(classify(&local, None, Some(&own(18789))), Target::Own);
         assert_eq!(classify(&local, None, None), Target::Other);
-        assert_eq!(classify(&local, None, Some(18790)), Target::Other);
+        assert_eq!(classify(&local, None, Some(&own(18790))), Target::Other);
+        let with_tls = url("wss://127.0.0.1:18789");
+        assert_eq!(classify(&local, None, Some(&with_tls)), Target::Other);
+        assert_eq!(classify(&with_tls, None, Some(&with_tls)), Target::Own);
         // It runs there, and a tunnel beside it on another loopback address.
         for beside in ["ws://[::1]:18789", "ws://127.0.0.2:18789"] {
-            assert_eq!(classify(&url(beside), None, Some(18789)), Target::Other);
+            let beside = classify(&url(beside), None, Some(&own(18789)));
+            assert_eq!(beside, Target::Other);
         }
     }
 
     #[test]
     fn the_remote_secret_goes_to_the_configured_address_alone() {
         let remote = url("ws://127.0.0.1:18790");
-        let classify = |text: &str| classify(&url(text), Some(&remote), Some(18789));
+        let own = GatewayUrl::loopback(18789);
+        let classify = |text: &str| classify(&url(text), Some(&remote), Some(&own));
         assert_eq!(classify("ws://127.0.0.1:18790"), Target::Remote);
         assert_eq!(classify("ws://localhost:18790"), Target::Other);
         assert_eq!(classify("wss://127.0.0.1:18790"), Target::Other);

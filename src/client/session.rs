@@ -243,7 +243,7 @@ mod tests {
 
     fn client(script: impl FnOnce(Peer) + Send + 'static) -> (Client, FakeGateway) {
         let fake = FakeGateway::start(script);
-        let ws = WebSocket::open(&fake.url(), testing::deadline()).unwrap();
+        let ws = WebSocket::open(&fake.url(), None, testing::deadline()).unwrap();
         let hello = Hello::read(testing::hello(json!({}))).unwrap();
         (Client::new(ws, hello), fake)
     }

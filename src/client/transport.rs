@@ -1,4 +1,4 @@
-//! What carries the bytes: a TCP or Unix socket now, with room for TLS behind the same trait.
+//! What carries the bytes: a TCP or Unix socket, or TLS over TCP.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::error::{ClientError, ErrorKind};
+use super::tls::Tls;
 use super::url::GatewayUrl;
 
 /// A byte stream on which every operation has a deadline.
@@ -43,17 +44,12 @@ fn wait_for(socket: BorrowedFd<'_>, wake: BorrowedFd<'_>, deadline: Instant) -> 
     }
 }
 
-/// Opens the transport that `url` asks for.
-pub fn open(url: &GatewayUrl, deadline: Instant) -> Result<Box<dyn Transport>, ClientError> {
-    if url.secure {
-        return Err(ClientError::new(
-            ErrorKind::Unsupported,
-            format!(
-                "{url}: TLS is not part of this build yet; reach the gateway through an SSH \
-                 tunnel and ws://127.0.0.1:PORT"
-            ),
-        ));
-    }
+/// Opens the transport that `url` asks for; `pins` are the certificates that may be shown there.
+pub fn open(
+    url: &GatewayUrl,
+    pins: Option<&str>,
+    deadline: Instant,
+) -> Result<Box<dyn Transport>, ClientError> {
     if let Some(path) = &url.socket {
         return match UnixStream::connect(path) {
             Ok(stream) => Ok(Box::new(Blocking(stream))),
@@ -63,6 +59,18 @@ pub fn open(url: &GatewayUrl, deadline: Instant) -> Result<Box<dyn Transport>, C
             )),
         };
     }
+    let tcp = connect(url, deadline)?;
+    if !url.secure {
+        return Ok(tcp);
+    }
+    Ok(Box::new(Tls::open(tcp, url, pins, deadline)?))
+}
+
+/// A TCP connection to where `url` says.
+pub(super) fn connect(
+    url: &GatewayUrl,
+    deadline: Instant,
+) -> Result<Box<dyn Transport>, ClientError> {
     let addresses = resolve(url, deadline)?;
     let mut last = None;
     for address in addresses {
@@ -221,7 +229,7 @@ mod tests {
     fn a_silent_peer_is_given_up_at_the_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = GatewayUrl::loopback(listener.local_addr().unwrap().port());
-        let mut transport = open(&url, soon()).unwrap();
+        let mut transport = open(&url, None, soon()).unwrap();
         let error = transport.read(&mut [0; 8], soon()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
@@ -231,15 +239,31 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = GatewayUrl::loopback(listener.local_addr().unwrap().port());
         drop(listener);
-        let error = open(&url, soon()).err().unwrap();
+        let error = open(&url, None, soon()).err().unwrap();
         assert_eq!(error.kind, ErrorKind::Unreachable);
         assert!(error.message.contains("nothing listens"), "{error}");
     }
 
     #[test]
     fn tls_is_never_replaced_by_plain_text() {
-        let url = GatewayUrl::parse("wss://127.0.0.1:1").unwrap();
-        let error = open(&url, soon()).err().unwrap();
-        assert_eq!(error.kind, ErrorKind::Unsupported);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let plain = GatewayUrl::loopback(listener.local_addr().unwrap().port());
+        let url = GatewayUrl {
+            secure: true,
+            ..plain
+        };
+        let server = std::thread::spawn(move || {
+            let (mut peer, _) = listener.accept().unwrap();
+            let mut first = [0];
+            peer.read_exact(&mut first).unwrap();
+            peer.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+            first[0]
+        });
+        let pin = "ab".repeat(32);
+        let long = Instant::now() + Duration::from_secs(10);
+        let error = open(&url, Some(&pin), long).err().unwrap();
+        assert!(error.message.contains("does not speak TLS"), "{error}");
+        // RFC 8446 5.1: a handshake record.
+        assert_eq!(server.join().unwrap(), 22);
     }
 }

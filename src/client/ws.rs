@@ -24,9 +24,13 @@ pub struct WebSocket {
 }
 
 impl WebSocket {
-    /// Connects to `url` and upgrades.
-    pub fn open(url: &GatewayUrl, deadline: Instant) -> Result<Self, ClientError> {
-        let mut transport = super::transport::open(url, deadline)?;
+    /// Connects to `url`, which has to show one of the pinned certificates, and upgrades.
+    pub fn open(
+        url: &GatewayUrl,
+        pins: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Self, ClientError> {
+        let mut transport = super::transport::open(url, pins, deadline)?;
         let received = upgrade::upgrade(transport.as_mut(), url, deadline)?;
         Ok(Self {
             transport,
@@ -211,7 +215,7 @@ mod tests {
     use crate::client::testing::{self, FakeGateway};
 
     fn open(fake: &FakeGateway) -> WebSocket {
-        WebSocket::open(&fake.url(), testing::deadline()).unwrap()
+        WebSocket::open(&fake.url(), None, testing::deadline()).unwrap()
     }
 
     #[test]

@@ -87,6 +87,13 @@ fn gateway(gateway: &GatewayConfig, faults: &mut Vec<Fault>) {
             "set certPath and keyPath, or set autoGenerate to true",
         );
     }
+    if tls.ca_path.is_some() {
+        fault(
+            "tls.caPath",
+            "asks for clients' certificates, which are not looked at",
+            "unset it: clients show a token, a password or a device's key",
+        );
+    }
     let tailscale = gateway.tailscale.mode;
     if tailscale != TailscaleMode::Off
         && !matches!(gateway.bind, BindMode::Loopback | BindMode::Auto)

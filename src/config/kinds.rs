@@ -1,6 +1,7 @@
 //! One scalar against its kind.
 
 use super::cidr::{Cidr, CidrError};
+use super::pin::Pins;
 use super::redact::SENTINEL;
 use super::secret::is_placeholder;
 use super::table::Kind;
@@ -66,9 +67,9 @@ pub fn check(kind: Kind, value: &Value) -> Result<Value, Complaint> {
             Some(path) => Ok(Value::String(path)),
             None => wrong(&format!("is {text:?}")),
         },
-        (Kind::Fingerprint, Some(text)) => match fingerprint(text) {
-            Some(hex) => Ok(Value::String(hex)),
-            None => wrong("is no SHA-256"),
+        (Kind::Fingerprint, Some(text)) => match Pins::parse(text) {
+            Ok(pins) => Ok(Value::String(pins.to_string())),
+            Err(_) => wrong("is no SHA-256"),
         },
         _ => wrong(describe(value)),
     }
@@ -93,7 +94,7 @@ pub fn expected(kind: Kind) -> String {
         Kind::Duration => "use a duration such as \"30m\", \"45s\" or \"2h\"".to_owned(),
         Kind::AgentId => "use letters, digits, _ and -, at most 64".to_owned(),
         Kind::UrlPath => "use a path such as \"/clawdia\"".to_owned(),
-        Kind::Fingerprint => "use 64 hex digits".to_owned(),
+        Kind::Fingerprint => "use 64 hex digits, or spki: and 64 of them".to_owned(),
         Kind::Model => {
             "use \"provider/model\" or { primary: \"provider/model\", fallbacks: [ … ] }".to_owned()
         }
@@ -194,17 +195,6 @@ fn url_path(text: &str) -> Option<String> {
         _ if path.starts_with('/') => Some(path.to_owned()),
         _ => Some(format!("/{path}")),
     }
-}
-
-fn fingerprint(text: &str) -> Option<String> {
-    let text = text.to_ascii_lowercase();
-    let hex: String = text
-        .strip_prefix("sha256:")
-        .unwrap_or(&text)
-        .chars()
-        .filter(|c| *c != ':' && *c != ' ')
-        .collect();
-    (hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit())).then_some(hex)
 }
 
 #[cfg(test)]

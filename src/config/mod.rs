@@ -13,6 +13,7 @@ pub mod fault;
 mod kinds;
 pub mod paths;
 pub mod payload;
+pub mod pin;
 pub mod plan;
 pub mod redact;
 pub mod schema;

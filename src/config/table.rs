@@ -136,7 +136,7 @@ pub const ROWS: &[Row] = &[
     row("gateway.remote.transport", Choice(&["ssh", "direct"]), Live, "Remote transport", "By an SSH tunnel, or directly."),
     row("gateway.remote.token", Secret, Live, "Remote token", "The remote gateway's token."),
     row("gateway.remote.password", Secret, Live, "Remote password", "The remote gateway's password."),
-    row("gateway.remote.tlsFingerprint", Fingerprint, Live, "Remote TLS fingerprint", "SHA-256 of the remote gateway's certificate."),
+    row("gateway.remote.tlsFingerprint", Fingerprint, Live, "Remote TLS fingerprint", "SHA-256 of the remote gateway's certificate, or spki: and that of its key; a backup behind a comma."),
     row("gateway.remote.sshTarget", Text, Live, "SSH target", "user@host, or user@host:port."),
     row("gateway.remote.sshIdentity", Text, Live, "SSH identity", "The private key's file."),
     row("gateway.remote.remotePort", Whole(1, 65_535), Live, "Remote port", "The gateway's port on the host that is reached by SSH; 18789 without it."),

@@ -10,6 +10,7 @@ use crate::wire::message::MessageLimits;
 
 use super::signals::Signal;
 use super::socket::PeerAddr;
+use super::tls::Acceptor;
 
 /// A program behind the loop. The loop calls it with what peers did and the time; the program
 /// leaves bytes in outboxes and commands. Nothing here may block.
@@ -181,6 +182,8 @@ pub enum Command {
     Promote(ConnId),
     /// A response that was to come later is in the outbox, whole.
     Answered { conn: ConnId, keep: bool },
+    /// New TCP connections get this certificate; those that are there keep theirs.
+    Secure(Acceptor),
     /// No more connections are accepted.
     StopAccepting,
     /// The loop returns after this turn.

@@ -13,7 +13,7 @@ use crate::wire::message::{MessageLimits, Pool};
 use crate::wire::upgrade::Upgrade;
 
 use super::app::{Answer, App, Closed, Message};
-use super::peers::{Linger, Pong};
+use super::peers::{Linger, Pong, Queued};
 
 /// How a connection is taken leave of.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ pub(super) enum Milestone {
 pub(super) struct Aside {
     pub(super) milestone: Milestone,
     /// The latest ping that could not be answered at once.
-    pub(super) late_pong: Option<Box<Pong>>,
+    pub(super) late_pong: Option<Box<Queued>>,
 }
 
 impl Aside {
@@ -216,7 +216,7 @@ impl<A: App> Conversation<'_, A> {
         // Answers that wait are sent first, and one pong behind them.
         let queued_len = self.app.queued_len(self.id);
         if self.blocked || queued_len + payload.len() > PONGS_QUEUED_BYTES_MAX {
-            self.aside.late_pong = Some(Box::new(Pong::new(payload)));
+            self.aside.late_pong = Some(Box::new(Queued::LatePong(Pong::new(payload))));
             return;
         }
         self.aside.late_pong = None;

@@ -12,7 +12,7 @@ use crate::wire::respond::write_refusal;
 
 use super::app::{App, Closed};
 use super::converse::{Farewell, Leave, Milestone};
-use super::peers::{Linger, Timer};
+use super::peers::{Linger, Queued, Timer};
 use super::reactor::Reactor;
 
 impl Reactor {
@@ -27,7 +27,6 @@ impl Reactor {
         }
         peer.leaving = Some(leave.linger);
         peer.paused = false;
-        peer.late_pong = None;
         if leave.linger != Linger::AwaitClose {
             peer.conn.deafen(&mut self.pool);
         }
@@ -44,7 +43,7 @@ impl Reactor {
                 outbox.bytes(app.turn(), &response);
             }
         }
-        peer.farewell = Some(Box::new(outbox));
+        peer.aside = Some(Box::new(Queued::Farewell(outbox)));
         self.leaving.push(id);
         self.set_timer(id, Timer::Grace, now.mono_ms + SLOW_PEER_GRACE_MS);
     }
@@ -98,13 +97,16 @@ impl Reactor {
             let Some(peer) = self.peers.get_mut(id) else {
                 continue;
             };
-            let Some(mut outbox) = peer.farewell.take() else {
+            let Some(mut outbox) = peer.take_farewell() else {
                 continue;
             };
-            let before_len = outbox.queued_len();
-            let flushed = outbox.flush(app.turn(), |bytes| peer.write(bytes));
-            let progress = outbox.queued_len() < before_len;
-            peer.farewell = Some(outbox);
+            let before_len = outbox.queued_len() + peer.socket.unsent_len();
+            let mut flushed = outbox.flush(app.turn(), |bytes| peer.write(bytes, &mut self.cipher));
+            if flushed == Flush::Done && peer.socket.unsent_len() > 0 {
+                flushed = Flush::Blocked;
+            }
+            let progress = outbox.queued_len() + peer.socket.unsent_len() < before_len;
+            peer.aside = Some(Box::new(Queued::Farewell(outbox)));
             match (flushed, peer.leaving) {
                 (Flush::Blocked, _) => {
                     peer.blocked = true;
@@ -152,11 +154,7 @@ impl Reactor {
             }
         }
         peer.leaving = Some(Linger::Drop);
-        if peer
-            .farewell
-            .as_ref()
-            .is_none_or(|outbox| outbox.is_empty())
-        {
+        if peer.has_said_all() {
             self.forget(app, id);
         }
         false
@@ -165,9 +163,10 @@ impl Reactor {
     /// Drops the connection: socket, buffers, deadline, slot.
     fn forget<A: App>(&mut self, app: &mut A, id: ConnId) {
         if let Some(mut peer) = self.peers.remove(id) {
-            if let Some(mut outbox) = peer.farewell.take() {
+            if let Some(mut outbox) = peer.take_farewell() {
                 outbox.clear(app.turn());
             }
+            peer.socket.close();
             peer.conn.deafen(&mut self.pool);
             self.wheel.unset(id.slot());
         }

@@ -27,4 +27,5 @@ pub mod static_files;
 pub mod store;
 pub mod sys;
 mod timers;
+pub mod tls;
 pub mod workers;

@@ -1,22 +1,23 @@
 //! The connection table: slots that are used again, each time under a new generation.
 
+use std::io;
+
 use crate::conn::Conn;
 use crate::ids::ConnId;
 use crate::limits::CONTROL_BYTES_MAX;
 use crate::outbox::Outbox;
 
 use super::socket::Socket;
+use super::tls::Cipher;
 
 /// One accepted connection, as small as it can be: there may be tens of thousands.
 pub(super) struct Peer {
     pub(super) socket: Socket,
     pub(super) conn: Conn,
-    /// What is still to be sent after the program gave the connection up.
-    pub(super) farewell: Option<Box<Outbox>>,
+    /// What is sent besides the program's outbox.
+    pub(super) aside: Option<Box<Queued>>,
     /// Set once the program gave the connection up.
     pub(super) leaving: Option<Linger>,
-    /// The latest ping of those that came while the socket took nothing.
-    pub(super) late_pong: Option<Box<Pong>>,
     pub(super) timer: Timer,
     /// The socket takes nothing until it becomes writable.
     pub(super) blocked: bool,
@@ -36,6 +37,14 @@ const _: () = assert!(
     cfg!(debug_assertions) || std::mem::size_of::<Slot>() <= 64,
     "a peer fits in one cache line"
 );
+
+/// What waits to be sent and is not in the program's outbox.
+pub(super) enum Queued {
+    /// The latest ping of those that came while the socket took nothing.
+    LatePong(Pong),
+    /// What is still to be sent after the program gave the connection up.
+    Farewell(Outbox),
+}
 
 /// What happens to a connection once its last bytes are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,9 +95,8 @@ impl Peer {
         Self {
             socket,
             conn: Conn::default(),
-            farewell: None,
+            aside: None,
             leaving: None,
-            late_pong: None,
             timer: Timer::None,
             blocked: false,
             paused: false,
@@ -97,6 +105,51 @@ impl Peer {
             heard: false,
             pinged: false,
         }
+    }
+
+    #[inline]
+    pub(super) fn read(&mut self, buffer: &mut [u8], cipher: &mut Cipher) -> io::Result<usize> {
+        let read = self.socket.read(buffer, cipher);
+        // A handshake writes while it reads.
+        self.blocked |= self.socket.unsent_len() > 0;
+        read
+    }
+
+    /// As an outbox asks for it: how many bytes were taken, `None` for a broken socket.
+    #[inline]
+    pub(super) fn write(&mut self, bytes: &[u8], cipher: &mut Cipher) -> Option<usize> {
+        if self.blocked {
+            return Some(0);
+        }
+        let written = self.socket.write(bytes, cipher);
+        self.blocked |= self.socket.unsent_len() > 0;
+        match written {
+            Ok(len) => Some(len),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) =>
+            {
+                Some(0)
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// The bytes that are still to be sent to a peer that leaves.
+    pub(super) fn take_farewell(&mut self) -> Option<Outbox> {
+        match self.aside.take().map(|aside| *aside) {
+            Some(Queued::Farewell(outbox)) => Some(outbox),
+            Some(Queued::LatePong(_)) | None => None,
+        }
+    }
+
+    /// Whether a peer that leaves has got everything.
+    pub(super) fn has_said_all(&self) -> bool {
+        let queued =
+            matches!(self.aside.as_deref(), Some(Queued::Farewell(outbox)) if !outbox.is_empty());
+        !queued && self.socket.unsent_len() == 0
     }
 }
 

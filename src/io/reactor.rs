@@ -21,10 +21,11 @@ use super::accept::Acceptor;
 use super::app::{Admit, App, Closed, Command, Settings};
 use super::clock::{self, Clock};
 use super::converse::{Aside, Conversation, Leave, Next};
-use super::peers::{Linger, Peer, Peers, Timer};
+use super::peers::{Linger, Peer, Peers, Queued, Timer};
 use super::signals::{Signal, Signals};
 use super::socket::Listener;
 use super::timers::Wheel;
+use super::tls::{self, Cipher};
 
 const EVENTS_PER_TURN_MAX: usize = 1_024;
 const LISTENERS: Token = Token(usize::MAX - 1);
@@ -43,6 +44,8 @@ pub struct Reactor {
     pub(super) peers: Peers,
     pub(super) wheel: Wheel,
     pub(super) pool: Pool,
+    /// What its TLS connections share.
+    pub(super) cipher: Cipher,
     /// Received bytes, with padding behind them.
     pub(super) receive: Box<[u8]>,
     /// Those to read in the next turn without waiting for readiness.
@@ -77,6 +80,7 @@ impl Reactor {
             peers: Peers::default(),
             wheel: Wheel::new(clock::now().mono_ms),
             pool: Pool::default(),
+            cipher: Cipher::default(),
             receive: vec![0; RECEIVE_BUFFER_BYTES + JSON_PADDING_BYTES].into(),
             ready: Vec::new(),
             leaving: Vec::new(),
@@ -107,6 +111,11 @@ impl Reactor {
         Ok(())
     }
 
+    /// Speaks TLS on every TCP connection that is accepted from now on.
+    pub fn secure(&mut self, acceptor: tls::Acceptor) {
+        self.cipher.secure(acceptor);
+    }
+
     /// Replaces bounds and intervals; those of connections apply from their next bytes on.
     pub fn configure(&mut self, settings: Settings) {
         self.settings = settings;
@@ -127,7 +136,9 @@ impl Reactor {
         while !self.stopping {
             self.wait(app, &mut events)?;
             let now = self.clock.now();
-            if self.acceptor.is_due(now) {
+            let congested = self.cipher.is_congested();
+            self.cipher.begin_turn();
+            if self.acceptor.is_due(now) && !congested {
                 self.accept(app, now);
             }
             self.read_ready(app, now);
@@ -199,7 +210,7 @@ impl Reactor {
 
     fn accept<A: App>(&mut self, app: &mut A, now: Now) {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
-            let Some((mut socket, addr)) = self.acceptor.next(now) else {
+            let Some((socket, addr)) = self.acceptor.next(now) else {
                 return;
             };
             let id = self.peers.next_id();
@@ -207,6 +218,9 @@ impl Reactor {
             if admit == Admit::Refuse {
                 continue;
             }
+            let Some(mut socket) = self.cipher.wrap(socket) else {
+                continue;
+            };
             let registered = socket.register(self.poll.registry(), Token(id.slot()));
             self.peers.insert(Peer::new(socket));
             if let Some(deadline_ms) = self.settings.handshake_deadline_ms {
@@ -250,10 +264,8 @@ impl Reactor {
             let read = if room == 0 {
                 None
             } else {
-                match peer
-                    .socket
-                    .read(&mut self.receive[held..RECEIVE_BUFFER_BYTES])
-                {
+                let buffer = &mut self.receive[held..RECEIVE_BUFFER_BYTES];
+                match peer.read(buffer, &mut self.cipher) {
                     Ok(0) => {
                         return self.leave(app, now, id, Leave::silent(Closed::Lost, Linger::Drop));
                     }
@@ -266,7 +278,11 @@ impl Reactor {
                 }
             };
             let len = read.unwrap_or(0);
+            let more = peer.socket.holds_more();
             if held + len == 0 && read.is_none() {
+                if more {
+                    self.make_ready(id);
+                }
                 return;
             }
             peer.heard = true;
@@ -276,7 +292,7 @@ impl Reactor {
             } else {
                 self.converse(app, now, id, held + len)
             };
-            if !going_on || read.is_none_or(|len| len < room && len > 0) {
+            if !going_on || !more && read.is_none_or(|len| len < room && len > 0) {
                 return;
             }
             budget = budget.saturating_sub(len.max(1));
@@ -335,7 +351,7 @@ impl Reactor {
             || peer.conn.is_answering() && peer.conn.held_len() >= RECEIVE_BUFFER_BYTES / 2;
         let going_on = matches!(next, Next::Wait) && !peer.paused;
         if aside.late_pong.is_some() {
-            peer.late_pong = aside.late_pong;
+            peer.aside = aside.late_pong;
         }
         self.reach(now, id, aside.milestone);
         if let Next::Leave(leave) = next {
@@ -348,7 +364,12 @@ impl Reactor {
         let Some(peer) = self.peers.get_mut(id) else {
             return;
         };
-        peer.blocked = false;
+        // A broken socket shows at the next read or write.
+        let _ = peer.socket.send_rest();
+        peer.blocked = peer.socket.unsent_len() > 0;
+        if peer.blocked {
+            return;
+        }
         if peer.leaving.is_some() {
             self.leaving.push(id);
         } else {
@@ -385,6 +406,7 @@ impl Reactor {
                 Command::Close { conn, code, reason } => self.close(app, now, conn, code, reason),
                 Command::Promote(conn) => self.promote(now, conn),
                 Command::Answered { conn, keep } => self.answered(app, now, conn, keep),
+                Command::Secure(acceptor) => self.cipher.secure(acceptor),
                 Command::StopAccepting => self.acceptor.stop(),
                 Command::Stop => self.stopping = true,
             }
@@ -424,9 +446,9 @@ impl Reactor {
                 outbox.clear(turn);
                 continue;
             };
-            match outbox.flush(turn, |bytes| peer.write(bytes)) {
+            match outbox.flush(turn, |bytes| peer.write(bytes, &mut self.cipher)) {
                 Flush::Done => {
-                    if peer.late_pong.is_some() {
+                    if matches!(peer.aside.as_deref(), Some(Queued::LatePong(_))) {
                         late_pongs.push(id);
                     }
                     if peer.paused {
@@ -460,37 +482,11 @@ impl Reactor {
     }
 
     fn send_late_pong<A: App>(&mut self, app: &mut A, id: ConnId) {
-        let Some(pong) = self
-            .peers
-            .get_mut(id)
-            .and_then(|peer| peer.late_pong.take())
-        else {
-            return;
-        };
-        if let Some((outbox, turn)) = app.outbox(id) {
+        let aside = self.peers.get_mut(id).and_then(|peer| peer.aside.take());
+        if let (Some(Queued::LatePong(pong)), Some((outbox, turn))) =
+            (aside.map(|aside| *aside), app.outbox(id))
+        {
             outbox.frame(turn, Opcode::Pong as u8, pong.payload());
-        }
-    }
-}
-
-impl Peer {
-    /// As an outbox asks for it: how many bytes were taken, `None` for a broken socket.
-    #[inline]
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Option<usize> {
-        if self.blocked {
-            return Some(0);
-        }
-        match self.socket.write(bytes) {
-            Ok(len) => Some(len),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                ) =>
-            {
-                Some(0)
-            }
-            Err(_) => None,
         }
     }
 }

@@ -8,15 +8,13 @@ use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 
 use super::sys;
+use super::tls::{Cipher, TlsStream};
 
-/// An accepted socket that never blocks.
-///
-/// A TLS socket becomes a third kind here: nothing above this file asks what carries the bytes.
-/// Its `read` returns plaintext and says so while it holds more that no readiness will announce;
-/// its `write` takes the outbox's bytes as one record.
+/// An accepted socket that never blocks. Nothing above this file asks what carries the bytes.
 pub enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream>),
 }
 
 /// Where a connection comes from.
@@ -33,19 +31,55 @@ pub enum PeerAddr {
 impl Socket {
     /// Reads what is there. `Ok(0)` is the end; `WouldBlock` that nothing is there now.
     #[inline]
-    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub fn read(&mut self, buffer: &mut [u8], cipher: &mut Cipher) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
             Self::Unix(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer, cipher),
         }
+    }
+
+    /// Whether the last read left something that no readiness announces.
+    #[inline]
+    pub fn holds_more(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.holds_more())
     }
 
     /// Writes what the kernel takes, at least one byte, or says `WouldBlock`.
     #[inline]
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub fn write(&mut self, bytes: &[u8], cipher: &mut Cipher) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes, cipher),
+        }
+    }
+
+    /// Bytes that were written and that the kernel did not take yet: it takes nothing now.
+    #[inline]
+    pub fn unsent_len(&self) -> usize {
+        match self {
+            Self::Tls(stream) => stream.unsent_len(),
+            Self::Tcp(_) | Self::Unix(_) => 0,
+        }
+    }
+
+    /// Offers the kernel again what it did not take.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is broken.
+    pub fn send_rest(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tls(stream) => stream.send_rest(),
+            Self::Tcp(_) | Self::Unix(_) => Ok(()),
+        }
+    }
+
+    /// Tells the peer that nothing more comes, where the protocol has a word for it.
+    pub fn close(&mut self) {
+        if let Self::Tls(stream) = self {
+            stream.close();
         }
     }
 
@@ -55,6 +89,7 @@ impl Socket {
         let _ = match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Self::Tls(stream) => stream.shut_down_writing(),
         };
     }
 
@@ -63,6 +98,7 @@ impl Socket {
         match self {
             Self::Tcp(stream) => stream.register(registry, token, both),
             Self::Unix(stream) => stream.register(registry, token, both),
+            Self::Tls(stream) => stream.tcp.register(registry, token, both),
         }
     }
 }

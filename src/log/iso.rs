@@ -15,7 +15,7 @@ pub fn iso_utc(unix_ms: u64) -> String {
 
 /// Year, month and day of a count of days since 1970. Years are taken to begin in March, so that
 /// the leap day comes last and months have a regular length.
-fn civil(days: u64) -> (u64, u64, u64) {
+pub fn civil(days: u64) -> (u64, u64, u64) {
     const DAYS_FROM_MARCH_0000: u64 = 719_468;
     const ERA_DAYS: u64 = 146_097;
     let days = days + DAYS_FROM_MARCH_0000;

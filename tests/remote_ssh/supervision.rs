@@ -123,7 +123,7 @@ struct Upgrade(u16);
 
 impl Check for Upgrade {
     fn check(&mut self, _: &ProcessId, deadline: Instant) -> Result<String, ClientError> {
-        WebSocket::open(&GatewayUrl::loopback(self.0), deadline).map(|_| "x".to_owned())
+        WebSocket::open(&GatewayUrl::loopback(self.0), None, deadline).map(|_| "x".to_owned())
     }
 }
 

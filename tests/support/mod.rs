@@ -125,8 +125,8 @@ impl Running {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let listens = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let address = line.strip_prefix("clawdia gateway listening on ws://")?;
-            let (ip, port) = address.rsplit_once(':')?;
+            let url = line.strip_prefix("clawdia gateway listening on ")?;
+            let (ip, port) = url.split_once("://")?.1.rsplit_once(':')?;
             Some((ip.to_owned(), port.parse().ok()?))
         });
         // Whatever it prints later must find a reader.

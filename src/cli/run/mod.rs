@@ -5,6 +5,7 @@ pub mod channels;
 pub mod config;
 pub mod dashboard;
 pub mod devices;
+pub mod fingerprint;
 pub mod gateway;
 pub mod health;
 pub mod logs;
@@ -47,6 +48,7 @@ pub fn command(command: Command, setup: &Setup, out: &mut Out) -> Outcome {
             GatewayCommand::Health(_) => health::run(setup, out),
             GatewayCommand::Probe(_) => probe::run(setup, out),
             GatewayCommand::List(_) => profiles::run(setup, out),
+            GatewayCommand::Fingerprint(_) => fingerprint::run(setup, out),
             GatewayCommand::Call(args) => gateway::call(args, setup, out),
             GatewayCommand::Send(args) => gateway::send(args, setup, out),
             GatewayCommand::Agent(args) => agent::run(args, setup, out),

@@ -44,7 +44,6 @@ pub struct Given {
     pub host: Option<String>,
     pub port: Option<u16>,
     pub tls: bool,
-    pub tls_fingerprint: Option<String>,
     pub display_name: Option<String>,
     pub node_id: Option<String>,
 }
@@ -55,7 +54,6 @@ fn serve(args: NodeRun, setup: &Setup, out: &mut Out) -> Outcome {
         host: args.host,
         port: args.port,
         tls: args.tls,
-        tls_fingerprint: args.tls_fingerprint,
         display_name: args.display_name,
         node_id: args.node_id,
     };
@@ -107,6 +105,7 @@ impl Given {
     }
 
     fn place(&self, setup: &Setup) -> Result<Option<GatewayPlace>, Failure> {
+        let tls_fingerprint = setup.flag_pins()?;
         let by_parts = self.host.is_some() || self.port.is_some() || self.tls;
         let url = match &setup.globals.url {
             Some(_) if by_parts => {
@@ -115,24 +114,20 @@ impl Given {
             }
             Some(url) => url.clone(),
             None if by_parts => self.address(),
-            None if self.tls_fingerprint.is_some() => {
+            None if tls_fingerprint.is_some() => {
                 let fault = "--tls-fingerprint belongs to an address: add --host or --url";
                 return Err(Failure::usage(fault));
             }
             None => return Ok(None),
         };
         let url = GatewayUrl::parse(&url).map_err(Failure::usage)?;
-        if self.tls_fingerprint.is_some() && !url.secure {
+        if tls_fingerprint.is_some() && !url.secure {
             let fault = "--tls-fingerprint needs --tls, or an address with wss://";
             return Err(Failure::usage(fault));
         }
         Ok(Some(GatewayPlace {
             url: url.to_string(),
-            tls_fingerprint: self
-                .tls_fingerprint
-                .as_deref()
-                .map(fingerprint)
-                .transpose()?,
+            tls_fingerprint,
         }))
     }
 
@@ -145,16 +140,6 @@ impl Given {
         };
         format!("{scheme}://{host}:{}", self.port.unwrap_or(PORT_DEFAULT))
     }
-}
-
-/// A certificate's fingerprint as it is compared: lower-case hexadecimal without colons.
-fn fingerprint(text: &str) -> Result<String, Failure> {
-    let digits: String = text.chars().filter(|c| *c != ':').collect();
-    if digits.len() != 64 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        let fault = "--tls-fingerprint is the SHA-256 of a certificate: 64 hexadecimal digits";
-        return Err(Failure::usage(fault));
-    }
-    Ok(digits.to_ascii_lowercase())
 }
 
 fn text(option: &str, value: Option<String>) -> Result<Option<String>, Failure> {
@@ -189,7 +174,7 @@ pub fn destination(setup: &Setup, place: Option<&GatewayPlace>) -> Result<Destin
     let url = match (place, setup.remote_url(&config)?) {
         (Some(place), _) => GatewayUrl::parse(&place.url).map_err(Failure::configuration)?,
         (None, Some(url)) if config.gateway.mode == Some(GatewayMode::Remote) => url,
-        (None, _) => GatewayUrl::loopback(setup.local_port(&config)?),
+        (None, _) => setup.local_url(&config)?,
     };
     let mut to = setup.destination_of(url, &config)?;
     if let Some(pin) = place.and_then(|place| place.tls_fingerprint.clone()) {
@@ -303,13 +288,5 @@ mod tests {
         assert_eq!(of("h", Some(1), true).address(), "wss://h:1");
         assert_eq!(of("::1", None, false).address(), "ws://[::1]:18789");
         assert_eq!(Given::default().address(), "ws://127.0.0.1:18789");
-    }
-
-    #[test]
-    fn a_fingerprint_has_one_form() {
-        let hex = "AB:".repeat(31) + "cd";
-        assert_eq!(fingerprint(&hex).unwrap(), "ab".repeat(31) + "cd");
-        assert!(fingerprint("abcd").is_err());
-        assert!(fingerprint(&"g".repeat(64)).is_err());
     }
 }

@@ -28,7 +28,6 @@ pub fn install(args: NodeInstall, setup: &Setup, out: &mut Out) -> Outcome {
         host: args.host,
         port: args.port,
         tls: args.tls,
-        tls_fingerprint: args.tls_fingerprint,
         display_name: args.display_name,
         node_id: args.node_id,
     };

@@ -70,10 +70,7 @@ fn candidates<'a>(setup: &'a Setup, config: &'a Config) -> Result<Vec<Candidate<
         let url = GatewayUrl::parse(text).map_err(Failure::usage)?;
         return Ok(vec![by_url("given", url)]);
     }
-    let mut found = vec![by_url(
-        "local",
-        GatewayUrl::loopback(setup.local_port(config)?),
-    )];
+    let mut found = vec![by_url("local", setup.local_url(config)?)];
     let configured = Far::configured(config)?;
     match (&configured, setup.remote_url(config)?) {
         (Some(far), _) => found.push(by_ssh("remote", far.clone())),

@@ -126,7 +126,7 @@ pub struct RemoteConfig {
     pub url: Option<String>,
     pub token: Option<Secret>,
     pub password: Option<Secret>,
-    /// SHA-256 of the server's certificate, lower-case hex without colons.
+    /// Pins of the server's certificate, as [`crate::config::pin::Pins`] prints them.
     pub tls_fingerprint: Option<String>,
     pub transport: Option<RemoteTransport>,
     pub ssh_target: Option<String>,

@@ -12,8 +12,10 @@ use crate::io::signals::Signal;
 use crate::io::socket::PeerAddr;
 use crate::io::store::Store;
 use crate::io::sys;
+use crate::io::tls::Acceptor;
 use crate::io::workers::Workers;
 use crate::limits::{ANSWERS_PER_TURN_MAX, HTTP_BODY_BYTES_MAX};
+use crate::log::{Level, LogLine};
 use crate::now::Now;
 use crate::outbox::{Outbox, Turn};
 use crate::wire::http::{Head, Refusal};
@@ -27,6 +29,8 @@ pub struct GatewayApp {
     pub workers: Workers,
     pub steps: Receiver<StepOutput>,
     pub log: Log,
+    /// For connections that are accepted from now on.
+    pub acceptor: Option<Acceptor>,
     /// The loop was told to end.
     pub stopped: bool,
     /// Why the process cannot go on, if it cannot.
@@ -102,6 +106,9 @@ impl App for GatewayApp {
     }
 
     fn poll_command(&mut self) -> Option<Command> {
+        if let Some(acceptor) = self.acceptor.take() {
+            return Some(Command::Secure(acceptor));
+        }
         while let Some(effect) = self.gateway.poll_effect() {
             if let Some(command) = self.perform(effect) {
                 return Some(command);
@@ -192,6 +199,17 @@ impl GatewayApp {
                 self.gateway.handle(now, Input::Fetched { ticket, result });
             }
             FileAnswer::Reloaded(result) => self.gateway.handle(now, Input::Config(result)),
+            FileAnswer::Certificate(Ok(acceptor)) => {
+                let text = "new connections get the certificate that is in its files now";
+                let line = LogLine::new(now.unix_ms, Level::Info, "tls", text);
+                self.log.write(line);
+                self.acceptor = Some(acceptor);
+            }
+            FileAnswer::Certificate(Err(fault)) => {
+                let text = "the certificate was not read again; the former one stays in use";
+                let line = LogLine::new(now.unix_ms, Level::Error, "tls", text);
+                self.log.write(line.with("fault", fault));
+            }
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Files that the core asks for, on a thread of their own: the loop never waits for a disk.
 
 use super::source::{Source, variable};
+use super::tls::Tls;
 use crate::config::payload::{get_payload, written_payload};
 use crate::config::plan::{self, WriteKind, WriteRequest, plan_write};
 use crate::gateway::{Fetch, FetchResult, LoadedConfig};
 use crate::io::state_dir::StartFault;
+use crate::io::tls::Acceptor;
 use crate::io::{config_file, log, static_files};
 use crate::limits::FILE_REQUESTS_MAX;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -15,6 +17,7 @@ use std::thread::JoinHandle;
 enum Question {
     Fetch { ticket: u64, fetch: Fetch },
     Reload,
+    Certificate,
     Stop,
 }
 
@@ -22,6 +25,7 @@ enum Question {
 pub enum Answer {
     Fetched { ticket: u64, result: FetchResult },
     Reloaded(Result<Box<LoadedConfig>, String>),
+    Certificate(Result<Acceptor, String>),
 }
 
 /// The loop's end of the thread.
@@ -41,6 +45,7 @@ impl Files {
         source: Source,
         log_settings: log::LogSettings,
         log_path: String,
+        tls: Option<Tls>,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Result<Self, StartFault> {
         let (questions, asked) = bounded::<Question>(FILE_REQUESTS_MAX);
@@ -49,14 +54,18 @@ impl Files {
             source,
             log_settings,
             log_path,
+            tls,
         };
         let thread = std::thread::Builder::new()
             .name("files".into())
             .stack_size(256 * 1024)
             .spawn(move || {
                 for question in asked {
-                    let Some(answer) = reader.answer(question) else {
+                    if matches!(question, Question::Stop) {
                         return;
+                    }
+                    let Some(answer) = reader.answer(question) else {
+                        continue;
                     };
                     if found.send(answer).is_err() {
                         return;
@@ -83,10 +92,11 @@ impl Files {
         }
     }
 
-    /// Reads the configuration again. A full queue is no loss: it holds a reload already, or
-    /// the operator signals again.
+    /// Reads the configuration and the certificate again. A full queue is no loss: it holds a
+    /// reload already, or the operator signals again.
     pub fn reload(&self) {
         let _ = self.questions.try_send(Question::Reload);
+        let _ = self.questions.try_send(Question::Certificate);
     }
 
     /// The same for another thread.
@@ -94,6 +104,14 @@ impl Files {
         let questions = self.questions.clone();
         move || {
             let _ = questions.try_send(Question::Reload);
+        }
+    }
+
+    /// Reads the certificate again, from another thread.
+    pub fn certificate_reloader(&self) -> impl Fn() + Send + 'static {
+        let questions = self.questions.clone();
+        move || {
+            let _ = questions.try_send(Question::Certificate);
         }
     }
 
@@ -121,10 +139,11 @@ struct Reader {
     source: Source,
     log_settings: log::LogSettings,
     log_path: String,
+    tls: Option<Tls>,
 }
 
 impl Reader {
-    /// None at the end.
+    /// None where there is nothing to say.
     fn answer(&self, question: Question) -> Option<Answer> {
         Some(match question {
             Question::Fetch { ticket, fetch } => Answer::Fetched {
@@ -133,6 +152,10 @@ impl Reader {
             },
             Question::Reload => {
                 Answer::Reloaded(self.reload().map(Box::new).map_err(|fault| fault.message))
+            }
+            Question::Certificate => {
+                let acceptor = self.tls.as_ref()?.acceptor();
+                Answer::Certificate(acceptor.map_err(|fault| fault.message))
             }
             Question::Stop => return None,
         })

@@ -9,6 +9,7 @@ mod bind;
 mod files;
 mod identity;
 mod source;
+mod tls;
 
 use crate::agent::Providers;
 use crate::agent::builtin::{Builtin, PACING_MS};
@@ -34,7 +35,7 @@ use bind::Plan;
 use source::Source;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,6 +108,10 @@ pub fn run(options: Options) -> Result<(), StartFault> {
     });
     let opened = store::open(&lock, wake.clone())?;
     notices.extend(opened.notices);
+    let tls = tls::Tls::new(&config, &dir, &bound.address)?;
+    if let Some(tls) = &tls {
+        reactor.secure(tls.acceptor()?);
+    }
     lock.set_port(bound.port)
         .map_err(|fault| StartFault::io("write", lock.dir(), fault))?;
 
@@ -120,8 +125,10 @@ pub fn run(options: Options) -> Result<(), StartFault> {
         mono_ms: Arc::new(|| clock::now().mono_ms),
     });
     let identity = identity::gather(&source, &loaded, &bound, start);
-    let files = files::Files::start(source, log.settings(), identity.log_path.clone(), wake)?;
-    watch_config(&loaded, &files, &log);
+    let log_path = identity.log_path.clone();
+    let certificate = tls.as_ref().map_or_else(Vec::new, tls::Tls::paths);
+    let files = files::Files::start(source, log.settings(), log_path, tls, wake)?;
+    watch_config(&loaded, &files, &certificate, &log);
     let gateway = Gateway::new(
         start,
         identity,
@@ -132,7 +139,7 @@ pub fn run(options: Options) -> Result<(), StartFault> {
     for notice in notices {
         log.say(start.unix_ms, "gateway", &notice);
     }
-    announce(&bound.address, bound.port, &log);
+    announce(&config, &bound, &log);
     let mut app = app::GatewayApp {
         gateway,
         store: opened.store,
@@ -140,6 +147,7 @@ pub fn run(options: Options) -> Result<(), StartFault> {
         workers,
         steps,
         log,
+        acceptor: None,
         stopped: false,
         fault: None,
     };
@@ -212,24 +220,36 @@ fn providers() -> Providers {
     providers
 }
 
-/// Reads the configuration again when its file changes, unless that is switched off.
-fn watch_config(loaded: &LoadedConfig, files: &files::Files, log: &Log) {
+/// Reads the configuration, and the certificate, again when its file changes, unless that is
+/// switched off.
+fn watch_config(loaded: &LoadedConfig, files: &files::Files, certificate: &[PathBuf], log: &Log) {
     let reload = &loaded.config.gateway.reload;
     if reload.mode == ReloadMode::Off {
         return;
     }
     let path = Path::new(loaded.document.path());
     let pause = Duration::from_millis(reload.debounce_ms);
-    if let Err(fault) = config_watch::start(path, pause, files.reloader()) {
-        let text = "the configuration file is not watched; send SIGHUP after a change";
+    let mut watched = config_watch::start(path, pause, files.reloader());
+    for path in certificate {
+        let changed = files.certificate_reloader();
+        watched = watched.and_then(|()| config_watch::start(path, pause, changed));
+    }
+    if let Err(fault) = watched {
+        let text = "files are not watched; send SIGHUP after a change";
         let line = LogLine::new(clock::now().unix_ms, Level::Warn, "config", text);
         log.write(line.with("fault", fault.to_string()));
     }
 }
 
 /// One line for whoever started us, on stdout, once everything is ready.
-fn announce(address: &str, port: u16, log: &Log) {
-    let text = format!("clawdia gateway listening on ws://{address}:{port}");
+fn announce(config: &crate::config::Config, bound: &bind::Bound, log: &Log) {
+    let scheme = if config.gateway.tls.enabled {
+        "wss"
+    } else {
+        "ws"
+    };
+    let bind::Bound { address, port, .. } = bound;
+    let text = format!("clawdia gateway listening on {scheme}://{address}:{port}");
     log.say(clock::now().unix_ms, "gateway", &text);
     // A closed stdout is no reason not to serve.
     let _ = writeln!(std::io::stdout(), "{text}");

@@ -33,7 +33,7 @@ pub fn ask(request: &Request<'_>, deadline: Instant) -> Result<Value, Fault> {
         ),
         _ => Fault::unavailable(format!("the browser control server: {error}")),
     };
-    let mut server = transport::open(request.url, deadline)
+    let mut server = transport::open(request.url, None, deadline)
         .map_err(|error| Fault::unavailable(format!("the browser control server: {error}")))?;
     server
         .write_all(&head_and_body(request), deadline)
