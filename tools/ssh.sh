@@ -7,7 +7,7 @@
 #   tools/ssh.sh --long     the network is cut for a whole minute
 #
 # Env: CLAWDIA  the program (default: target/release/clawdia, else target/debug/clawdia)
-#      CLIENT   a command that runs an unmodified `clawdbot`; where it is set, that is tried through the tunnel
+#      CLIENT   an unmodified `clawdbot`; where it is named, it asks through the tunnel as well
 # Needs root for the namespaces; installs openssh-server and iproute2 where they are missing. Prints SKIPPED
 # and why, and exits 0, where that cannot be had.
 set -euo pipefail
@@ -21,7 +21,16 @@ program=$(realpath "$(clawdia_program)")
 port=18789
 dir=$(mktemp -d)
 chmod 755 "$dir"
-trap 'status=$?; hosts_down; kill $(jobs -p) 2>/dev/null; [ $status = 0 ] || show_logs; rm -rf "$dir"; exit $status' EXIT
+trap finish EXIT
+finish() {
+  local status=$?
+  set +e
+  hosts_down
+  kill $(jobs -p) 2>/dev/null
+  [ $status = 0 ] || show_logs
+  rm -rf "$dir"
+  exit $status
+}
 
 show_logs() { tail -n 20 "$dir"/*.out "$dir"/*.err "$dir/sshd.log" 2>/dev/null; }
 say() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
@@ -59,9 +68,10 @@ on_near "${by_hand[@]}" status --deep >/dev/null
 on_near "${by_hand[@]}" gateway call health >/dev/null
 on_near "${by_hand[@]}" agent --message 'who is connected?' | grep -q operator || die 'no answer by hand'
 if [ -n "${CLIENT-}" ]; then
+  printf '{"gateway":{"mode":"remote","remote":{"url":"ws://127.0.0.1:%s","token":"%s"}}}' $port \
+    "$(cat "$dir/token")" >"$dir/near/clawdbot.json"
   on_near CLAWDBOT_DISABLE_BONJOUR=1 CLAWDBOT_STATE_DIR="$dir/near/clawdbot" \
-    CLAWDBOT_CONFIG_PATH="$dir/near/clawdbot.json" CLAWDBOT_GATEWAY_TOKEN="$(cat "$dir/token")" \
-    sh -c "echo '{\"gateway\":{\"mode\":\"remote\",\"remote\":{\"url\":\"ws://127.0.0.1:$port\"}}}' >$dir/near/clawdbot.json; exec $CLIENT health --json" \
+    CLAWDBOT_CONFIG_PATH="$dir/near/clawdbot.json" "$CLIENT" health --json \
     >"$dir/clawdbot.out" 2>"$dir/clawdbot.err" || die 'unmodified clawdbot health'
   say 'an unmodified clawdbot asked for health through it'
 fi
@@ -168,8 +178,18 @@ for number in $(seq "$sent"); do
 done
 say "$sent messages were acknowledged meanwhile, each is there exactly once"
 
-say 'its parent is killed'
+say 'words that were spoken here'
 kill $node_pid && wait $node_pid || true
+on_near clawdia remote down $target >/dev/null
+become_near clawdia remote up $target "${key[@]}" --voice 'echo what time is it' --json >"$dir/voice.out" 2>"$dir/voice.err" &
+spoken() {
+  on_near clawdia --ssh $target gateway call chat.history --params '{"sessionKey":"main","limit":1000}' |
+    grep -q 'what time is it'
+}
+until_true 30 'what was spoken is in the chat' spoken
+supervisor=$(state | sed -n 's/.*"process": \([0-9]*\).*/\1/p')
+
+say 'its parent is killed'
 kill -9 "$supervisor"
 until_true 5 'no ssh is left over' no_tunnels
 
