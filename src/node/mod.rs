@@ -1,9 +1,9 @@
 //! The headless node host: it lends this machine's commands to a gateway.
 //!
-//! Read [`host`] first: it connects, serves and connects again. [`desk`] holds the calls, each on
-//! a thread of its own that runs one of [`commands`]; [`journal`] keeps a call from acting twice.
-//! [`pace`] decides when to try again, [`wake`] is how threads and signals reach the one that
-//! waits, [`facts`] is what the gateway is told, [`settings`] what is kept.
+//! Read `host` first: it connects, serves and connects again. `desk` holds the calls, each on
+//! a thread of its own that runs one of `commands`; `journal` keeps a call from acting twice.
+//! `pace` decides when to try again, `wake` is how threads and signals reach the one that
+//! waits, `facts` is what the gateway is told, `settings` what is kept.
 
 mod commands;
 mod desk;
