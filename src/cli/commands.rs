@@ -506,7 +506,7 @@ pub struct DevicesRevoke {
     subcommand,
     name = "node",
     help_triggers("--help", "-h", "help"),
-    example = "{command_name} run --host gateway.example.org --port 18789 --code CODE\n{command_name} install"
+    example = "{command_name} run --url wss://gateway.example.org --code CODE\n{command_name} install"
 )]
 pub struct Node {
     #[argh(subcommand)]
@@ -533,7 +533,7 @@ pub enum NodeCommand {
     help_triggers("--help", "-h", "help"),
     note = "What is given is remembered, so the next time `{command_name}` alone does. Which commands may \
             run is up to exec-approvals.json in the state directory's folder `node`; without it none may.",
-    example = "{command_name} --host 10.0.0.5 --code CODE\n{command_name} --url wss://gateway.example.org --token-file token"
+    example = "{command_name} --url wss://gateway.example.org --token-file token\n{command_name} --host 10.0.0.5 --tls --tls-fingerprint HEX --code CODE"
 )]
 pub struct NodeRun {
     /// the gateway's host (127.0.0.1)
@@ -564,7 +564,7 @@ pub struct NodeRun {
     help_triggers("--help", "-h", "help"),
     note = "Without systemd it says so and prints the unit. No secret is written into it: pair the node \
             once with `clawdia node run --code CODE`, or name a file with --token-file.",
-    example = "{command_name} --host gateway.example.org --port 18789"
+    example = "{command_name} --url wss://gateway.example.org"
 )]
 pub struct NodeInstall {
     /// the gateway's host (127.0.0.1)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::support::FakeGateway;
 use crate::world::{World, until};
 
 #[test]
@@ -59,6 +60,39 @@ fn a_node_that_waits_to_be_let_in_ends_at_once_too() {
     let (code, took) = node.wait();
     assert_eq!(code, Some(0));
     assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+/// The gateway's side is made up: no real one misses its ticks while it keeps a connection.
+#[test]
+fn a_gateway_that_falls_silent_is_given_up() {
+    let world = World::new();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let silent = FakeGateway::start(move |mut peer| {
+        let connect = peer.challenge();
+        let hello = json!({"type":"hello-ok","protocol":4,"server":{"version":"silent"},
+            "policy":{"tickIntervalMs":1_000}});
+        peer.answer(&connect, hello);
+        let _ = stopped.recv();
+    });
+    world.relay.turn(silent.port());
+    let url = format!("ws://127.0.0.1:{}", world.relay.port);
+    let mut node = world.start(&["--url", &url, "--token", "t"]);
+    node.hear("connected");
+    let retry = node.hear("retry");
+    assert_eq!(retry["why"], "the gateway fell silent");
+    drop(node);
+    drop(stop);
+    silent.join();
+}
+
+#[test]
+fn what_is_not_installed_cannot_be_started() {
+    let world = World::new();
+    for what in ["start", "stop", "restart", "uninstall"] {
+        let ran = world.node_home.run(&["node", what]);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.err.contains("clawdia node install"), "{ran:?}");
+    }
 }
 
 #[test]
