@@ -457,7 +457,7 @@ pub const NODE_STOP_MS: u64 = 400;
 /// The same for the goodbye.
 pub const NODE_CLOSE_MS: u64 = 200;
 
-const _: () = assert!(NODE_JOURNAL_TTL_MS > IDEMPOTENCY_TTL_MS);
+const _: () = assert!(NODE_JOURNAL_TTL_MS > QUEUED_CALL_TTL_MS.1);
 const _: () = assert!(NODE_RESULT_BYTES_MAX + 16 * 1024 < MESSAGE_BYTES_MAX);
 const _: () = assert!(NODE_STOP_MS + 2 * NODE_CLOSE_MS < 1_000);
 

@@ -146,6 +146,20 @@ impl World {
         self.ask("node.invoke", &params)
     }
 
+    /// The same as a call that is kept until the node has answered.
+    #[track_caller]
+    pub fn queue(&self, key: &str, text: &str) -> Value {
+        self.try_queue(key, text).json()
+    }
+
+    /// The same where there may be no gateway to answer.
+    pub fn try_queue(&self, key: &str, text: &str) -> Ran {
+        let mut params = self.invoke_params(key, "system.run", json!({"command": text}));
+        params["queue"] = true.into();
+        params["ttlMs"] = 600_000.into();
+        self.ask("node.invoke", &params)
+    }
+
     /// Ends the gateway in order and starts another on the same state.
     pub fn restart_gateway(&self) {
         let gateway = self.gateway.lock().unwrap().take();
