@@ -326,6 +326,30 @@ pub const WORKER_STACK_BYTES: usize = 256 * 1024;
 pub const STEP_TEXT_BYTES_MAX: usize = 1024 * 1024;
 /// Longest time of one step, if its request names none.
 pub const STEP_DEADLINE_MS: u64 = 600_000;
+/// Most bytes of one step's calls of tools, and most calls that a provider may send.
+pub const STEP_CALLS_BYTES_MAX: usize = 1024 * 1024;
+/// The same in calls; of these the first [`STEP_CALLS_MAX`] are run.
+pub const STEP_CALLS_SENT_MAX: usize = 64;
+/// To find a provider's host, and again to connect to it.
+pub const MODEL_CONNECT_MS: u64 = 10_000;
+/// From a request to the first byte of its answer: a model may read long before it writes.
+pub const MODEL_FIRST_BYTE_MS: u64 = 180_000;
+/// Longest silence within an answer.
+pub const MODEL_IDLE_MS: u64 = 120_000;
+/// Longest head of a provider's response.
+pub const MODEL_HEAD_BYTES_MAX: usize = 64 * 1024;
+/// How much of a provider's error is read.
+pub const MODEL_ERROR_BYTES_MAX: u64 = 16 * 1024;
+/// Longest event of a provider's stream.
+pub const MODEL_EVENT_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Longest stream of a provider.
+pub const MODEL_STREAM_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Requests of one step until a provider answers.
+pub const MODEL_TRIES_MAX: u32 = 4;
+/// Window of the jittered pause between them: first and longest.
+pub const MODEL_RETRY_MS: (u64, u64) = (1_000, 30_000);
+/// The longest `Retry-After` that is waited for.
+pub const MODEL_RETRY_AFTER_MS_MAX: u64 = 120_000;
 /// How long the shutdown waits for workers.
 pub const WORKERS_JOIN_MS: u64 = 1_000;
 /// Entries of each list that the built-in agent is told of.
@@ -514,6 +538,8 @@ const _: () = assert!(PING_INTERVAL_MS < TICK_INTERVAL_MS);
 const _: () = assert!(WORKERS_JOIN_MS < SHUTDOWN_DRAIN_MS);
 const _: () = assert!(MESSAGE_BYTES_MAX_CONFIGURABLE < CLIENT_MESSAGE_BYTES_MAX);
 const _: () = assert!(CLIENT_RUN_TIMEOUT_MS <= CLIENT_TIMEOUT_MS_MAX);
+const _: () = assert!(STEP_CALLS_MAX <= STEP_CALLS_SENT_MAX);
+const _: () = assert!(MODEL_RETRY_MS.0 <= MODEL_RETRY_MS.1);
 const _: () = assert!(RECONNECT_BACKOFF_MS.0 <= RECONNECT_BACKOFF_MS.1);
 const _: () = assert!(TUNNEL_CHECK_INTERVAL_MS + TUNNEL_CHECK_MS < PING_INTERVAL_MS);
 const _: () = assert!(TUNNEL_CHECK_MS < TUNNEL_SILENT_MS);

@@ -27,12 +27,15 @@
 
 pub mod builtin;
 mod cancel;
+mod endpoint;
 mod facts;
 mod message;
 mod provider;
+pub mod remote;
 mod step;
 
 pub use cancel::CancelToken;
+pub use endpoint::{Api, Endpoint};
 pub use facts::{
     ChannelFact, DeviceFact, Facts, GatewayFacts, HealthFacts, Listed, PairingFact, PeerFact,
     RunFacts, SessionFact, SessionFacts, Zone,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{FailureKind, ModelRef, Step, StopReason, ToolCall, Usage};
+use super::{Api, FailureKind, ModelRef, Step, StopReason, ToolCall, Usage};
 
 /// Something that can answer a step. Called on worker threads, several at a time.
 pub trait Provider: Send + Sync {
@@ -67,8 +67,11 @@ impl From<Stop> for StepError {
 }
 
 /// The values of `models.providers.*.api` that this build can speak, for the built-in agent's
-/// honest answer. Empty as long as it is the only provider.
-pub const MODEL_APIS: &[&str] = &[];
+/// honest answer.
+pub const MODEL_APIS: &[&str] = &[
+    Api::OpenAiCompletions.as_str(),
+    Api::AnthropicMessages.as_str(),
+];
 
 /// One model of a provider, for lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +108,16 @@ impl Providers {
         self.list
             .iter()
             .find(|provider| provider.name() == model.provider())
+    }
+
+    /// The provider that answers a step: by the model's own name, or by the protocol that its
+    /// configured place speaks.
+    pub fn of_step(&self, step: &Step) -> Option<&Arc<dyn Provider>> {
+        let of_api = || {
+            let api = step.endpoint.as_ref()?.api.as_str();
+            self.list.iter().find(|provider| provider.name() == api)
+        };
+        self.get(&step.model).or_else(of_api)
     }
 
     /// All models of all providers, in the order in which the providers were added.

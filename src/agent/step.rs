@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{CancelToken, ChatMessage, Facts, ToolCall, ToolSpec};
+use super::{CancelToken, ChatMessage, Endpoint, Facts, ToolCall, ToolSpec};
 
 /// Names one step of one run, so that what comes late is recognised.
 ///
@@ -20,6 +20,8 @@ pub struct RunTag {
 pub struct Step {
     pub tag: RunTag,
     pub model: ModelRef,
+    /// Where the model is, unless it is built in.
+    pub endpoint: Option<Arc<Endpoint>>,
     pub system_prompt: Arc<str>,
     /// Oldest first; the last one is the user's, or a tool's result.
     pub messages: Vec<ChatMessage>,

@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded, select};
 
 use self::sink::Sink;
-use crate::agent::{FailureKind, Providers, Step, StepError, StepEvent, StepOutput, Stop};
+use crate::agent::{
+    FailureKind, MODEL_APIS, Providers, Step, StepError, StepEvent, StepOutput, Stop,
+};
 use crate::limits;
 
 /// What a pool is started with.
@@ -237,12 +239,12 @@ impl Shared {
     /// Runs the step to its last event.
     fn attempt(&self, job: &Job) -> StepEvent {
         let step = &job.step;
-        let Some(provider) = job.providers.get(&step.model) else {
-            let names: Vec<&str> = job.providers.names().collect();
+        let Some(provider) = job.providers.of_step(step) else {
             let message = format!(
-                "no provider is named {:?}; there are: {}",
+                "the model {} is not configured: models.providers.{} needs a baseUrl and an api, one of {}",
+                step.model,
                 step.model.provider(),
-                names.join(", ")
+                MODEL_APIS.join(", ")
             );
             return failed(FailureKind::UnknownModel, message, false);
         };

@@ -54,6 +54,7 @@ fn step(text: &str, facts: Facts) -> Step {
             generation: 1,
         },
         model: ModelRef::new(PROVIDER, MODEL),
+        endpoint: None,
         system_prompt: "".into(),
         messages: vec![
             message(Speaker::User, "version"),

@@ -201,6 +201,7 @@ impl Gateway {
             message_seq: kept.message_seq,
             own: kept.own,
             rounds: kept.rounds,
+            fallbacks_tried: 0,
             round: None,
             used: Usage::default(),
             thinking: kept.thinking.as_deref().and_then(Thinking::parse),

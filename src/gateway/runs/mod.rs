@@ -14,6 +14,7 @@ mod accept;
 mod context;
 mod end;
 mod events;
+mod fallback;
 mod resume;
 mod round;
 mod step;
@@ -44,6 +45,8 @@ pub struct LiveRun {
     own: Vec<(u64, u64)>,
     /// Steps that asked for tools.
     rounds: u32,
+    /// Models that failed before the one that is asked now.
+    fallbacks_tried: usize,
     /// The tools that are at work.
     round: Option<Box<round::Round>>,
     /// Tokens of the steps that asked for tools.

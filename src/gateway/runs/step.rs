@@ -105,9 +105,11 @@ impl Gateway {
         };
         let messages = conversation(rows, &place);
         let facts = Arc::new(self.facts(&session));
+        let model = self.model_of_run(run, &session);
         Some(Step {
             tag,
-            model: self.model_of_session(&session),
+            endpoint: self.endpoint_of(&model),
+            model,
             system_prompt: self.system_prompt(run.extra_prompt.as_deref()),
             messages,
             tools: tools::specs(),
@@ -156,7 +158,11 @@ impl Gateway {
                 true => self.finish_run(slot, text, usage, stop_reason, &model),
                 false => self.begin_round(slot, &text, calls, usage, &model),
             },
-            StepEvent::Failed { message, .. } => self.fail_run(slot, &message),
+            StepEvent::Failed { kind, message, .. } => {
+                if !self.try_fallback(slot, kind, &message) {
+                    self.fail_run(slot, &message);
+                }
+            }
         }
     }
 

@@ -13,6 +13,9 @@ mod tls;
 
 use crate::agent::Providers;
 use crate::agent::builtin::{Builtin, PACING_MS};
+use crate::agent::remote::Remote;
+use crate::agent::remote::anthropic::Anthropic;
+use crate::agent::remote::openai::OpenAi;
 use crate::config::paths::Paths;
 use crate::config::{ReloadMode, Secret};
 use crate::gateway::auth::secret::GatewaySecret;
@@ -213,10 +216,12 @@ fn log_config(source: &Source, config: &crate::config::Config) -> LogConfig {
     }
 }
 
-/// The embedded provider; configured ones join it through the same registry.
+/// The embedded provider, and those whose models are configured.
 fn providers() -> Providers {
     let mut providers = Providers::new();
     providers.add(Arc::new(Builtin::new(PACING_MS)));
+    providers.add(Arc::new(Remote::<OpenAi>::default()));
+    providers.add(Arc::new(Remote::<Anthropic>::default()));
     providers
 }
 

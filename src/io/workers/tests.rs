@@ -84,6 +84,7 @@ fn step(run: u64) -> Step {
     Step {
         tag: RunTag { run, generation: 1 },
         model: ModelRef::new("scripted", "any"),
+        endpoint: None,
         system_prompt: "".into(),
         messages: vec![ChatMessage {
             speaker: Speaker::User,

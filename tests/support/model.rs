@@ -1,0 +1,112 @@
+//! A model of a test: a server of chat completions that says what it is told to.
+
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+
+/// What the server does with the next request.
+pub enum Says {
+    /// These pieces of text.
+    Text(&'static [&'static str]),
+    /// It asks for a tool: name and arguments.
+    Asks(&'static str, Value),
+    /// A status line and a body.
+    Fails(&'static str, &'static str),
+    /// One piece of text, then nothing until the connection ends.
+    Hangs(&'static str),
+}
+
+/// A server that answers one request after the other.
+pub struct Model {
+    pub port: u16,
+    /// Head and body of each request.
+    pub seen: Receiver<(String, Value)>,
+    /// How many connections ended before the server ended them.
+    pub cut: Receiver<()>,
+}
+
+impl Model {
+    pub fn start(script: Vec<Says>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (tell, seen) = channel();
+        let (tell_cut, cut) = channel();
+        std::thread::spawn(move || {
+            for says in script {
+                let (mut socket, _) = listener.accept().unwrap();
+                let _ = tell.send(request(&socket));
+                answer(&mut socket, &says);
+                if matches!(says, Says::Hangs(_)) && socket.read(&mut [0; 8]).unwrap_or(0) == 0 {
+                    let _ = tell_cut.send(());
+                }
+            }
+        });
+        Self { port, seen, cut }
+    }
+
+    /// A configuration in which this is the model `mine/one`, reached with `key`.
+    pub fn config(&self, key: &str) -> String {
+        let port = self.port;
+        format!(
+            "{{ models: {{ providers: {{ mine: {{ baseUrl: 'http://127.0.0.1:{port}/v1', \
+             apiKey: '{key}', api: 'openai-completions', models: [{{ id: 'one' }}] }} }} }}, \
+             agents: {{ defaults: {{ model: {{ primary: 'mine/one' }} }} }} }}"
+        )
+    }
+}
+
+fn request(socket: &TcpStream) -> (String, Value) {
+    let mut reader = BufReader::new(socket);
+    let (mut head, mut len) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            len = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+        head += &line;
+    }
+    let mut body = vec![0; len];
+    reader.read_exact(&mut body).unwrap();
+    (head, serde_json::from_slice(&body).unwrap())
+}
+
+fn answer(socket: &mut TcpStream, says: &Says) {
+    let delta = |delta: Value| json!({"choices": [{"index": 0, "delta": delta}]});
+    let done = |why: &str| {
+        json!({"choices": [{"index": 0, "delta": {}, "finish_reason": why}],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 12}})
+    };
+    let events: Vec<Value> = match says {
+        Says::Fails(status, body) => {
+            let len = body.len();
+            let text = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len}\r\n\
+                 Connection: close\r\n\r\n{body}"
+            );
+            return socket.write_all(text.as_bytes()).unwrap();
+        }
+        Says::Text(pieces) => {
+            let pieces = pieces.iter().map(|piece| delta(json!({"content": piece})));
+            pieces.chain([done("stop")]).collect()
+        }
+        Says::Asks(name, arguments) => {
+            let function = json!({"name": name, "arguments": arguments.to_string()});
+            let call =
+                json!({"index": 0, "id": "call_1", "type": "function", "function": function});
+            vec![delta(json!({"tool_calls": [call]})), done("tool_calls")]
+        }
+        Says::Hangs(piece) => vec![delta(json!({"content": piece}))],
+    };
+    let mut text = String::from(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n",
+    );
+    for event in events {
+        text += &format!("data: {event}\n\n");
+    }
+    socket.write_all(text.as_bytes()).unwrap();
+}
