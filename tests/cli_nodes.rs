@@ -179,6 +179,16 @@ fn a_refusal_says_what_is_wrong_and_what_mends_it() {
             2,
             "nodes run",
         ),
+        (
+            &["nodes", "invoke", "phone", "--command", "x", "--ttl", "1h"],
+            2,
+            "--queue",
+        ),
+        (
+            &["nodes", "invoke", "phone", "--command", "torch.on"],
+            1,
+            "phone has no command torch.on",
+        ),
         (&["nodes", "describe", "tablet"], 1, "there are phone"),
         (&["nodes", "approve", "tablet"], 1, "no node waits"),
         (

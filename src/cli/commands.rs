@@ -790,6 +790,12 @@ pub struct NodesInvoke {
     /// the same key never does it twice (default: a new one)
     #[argh(option, arg_name = "key")]
     pub idempotency_key: Option<String>,
+    /// keep it for a node that is away, and have it done when the node is back
+    #[argh(switch)]
+    pub queue: bool,
+    /// how long it is kept with --queue: 30m, 24h, 7d (default: a day)
+    #[argh(option, arg_name = "duration")]
+    pub ttl: Option<String>,
 }
 
 /// run a command on a node, and print what it prints

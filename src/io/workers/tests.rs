@@ -264,7 +264,7 @@ fn an_endless_answer_is_cut_at_its_bound() {
 }
 
 #[test]
-fn an_unknown_provider_is_named() {
+fn an_unknown_provider_is_named_with_what_it_needs() {
     let mut pool = pool(slow);
     pool.workers
         .submit(Step {
@@ -277,7 +277,7 @@ fn an_unknown_provider_is_named() {
     };
     assert_eq!(kind, FailureKind::UnknownModel);
     assert!(
-        message.contains("\"nobody\"") && message.contains("builtin, scripted"),
+        message.contains("models.providers.nobody") && message.contains("openai-completions"),
         "{message}"
     );
 }

@@ -59,6 +59,12 @@ impl Node {
         let reason = text(&failure.details, "reason").to_owned();
         let code = text(&failure.details["nodeError"], "code").to_owned();
         let name = &self.name;
+        // What a node cannot do is no matter of what it may do.
+        if !reason.is_empty() && !self.has_command(command) {
+            failure.message = format!("{name} has no command {command}");
+            let has = joined(&self.row, "commands");
+            return failure.fact("it has", if has.is_empty() { "none" } else { &has });
+        }
         failure.message = match (reason.as_str(), code.as_str()) {
             ("command not allowlisted", _) => {
                 format!(
@@ -67,9 +73,6 @@ impl Node {
             }
             (reason, _) if reason.contains("not approved") => {
                 format!("{name} was paired without {command}")
-            }
-            (reason, _) if reason.contains("declare") => {
-                format!("{name} has no command {command}")
             }
             (_, "TIMEOUT") => format!("{name} did not answer in time; it may still do it"),
             (_, "DISCONNECTED") => {
@@ -82,10 +85,6 @@ impl Node {
                 "clawdia config set gateway.nodes.allowCommands '[\"{command}\"]'"
             )),
             (reason, _) if reason.contains("not approved") => failure.mend("clawdia devices list"),
-            (reason, _) if reason.contains("declare") => {
-                let has = joined(&self.row, "commands");
-                failure.fact("it has", if has.is_empty() { "none" } else { &has })
-            }
             (_, "TIMEOUT") => failure.mend("the same with --timeout 2m"),
             _ => failure.mend("clawdia nodes status"),
         }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::commands::{NodesCommand, NodesInvoke, NodesNotify, NodesRename};
 use super::super::exit::{Failure, Outcome};
-use super::super::out::Out;
+use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup};
 use super::super::text::printable;
 use super::text;
@@ -69,19 +69,32 @@ fn invoke(args: &NodesInvoke, setup: &Setup, session: &mut Session, out: &mut Ou
             Failure::usage("commands run with `nodes run`").mend("clawdia nodes run --help")
         );
     }
+    if args.ttl.is_some() && !args.queue {
+        return Err(Failure::usage("--ttl says how long --queue keeps it"));
+    }
+    let ttl_ms = args.ttl.as_deref().map(show::duration_of).transpose();
     let node = choose(&args.node, session)?;
     let call = Call {
         command: &args.command,
         params,
+        queue: args.queue.then_some(ttl_ms.map_err(Failure::usage)?),
         timeout_ms: setup.globals.timeout_ms.unwrap_or(INVOKE_TIMEOUT_MS),
         idempotency_key: match &args.idempotency_key {
             Some(key) => key.clone(),
             None => random::uuid()?,
         },
     };
+    let key = call.idempotency_key.clone();
     let payload = call.send(&node, session)?;
     if out.wants_json() {
         out.json(&payload)?;
+        return Ok(());
+    }
+    if payload["queued"] == true {
+        out.done(&format!("kept for {}", printable(&node.name)))?;
+        let again = format!("  What became of it: the same with --idempotency-key {key}");
+        let again = out.paint(Paint::Dim, &printable(&again)).into_owned();
+        out.line(&again)?;
         return Ok(());
     }
     let answer = payload["payload"].clone();
@@ -112,6 +125,7 @@ fn notify(args: &NodesNotify, setup: &Setup, session: &mut Session, out: &mut Ou
     let call = Call {
         command: "system.notify",
         params,
+        queue: None,
         timeout_ms: setup.globals.timeout_ms.unwrap_or(INVOKE_TIMEOUT_MS),
         idempotency_key: random::uuid()?,
     };
@@ -127,6 +141,8 @@ fn notify(args: &NodesNotify, setup: &Setup, session: &mut Session, out: &mut Ou
 struct Call<'a> {
     command: &'a str,
     params: Value,
+    /// Kept while the node is away, this long if somebody said so.
+    queue: Option<Option<u64>>,
     timeout_ms: u64,
     idempotency_key: String,
 }
@@ -134,14 +150,22 @@ struct Call<'a> {
 impl Call<'_> {
     /// Sends it and waits for the answer a little longer than the node may take.
     fn send(self, node: &Node, session: &mut Session) -> Result<Value, Failure> {
-        node.check_is_there()?;
-        let params = json!({
+        let mut params = json!({
             "nodeId": node.id,
             "command": self.command,
             "params": self.params,
             "timeoutMs": self.timeout_ms,
             "idempotencyKey": self.idempotency_key,
         });
+        match self.queue {
+            None => node.check_is_there()?,
+            Some(ttl_ms) => {
+                params["queue"] = true.into();
+                if let Some(ttl_ms) = ttl_ms {
+                    params["ttlMs"] = ttl_ms.into();
+                }
+            }
+        }
         let wait = Duration::from_millis(self.timeout_ms.saturating_add(CLIENT_INVOKE_GRACE_MS));
         let answer = session
             .client

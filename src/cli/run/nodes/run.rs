@@ -52,6 +52,7 @@ pub fn run(args: &NodesRun, setup: &Setup, session: &mut Session, out: &mut Out)
         let call = Call {
             command: "system.run",
             params,
+            queue: None,
             timeout_ms: timeout_ms.saturating_add(CLIENT_INVOKE_GRACE_MS),
             idempotency_key: random::uuid()?,
         };

@@ -48,7 +48,7 @@ impl Filter {
 }
 
 /// `7d` as well as what every duration may be.
-fn duration_of(text: &str) -> Result<u64, String> {
+pub fn duration_of(text: &str) -> Result<u64, String> {
     match text.strip_suffix('d').map(str::parse::<u64>) {
         Some(Ok(days)) if days > 0 => Ok(days.saturating_mul(24 * 3_600_000)),
         _ => duration_ms(text),

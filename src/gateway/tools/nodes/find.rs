@@ -3,7 +3,7 @@
 use crate::gateway::nodes::policy::matches_name;
 use crate::gateway::{Gateway, Refusal};
 use crate::log::iso::iso_utc;
-use crate::state::{Device, Role};
+use crate::state::{Device, Role, Texts};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -104,7 +104,19 @@ impl Gateway {
         let details = refusal.details.as_deref().unwrap_or_default();
         let details: Value = serde_json::from_slice(details).unwrap_or_default();
         let name = &node.name;
-        match details["reason"].as_str() {
+        let commands = self.commands_of(&node.device);
+        let reason = details["reason"].as_str();
+        // What a node cannot do is no matter of what it may do.
+        if reason.is_some() && !commands.iter().any(|it| **it == *command) {
+            let has = match commands.is_empty() {
+                true => "none".to_owned(),
+                false => commands.join(", "),
+            };
+            return format!(
+                "{name} has no command {command}. It has: {has} (clawdia nodes describe {name})"
+            );
+        }
+        match reason {
             Some("command not allowlisted") => format!(
                 "{name} may not be asked for {command}: the configuration does not allow it. To \
                  allow it: clawdia config set gateway.nodes.allowCommands '[\"{command}\"]'"
@@ -113,29 +125,22 @@ impl Gateway {
                 "{name} was paired without {command}. Let it in with what it offers now: clawdia \
                  devices list, then clawdia devices approve"
             ),
-            Some("command not declared by node" | "node did not declare commands") => format!(
-                "{name} has no command {command}. It has: {} (clawdia nodes describe {name})",
-                self.commands_of(&node.device)
-            ),
             Some(reason) => format!("{name} may not be asked for {command}: {reason}"),
             None => format!("{name} cannot be asked for {command}: {}", refusal.message),
         }
     }
 
-    fn commands_of(&self, device: &Device) -> String {
+    fn commands_of(&self, device: &Device) -> Texts {
         let live = self.fleet.registry.get(&device.device_id);
-        let commands = live.map_or(&device.commands, |node| &node.facts.commands);
-        match commands.is_empty() {
-            true => "none".to_owned(),
-            false => commands.join(", "),
-        }
+        live.map_or(&device.commands, |node| &node.facts.commands)
+            .clone()
     }
 
     /// A node as the tool shows it.
     pub(super) fn node_for_tool(&self, device: &Arc<Device>) -> Value {
         let live = self.fleet.registry.get(&device.device_id);
         let caps = live.map_or(&device.caps, |node| &node.facts.caps);
-        let commands = live.map_or(&device.commands, |node| &node.facts.commands);
+        let commands = self.commands_of(device);
         json!({
             "name": self.told_name(device),
             "nodeId": &*device.device_id,

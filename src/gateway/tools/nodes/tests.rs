@@ -418,7 +418,7 @@ fn a_model_that_names_things_wrongly_is_told_so() {
         ),
         (
             json!({"action": "invoke", "node": "box", "invokeCommand": "system.execApprovals.set"}),
-            "box may not be asked for system.execApprovals.set: only through",
+            "box has no command system.execApprovals.set. It has: system.run",
         ),
         (
             json!({"action": "fly", "node": "box"}),
@@ -443,4 +443,27 @@ fn a_model_that_names_things_wrongly_is_told_so() {
     for (message, (_, expected)) in step.messages[2..].iter().zip(&all) {
         assert!(message.text.starts_with(expected), "{}", message.text);
     }
+}
+
+#[test]
+fn the_gateway_ends_only_when_its_nodes_are_done() {
+    let mut world = start();
+    world.says("run uptime on build-box");
+    let (id, ..) = world.request();
+    let reason = "service restart";
+    world
+        .driver
+        .handle(crate::gateway::Input::Shutdown { reason });
+    world.driver.settle();
+    assert!(!world.driver.exited);
+    world.replies(&id, json!({"exitCode": 0, "stdout": "up\n"}));
+    world.driver.settle();
+    assert!(world.driver.exited);
+    // The next process tells what the node said.
+    world.driver = world.driver.crash(0);
+    world.operator = world.driver.operator();
+    let history = json!({"sessionKey": "main"});
+    let history = world.driver.ok(world.operator, "chat.history", history);
+    let last = history["messages"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["content"][0]["text"], "`uptime` on build-box:\nup");
 }
