@@ -106,8 +106,6 @@ pub const TLS_RECORD_BYTES_MAX: usize = 16 * 1024;
 pub const TLS_RECORD_OVERHEAD_BYTES_MAX: usize = 2_048 + 5;
 /// What one connection holds of a record, or of a handshake message, that is not whole.
 pub const TLS_PARTIAL_BYTES_MAX: usize = 20 * 1024;
-/// Records in a row without content, in bytes, after which a connection is cut.
-pub const TLS_SILENT_BYTES_MAX: usize = 16 * 1024;
 /// Longest file with a certificate or a key.
 pub const PEM_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Handshake flights answered in one turn, at about 0.15 ms each.

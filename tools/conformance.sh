@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Run the Autobahn conformance suite against wire-echo and compare with what is expected.
 #
-#   conformance.sh [--update]
+#   conformance.sh [--tls] [--update]
 #
+#   --tls      the same over TLS: what is expected does not change
 #   --update   write what was found into tests/conformance/expected.json
 #
 # Cases 12 and 13 are left out: compression is never agreed on.
@@ -10,7 +11,10 @@
 # Env: PROFILE (cargo profile, default dev), and those of run-autobahn.sh.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-expected=tests/conformance/expected.json out=${OUT:-target/conformance} profile=${PROFILE:-dev} update=${1-}
+scheme=ws tls=()
+if [ "${1-}" = --tls ]; then scheme=wss; shift; fi
+expected=tests/conformance/expected.json out=${OUT:-target/conformance-$scheme} profile=${PROFILE:-dev} update=${1-}
+[ $scheme = ws ] || tls=(--tls "$out/certificate.pem")
 
 if ! tools/run-autobahn.sh --has-python; then
   echo 'SKIPPED: the suite needs CPython 2.7 (set PYTHON27)'
@@ -19,7 +23,7 @@ fi
 cargo build --quiet --profile "$profile" -p clawdia-tools --bin wire-echo
 dir=$profile; [ "$dir" != dev ] || dir=debug
 mkdir -p "$out"
-"${CARGO_TARGET_DIR:-target}/$dir/wire-echo" 0 echo >"$out/ready" &
+"${CARGO_TARGET_DIR:-target}/$dir/wire-echo" 0 echo "${tls[@]}" >"$out/ready" &
 server=$!
 trap 'kill "$server" 2>/dev/null || true' EXIT
 for _ in $(seq 100); do grep -q READY "$out/ready" && break; sleep 0.1; done
@@ -27,7 +31,7 @@ port=$(sed -n 's/^READY //p' "$out/ready")
 [ -n "$port" ] || { echo 'conformance: the server did not start' >&2; exit 2; }
 
 rc=0
-tools/run-autobahn.sh --cases '-12.*,-13.*' --agent wire-echo "ws://127.0.0.1:$port" "$out" || rc=$?
+tools/run-autobahn.sh --cases '-12.*,-13.*' --agent wire-echo "$scheme://127.0.0.1:$port" "$out" || rc=$?
 [ $rc != 2 ] || exit 2
 
 python3 - "$out/index.json" "$expected" "$update" <<'PY'

@@ -6,4 +6,5 @@ mod support;
 
 mod certificates;
 mod client;
+mod hostile;
 mod pins;

@@ -15,15 +15,36 @@ const KEY: [u8; 4] = [0x12, 0xa5, 0x5c, 0xe7];
 ///
 /// When the server does not answer the upgrade with 101.
 pub fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(addr)?;
+    let mut stream = tcp(addr)?;
+    upgrade(&mut stream, addr)?;
+    Ok(stream)
+}
+
+/// A connected socket.
+///
+/// # Errors
+///
+/// When nobody takes it.
+pub fn tcp(addr: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(addr)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    Ok(stream)
+}
+
+/// Upgrades a connection to `addr`.
+///
+/// # Errors
+///
+/// When the server does not answer with 101.
+pub fn upgrade(stream: &mut (impl Read + Write), addr: SocketAddr) -> io::Result<()> {
     // A gateway trusts this machine only under its own name and port.
     let request = format!(
         "GET / HTTP/1.1\r\nHost: {addr}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     );
     stream.write_all(request.as_bytes())?;
+    stream.flush()?;
     let mut head = Vec::new();
     let mut byte = [0];
     // Byte by byte, so that nothing behind the head is lost; it is short.
@@ -34,7 +55,7 @@ pub fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
     if !head.starts_with(b"HTTP/1.1 101 ") {
         return Err(io::Error::other("the server refused the upgrade"));
     }
-    Ok(stream)
+    Ok(())
 }
 
 /// A whole frame as clients send it.

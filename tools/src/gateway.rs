@@ -11,6 +11,8 @@ use std::time::Duration;
 use clawdia::client::GatewayUrl;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::tls::{Door, Trust};
+
 /// A start that takes longer has failed.
 const START_MAX: Duration = Duration::from_secs(60);
 
@@ -51,6 +53,30 @@ impl Home {
     pub fn token(&self) -> io::Result<String> {
         let text = fs::read_to_string(self.state().join("gateway-token"))?;
         Ok(text.trim().to_owned())
+    }
+
+    /// Writes the configuration file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn configure(&self, text: &str) -> io::Result<()> {
+        fs::create_dir_all(self.state())?;
+        fs::write(self.state().join("clawdia.json"), text)
+    }
+
+    /// How a gateway of this home is reached: over TLS where it made a certificate.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be read.
+    pub fn door(&self, gateway: &Running) -> io::Result<Door> {
+        let pem = self.state().join("gateway-tls.pem");
+        if !pem.exists() {
+            return Ok(gateway.port.into());
+        }
+        let trust = Trust::new(&pem, &rustls::version::TLS13, false)?;
+        Ok(Door::secure(gateway.port, trust))
     }
 
     /// The program with these words, nothing of the machine's own settings, and what it says
@@ -176,6 +202,6 @@ impl Drop for Running {
 }
 
 fn port_of(line: &str) -> Option<u16> {
-    let address = line.strip_prefix("clawdia gateway listening on ws://")?;
+    let address = line.strip_prefix("clawdia gateway listening on ")?;
     address.rsplit(':').next()?.parse().ok()
 }

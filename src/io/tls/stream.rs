@@ -11,9 +11,7 @@ use mio::net::TcpStream;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteTraffic};
 
-use crate::limits::{
-    TLS_PARTIAL_BYTES_MAX, TLS_RECEIVE_BYTES, TLS_SILENT_BYTES_MAX, TLS_WRITE_BYTES,
-};
+use crate::limits::{TLS_PARTIAL_BYTES_MAX, TLS_RECEIVE_BYTES, TLS_WRITE_BYTES};
 
 use super::{Acceptor, Cipher};
 
@@ -32,8 +30,6 @@ pub struct TlsStream {
     plain: Vec<u8>,
     /// Records, or the rest of one, that the kernel did not take.
     unsent: Vec<u8>,
-    /// Bytes that came in a row without carrying anything for the reader.
-    silent_len: usize,
     /// Another read gives something that no readiness announces.
     more: bool,
     /// A byte has come.
@@ -52,7 +48,6 @@ impl TlsStream {
             partial: Vec::new(),
             plain: Vec::new(),
             unsent: Vec::new(),
-            silent_len: 0,
             more: false,
             begun: false,
             ended: false,
@@ -167,8 +162,7 @@ impl TlsStream {
                 break;
             }
         }
-        self.keep(&bytes[start..])?;
-        self.count_silence(start, sink.len)
+        self.keep(&bytes[start..])
     }
 
     fn keep(&mut self, rest: &[u8]) -> io::Result<()> {
@@ -179,19 +173,6 @@ impl TlsStream {
             self.partial = Vec::new();
         } else {
             self.partial.extend_from_slice(rest);
-        }
-        Ok(())
-    }
-
-    /// Records without content, and those that only change keys, cost us and not the peer.
-    fn count_silence(&mut self, taken_len: usize, filled_len: usize) -> io::Result<()> {
-        if filled_len > 0 || self.state.is_handshaking() {
-            self.silent_len = 0;
-            return Ok(());
-        }
-        self.silent_len += taken_len;
-        if self.silent_len > TLS_SILENT_BYTES_MAX {
-            return Err(broken("too many records without content"));
         }
         Ok(())
     }
@@ -331,3 +312,6 @@ impl Sink<'_> {
 fn broken(fault: impl ToString) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, fault.to_string())
 }
+
+#[cfg(test)]
+mod tests;

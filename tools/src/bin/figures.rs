@@ -8,7 +8,7 @@ use std::time::Instant;
 use argh::FromArgs;
 use clawdia::io::sys::raise_descriptor_limit;
 use clawdia_tools::figures::memory::Crowd;
-use clawdia_tools::figures::{Table, calls, memory, start, wire};
+use clawdia_tools::figures::{Table, calls, memory, start, tls, wire};
 use clawdia_tools::gateway::Home;
 
 /// Devices that are stored where many are.
@@ -60,6 +60,8 @@ fn run(args: &Args) -> io::Result<()> {
     let server = std::env::current_exe()?.with_file_name("wire-echo");
     wire::idle(&mut table, &server, few(1_000, 10_000))?;
 
+    tls::wire(&mut table, &server, few(200, 2_000), few(1_000, 9_000))?;
+
     let operators = Crowd {
         nodes: false,
         count: few(200, 1_000),
@@ -74,6 +76,15 @@ fn run(args: &Args) -> io::Result<()> {
         };
         memory::crowd(&mut table, &fresh()?, nodes)?;
     }
+    let nodes = Crowd {
+        nodes: true,
+        count: few(200, 1_000),
+        goal: Some(tls::CONNECTION_BYTES),
+    };
+    let over_tls = fresh()?;
+    over_tls.configure(tls::ON)?;
+    memory::crowd(&mut table, &over_tls, nodes)?;
+    tls::fleet(&mut table, &over_tls, few(500, 9_000))?;
     table.write(&mut io::stdout())?;
     println!("measured in {} s", begun.elapsed().as_secs());
     Ok(())

@@ -58,7 +58,9 @@ pub fn crowd(table: &mut Table, home: &Home, crowd: Crowd) -> io::Result<()> {
     for what in rounds {
         let gateway = home.start()?;
         let before = settled(home, &gateway)?;
-        let parties = join_all(gateway.port, &who, &home.token()?)?;
+        let door = home.door(&gateway)?;
+        let what = format!("{what}{}", door.suffix());
+        let parties = join_all(door, &who, &home.token()?)?;
         thread::sleep(Duration::from_millis(200));
         let after = resident_bytes(gateway.pid())?;
         let count = crowd.count;
@@ -78,7 +80,11 @@ pub fn crowd(table: &mut Table, home: &Home, crowd: Crowd) -> io::Result<()> {
 
 /// Memory once what is allocated with the first connection is there.
 fn settled(home: &Home, gateway: &Running) -> io::Result<u64> {
-    drop(Party::join(gateway.port, As::Operator, &home.token()?)?);
+    drop(Party::join(
+        home.door(gateway)?,
+        As::Operator,
+        &home.token()?,
+    )?);
     thread::sleep(Duration::from_millis(200));
     resident_bytes(gateway.pid())
 }

@@ -6,6 +6,7 @@ pub mod calls;
 pub mod memory;
 pub mod party;
 pub mod start;
+pub mod tls;
 pub mod wire;
 
 use std::io;

@@ -1,7 +1,6 @@
 //! A client that costs little itself: one blocking socket, frames counted rather than read.
 
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clawdia::driver::device::{Device, Proof};
@@ -9,7 +8,8 @@ use clawdia::driver::{node_params, operator_params};
 use clawdia::wire::frame::Opcode;
 use serde_json::{Value, json};
 
-use crate::client::{connect, masked_frame};
+use crate::client::masked_frame;
+use crate::tls::{Door, Wire};
 
 /// Parties that shake hands at the same time.
 const CROWD: usize = 128;
@@ -19,7 +19,7 @@ const READ_BYTES: usize = 16 * 1024;
 
 /// An open connection.
 pub struct Party {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     received: Vec<u8>,
     taken: usize,
 }
@@ -41,10 +41,9 @@ impl Party {
     /// # Errors
     ///
     /// When the gateway does not take it.
-    pub fn open(port: u16) -> io::Result<Self> {
-        let stream = connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    pub fn open(door: &Door) -> io::Result<Self> {
         Ok(Self {
-            stream,
+            stream: door.open()?,
             received: Vec::new(),
             taken: 0,
         })
@@ -55,8 +54,8 @@ impl Party {
     /// # Errors
     ///
     /// When the gateway refuses it.
-    pub fn join(port: u16, who: As<'_>, token: &str) -> io::Result<(Self, Value)> {
-        let mut party = Self::open(port)?;
+    pub fn join(door: impl Into<Door>, who: As<'_>, token: &str) -> io::Result<(Self, Value)> {
+        let mut party = Self::open(&door.into())?;
         party.ask_in(who, token)?;
         let hello = party.hello()?;
         Ok((party, hello))
@@ -92,7 +91,8 @@ impl Party {
     ///
     /// When the connection broke.
     pub fn send(&mut self, frames: &[u8]) -> io::Result<()> {
-        self.stream.write_all(frames)
+        self.stream.write_all(frames)?;
+        self.stream.flush()
     }
 
     /// The payload of the next frame.
@@ -155,12 +155,13 @@ impl Party {
 /// # Errors
 ///
 /// When one of them is refused.
-pub fn join_all(port: u16, all: &[As<'_>], token: &str) -> io::Result<Vec<Party>> {
+pub fn join_all(door: impl Into<Door>, all: &[As<'_>], token: &str) -> io::Result<Vec<Party>> {
+    let door = door.into();
     let mut joined = Vec::with_capacity(all.len());
     for crowd in all.chunks(CROWD) {
         let mut parties = Vec::with_capacity(crowd.len());
         for who in crowd {
-            let mut party = Party::open(port)?;
+            let mut party = Party::open(&door)?;
             party.ask_in(*who, token)?;
             parties.push(party);
         }
