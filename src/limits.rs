@@ -228,6 +228,12 @@ pub const NODE_EXECS_MAX: usize = 64;
 pub const NODE_EXEC_GRACE_MS: u64 = 60_000;
 /// How much of an execution's output the next run is told, in characters.
 pub const NODE_EXEC_OUTPUT_CHARS_MAX: usize = 2_000;
+/// Nodes that one `node.invokeMany` asks at a time: unless told otherwise, and at most.
+pub const INVOKE_MANY_AT_ONCE: u64 = 16;
+/// The same, at most.
+pub const INVOKE_MANY_AT_ONCE_MAX: u64 = 256;
+/// Calls of many nodes that have not ended.
+pub const INVOKE_MANY_CALLS_MAX: usize = 64;
 /// Calls that are kept until their node has answered, open and ended ones.
 pub const QUEUED_CALLS_MAX: usize = 10_000;
 /// Bytes of their parameters and results.

@@ -45,6 +45,7 @@ pub const EVENTS: &[(&str, Audience)] = &[
         Audience::Operators(Scope::Approvals),
     ),
     ("node.invoke.request", Audience::One),
+    ("node.invokeMany.result", Audience::One),
     ("node.pair.requested", Audience::Operators(Scope::Pairing)),
     ("node.pair.resolved", Audience::Operators(Scope::Pairing)),
     ("voicewake.changed", Audience::ReadersAndNodes),

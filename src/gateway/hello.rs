@@ -5,7 +5,7 @@
 use super::Gateway;
 use super::auth::secret::GatewaySecret;
 use super::broadcast::{Audience, EVENTS};
-use super::methods::{Access, METHODS};
+use super::methods::{ADDITIONS, Access, METHODS};
 use super::peer::{Live, SecretUsed};
 use crate::ids::ConnId;
 use crate::limits::{OUTBOX_SOFT_BYTES, TICK_INTERVAL_MS};
@@ -72,7 +72,7 @@ impl Gateway {
                 }
             });
             w.key("features");
-            w.raw(features(live.protocol));
+            w.raw(features(live));
             w.key("snapshot");
             self.write_snapshot(w, live);
             self.write_hello_auth(w, live, token);
@@ -150,23 +150,26 @@ impl Gateway {
 }
 
 /// `features`, encoded once a protocol version.
-fn features(protocol: u32) -> &'static [u8] {
-    static FEATURES: [OnceLock<Vec<u8>>; 2] = [const { OnceLock::new() }; 2];
-    let [three, four] = &FEATURES;
-    match protocol {
-        ..4 => three.get_or_init(|| encode_features(false)),
-        _ => four.get_or_init(|| encode_features(true)),
+fn features(live: &Live) -> &'static [u8] {
+    static FEATURES: [OnceLock<Vec<u8>>; 3] = [const { OnceLock::new() }; 3];
+    let [three, more, four] = &FEATURES;
+    match (live.protocol, live.wants_additions) {
+        (..4, false) => three.get_or_init(|| encode_features(false, false)),
+        (..4, true) => more.get_or_init(|| encode_features(true, false)),
+        _ => four.get_or_init(|| encode_features(true, true)),
     }
 }
 
-fn encode_features(with_capabilities: bool) -> Vec<u8> {
+fn encode_features(with_additions: bool, is_four: bool) -> Vec<u8> {
     let mut out = Vec::new();
+    let is_told = |name: &&str| with_additions || !ADDITIONS.contains(name);
     let methods = METHODS.iter().filter(|row| row.access != Access::First);
     let mut w = Writer::new(&mut out);
     w.object(|w| {
-        w.field_strs("methods", methods.map(|row| row.name));
-        w.field_strs("events", EVENTS.iter().map(|(name, _)| *name));
-        if with_capabilities {
+        w.field_strs("methods", methods.map(|row| row.name).filter(is_told));
+        let events = EVENTS.iter().map(|(name, _)| *name);
+        w.field_strs("events", events.filter(is_told));
+        if is_four {
             // What version 4 added to methods of the same name, none of which is served.
             w.field_strs("capabilities", []);
         }

@@ -132,6 +132,12 @@ pub static METHODS: &[Method] = &[
         params: NODE_RESULT,
         run: nodes::invoke::result,
     },
+    row(
+        "node.invokeMany",
+        Write,
+        NODE_INVOKE_MANY,
+        nodes::many::invoke,
+    ),
     row("node.list", Read, params::NONE, nodes::list),
     row("node.pair.approve", Pairing, REQUEST, nodes::pair::approve),
     row("node.pair.list", Pairing, params::NONE, nodes::pair::list),
@@ -301,6 +307,22 @@ const NODE_INVOKE: Shape = closed(&[
     opt("queue", Kind::Bool),
     opt("ttlMs", POSITIVE),
 ]);
+const NODE_INVOKE_MANY: Shape = closed(&[
+    req(
+        "selector",
+        Kind::Object(&closed(&[
+            opt("ids", Kind::List { min: 1, of: &NAME }),
+            opt("platform", NAME),
+            opt("caps", Kind::List { min: 1, of: &NAME }),
+            opt("name", NAME),
+        ])),
+    ),
+    req("command", NAME),
+    opt("params", Kind::Any),
+    opt("timeoutMs", COUNT),
+    opt("parallelism", POSITIVE),
+    req("idempotencyKey", IDEMPOTENCY_KEY),
+]);
 const NODE_EVENT: Shape = closed(&[
     req("event", NAME),
     opt("payload", Kind::Any),
@@ -442,6 +464,11 @@ const WAKE: Shape = closed(&[
 fn not_again(_: &mut Gateway, _: Now, _: Call<'_>, _: Params<'_, '_>) -> Handled {
     Err(Refusal::invalid("connect is only valid as the first request").into())
 }
+
+/// What no client of version 3 has heard of: told to those who ask by [`ADDITIONS_CAP`].
+pub const ADDITIONS: &[&str] = &["node.invokeMany", "node.invokeMany.result"];
+/// The entry of `caps` by which a client of version 3 asks for them.
+pub const ADDITIONS_CAP: &str = "clawdia.v1";
 
 /// The row of a method.
 pub fn find(name: &str) -> Option<&'static Method> {

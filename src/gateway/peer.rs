@@ -58,6 +58,8 @@ pub struct Live {
     pub scopes: ScopeSet,
     /// The protocol version agreed on.
     pub protocol: u32,
+    /// Whether it asked for methods and events that its version has not.
+    pub wants_additions: bool,
     /// The paired device, where the client has one.
     pub device_id: Option<Box<str>>,
     /// Which secret let it in: a rotated one closes it.

@@ -6,6 +6,7 @@ mod commands;
 mod connections;
 mod events;
 mod invoke;
+mod many;
 mod pair;
 mod queue;
 mod repeats;

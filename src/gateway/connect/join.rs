@@ -5,6 +5,7 @@ use super::device::is_good;
 use crate::gateway::auth::pairing::Proven;
 use crate::gateway::auth::scope::ScopeSet;
 use crate::gateway::commit::Key;
+use crate::gateway::methods::ADDITIONS_CAP;
 use crate::gateway::nodes::NodeFacts;
 use crate::gateway::peer::{Challenged, Live, Phase, SecretUsed};
 use crate::gateway::presence::Entry;
@@ -74,6 +75,7 @@ impl Gateway {
                 role: connect.role,
                 scopes: granted,
                 protocol: connect.protocol,
+                wants_additions: connect.params.texts("caps").any(|cap| cap == ADDITIONS_CAP),
                 device_id,
                 secret: match proven {
                     Proven::Shared => SecretUsed::Shared,

@@ -3,6 +3,7 @@
 
 pub mod event;
 pub mod invoke;
+pub mod many;
 pub mod pair;
 mod rows;
 

@@ -149,7 +149,6 @@ impl Gateway {
     }
 
     /// Forgets a call: its outcome is told to nobody. The node is not stopped.
-    #[allow(dead_code)]
     pub(in crate::gateway) fn cancel_invoke(&mut self, number: u64) {
         self.take_call(number);
     }

@@ -23,6 +23,7 @@ pub use registry::{Node, NodeFacts, sorted};
 
 use super::Gateway;
 use super::dispatch::KeptCall;
+use super::method::nodes::many::ManyCalls;
 use crate::ids::ConnId;
 use crate::state::Text;
 use crate::wire::envelope::Parser;
@@ -43,6 +44,8 @@ pub struct Fleet {
     calls: Calls,
     pub subscriptions: Subscriptions,
     queue: Queue,
+    /// Calls of many nodes at once.
+    pub many: ManyCalls,
     /// Calls whose node has gone; they are ended once the input that took it is dealt with.
     lost: Vec<Call>,
     /// Idempotency keys of `node.invoke`.
