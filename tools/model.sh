@@ -36,26 +36,27 @@ server_pid=$!
 tries=0
 until "$python" -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$port/health')" 2>/dev/null; do
   tries=$((tries + 1))
-  if [ $tries -gt 300 ] || ! kill -0 "$server_pid" 2>/dev/null; then die 'the model does not start'; fi
+  if [ $tries -gt 1500 ] || ! kill -0 "$server_pid" 2>/dev/null; then die 'the model does not start'; fi
   sleep 0.2
 done
 say "the model listens on port $port"
 
 start_gateway "$dir/gateway" "$program" "{
-  models: { providers: { local: { baseUrl: 'http://127.0.0.1:$port/v1', models: [{ id: 'gemma', maxTokens: 400 }] } } },
-  agents: { defaults: { model: 'local/gemma' } } }"
+  models: { providers: { local: { baseUrl: 'http://127.0.0.1:$port/v1', models: [{ id: 'short', maxTokens: 40 }, { id: 'long', maxTokens: 4000 }] } } },
+  agents: { defaults: { model: 'local/short' } } }"
 
-answer=$(clawdia agent --message 'Write two sentences about the sea.')
+answer=$(clawdia agent --timeout 10m --message 'Write two sentences about the sea.')
 [ -n "$answer" ] || die 'it says nothing'
 say "it said: $(printf '%s' "$answer" | tr '\n' ' ' | cut -c1-100)"
 
 # The output grows while the model still writes.
+clawdia gateway call sessions.patch --params '{"key":"agent:main:long","model":"local/long"}' >"$dir/patch.out"
 clawdia agent --session long --message 'Count from one to five hundred in words, one word a line.' >"$dir/agent.out" 2>&1 &
 agent_pid=$!
 tries=0
 until [ "$(wc -c <"$dir/agent.out")" -gt 10 ]; do
   tries=$((tries + 1))
-  [ $tries -lt 300 ] || die 'nothing is streamed'
+  [ $tries -lt 900 ] || die 'nothing is streamed'
   kill -0 "$agent_pid" 2>/dev/null || die 'it ended before anything was streamed'
   sleep 0.1
 done
