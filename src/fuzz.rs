@@ -9,9 +9,10 @@ pub use envelope::envelope;
 pub use ssh_target::ssh_target;
 
 use crate::conn::{Conn, Fault, Input, Item};
-use crate::limits::{JSON_PADDING_BYTES, RECEIVE_BUFFER_BYTES};
+use crate::limits::{JSON_PADDING_BYTES, PROXY_HEADER_BYTES_MAX, RECEIVE_BUFFER_BYTES};
 use crate::wire::http::{HeaderSpace, find_end, parse};
 use crate::wire::message::{MessageLimits, Pool};
+use crate::wire::proxy;
 use crate::wire::upgrade::Upgrade;
 
 /// Longer inputs find nothing that shorter ones do not.
@@ -49,6 +50,26 @@ pub fn http_head(bytes: &[u8]) {
     assert!(head.all("host").count() <= 1 && head.all("content-length").count() <= 1);
     if let Ok(Some(_)) = Upgrade::read(&head) {
         assert_eq!((head.method, head.content_len()), ("GET", Ok(0)));
+    }
+}
+
+/// A PROXY header: nothing panics, and what is understood does not depend on how much has come.
+///
+/// # Panics
+///
+/// When a longer piece is understood differently.
+pub fn proxy_header(bytes: &[u8]) {
+    let bytes = &bytes[..bytes.len().min(PROXY_HEADER_BYTES_MAX + 64)];
+    let mut before = Ok(None);
+    for len in 0..=bytes.len() {
+        let now = proxy::parse(&bytes[..len]);
+        if before != Ok(None) {
+            assert_eq!(now, before, "with {len} bytes");
+        }
+        if let Ok(Some(header)) = now {
+            assert!(header.len <= len && header.len > 0);
+        }
+        before = now;
     }
 }
 

@@ -16,6 +16,9 @@ pub const HTTP_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// From the end of the head to the end of the body.
 pub const HTTP_BODY_DEADLINE_MS: u64 = 10_000;
 
+/// Longest PROXY protocol header, what it tells beyond the addresses included.
+pub const PROXY_HEADER_BYTES_MAX: usize = 1024;
+
 // ---- WebSocket frames and messages ------------------------------------------------------
 
 /// Longest message before the handshake is done.
@@ -404,6 +407,11 @@ pub const CONFIG_SHRINK_BYTES_MIN: usize = 256;
 /// Most faults reported at once.
 pub const CONFIG_FAULTS_MAX: usize = 100;
 
+// ---- Taking over another installation ---------------------------------------------------
+
+/// Longest file that `clawdia import` reads.
+pub const IMPORT_FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
 // ---- The client -------------------------------------------------------------------------
 
 /// Longest message that our own client takes from a gateway.
@@ -422,6 +430,15 @@ pub const CLIENT_INVOKE_GRACE_MS: u64 = 5_000;
 pub const LOG_FOLLOW_INTERVAL_MS: u64 = 1_000;
 /// How often `gateway run --force` looks whether the former gateway has ended.
 pub const TAKE_OVER_POLL_MS: u64 = 20;
+/// How far the clocks of a command and its gateway may differ before `doctor` remarks on it.
+pub const DOCTOR_SKEW_MS: u64 = 60_000;
+/// A secret with fewer characters is called short, and one with fewer than the other weak where
+/// other machines can guess at it.
+pub const SECRET_CHARS_MIN: usize = 16;
+/// The same for a gateway that other machines reach.
+pub const SECRET_CHARS_GOOD: usize = 24;
+/// How much of the log `security audit` looks through for secrets.
+pub const AUDIT_LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How much of a secret's file is read.
 pub const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// The longest that `--timeout` may ask for.

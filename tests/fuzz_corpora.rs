@@ -21,6 +21,11 @@ fn http_heads() {
 }
 
 #[test]
+fn proxy_headers() {
+    replay("proxy_header", clawdia::fuzz::proxy_header);
+}
+
+#[test]
 fn frames() {
     replay("frames", clawdia::fuzz::frames);
 }

@@ -38,6 +38,10 @@ pub enum Command {
     Remote(Remote),
     Token(Token),
     Dashboard(Dashboard),
+    Setup(SetupArgs),
+    Doctor(Doctor),
+    Security(Security),
+    Import(Import),
     Backup(Backup),
     Restore(Restore),
     Completion(Completion),
@@ -1267,6 +1271,100 @@ pub struct Dashboard {
     /// only print it
     #[argh(switch)]
     pub no_open: bool,
+}
+
+/// set this machine up: secret, where to listen, which model answers
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "setup",
+    help_triggers("--help", "-h", "help"),
+    note = "Asks where it is run at a terminal; what an option answers is not asked. The secret is \
+            --token, --token-file or --password, or a token that is made.",
+    example = "{command_name}\n\
+               {command_name} --yes --bind tailnet --model anthropic/claude-sonnet-4-5 --api-key-env ANTHROPIC_API_KEY"
+)]
+pub struct SetupArgs {
+    /// where to listen: loopback, lan, tailnet, auto or custom
+    #[argh(option, arg_name = "mode")]
+    pub bind: Option<String>,
+    /// the address of --bind custom
+    #[argh(option, arg_name = "address")]
+    pub host: Option<String>,
+    /// port to listen on
+    #[argh(option, arg_name = "number")]
+    pub port: Option<u16>,
+    /// the model that answers, for example anthropic/claude-sonnet-4-5; builtin needs none
+    #[argh(option, arg_name = "provider/model")]
+    pub model: Option<String>,
+    /// the environment variable that holds the provider's key; the key itself is not stored
+    #[argh(option, arg_name = "name")]
+    pub api_key_env: Option<String>,
+    /// ask nothing: take the defaults
+    #[argh(switch, short = 'y')]
+    pub yes: bool,
+}
+
+/// find what is wrong with this installation, and the command that mends it
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "doctor",
+    help_triggers("--help", "-h", "help"),
+    note = "Looks at configuration, state, permissions, port and secret, then does the whole handshake. \
+            Exits with 1 where something is at fault.",
+    example = "{command_name}\n{command_name} --json --url ws://127.0.0.1:18789"
+)]
+pub struct Doctor {}
+
+/// look for what lets others in
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "security",
+    help_triggers("--help", "-h", "help"),
+    note = "`{command_name}` alone means `{command_name} audit`.",
+    example = "{command_name} audit --json"
+)]
+pub struct Security {
+    #[argh(subcommand)]
+    pub command: SecurityCommand,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+pub enum SecurityCommand {
+    Audit(SecurityAudit),
+}
+
+/// list findings by severity, each with the command that mends it
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "audit",
+    help_triggers("--help", "-h", "help"),
+    note = "Exits with 1 where a finding is critical.",
+    example = "{command_name}\n{command_name} --json"
+)]
+pub struct SecurityAudit {}
+
+/// take over the state directory of an existing installation
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "import",
+    help_triggers("--help", "-h", "help"),
+    note = "Takes the configuration, the paired devices with their tokens, and the sessions. \
+            What is here already stays, and the directory is only read.",
+    example = "{command_name} ~/.clawdbot\n{command_name} ~/.clawdbot --dry-run"
+)]
+pub struct Import {
+    /// the directory, for example ~/.clawdbot
+    #[argh(positional, arg_name = "directory")]
+    pub dir: String,
+    /// say what would be taken over, and change nothing
+    #[argh(switch)]
+    pub dry_run: bool,
 }
 
 /// copy the whole state into one file, also while the gateway runs

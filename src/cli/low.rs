@@ -86,6 +86,7 @@ const DEFAULT_COMMANDS: [(&str, &str); 7] = [
     ("channels", "status"),
     ("models", "list"),
     ("remote", "list"),
+    ("security", "audit"),
 ];
 
 /// The global options as typed.

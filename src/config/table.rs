@@ -141,6 +141,7 @@ pub const ROWS: &[Row] = &[
     row("gateway.remote.sshIdentity", Text, Live, "SSH identity", "The private key's file."),
     row("gateway.remote.remotePort", Whole(1, 65_535), Live, "Remote port", "The gateway's port on the host that is reached by SSH; 18789 without it."),
     row("gateway.trustedProxies", List(&Cidr), Live, "Trusted proxies", "Addresses or ranges whose forwarded headers are believed."),
+    row("gateway.proxyProtocol", Flag, Live, "PROXY protocol", "Connections of trusted proxies begin with a PROXY header (version 1 or 2)."),
     row("gateway.controlUi.enabled", Flag, Restart, "Web page", "Serves the web page on the gateway's port."),
     row("gateway.controlUi.root", Text, Restart, "Web page root", "A directory of static files to serve instead of the built-in page."),
     row("gateway.controlUi.basePath", UrlPath, Restart, "Web page base path", "The path under which the page is served."),

@@ -6,9 +6,7 @@ use crate::gateway::auth::admission::Admission;
 use crate::gateway::auth::locality::Arrival;
 use crate::gateway::{Effect, Input};
 use crate::ids::ConnId;
-use crate::limits::{
-    HTTP_BODY_BYTES_MAX, JSON_PADDING_BYTES, MESSAGE_BYTES_MAX_BEFORE_HELLO, OUTBOX_SOFT_BYTES,
-};
+use crate::limits::{JSON_PADDING_BYTES, MESSAGE_BYTES_MAX_BEFORE_HELLO, OUTBOX_SOFT_BYTES};
 use crate::outbox::Flush;
 use crate::wire::close;
 use crate::wire::frame::Opcode;
@@ -315,9 +313,9 @@ impl Driver {
             bytes.consume(head_len);
             return Ok(());
         }
-        gateway.check_host(conn, head)?;
+        let body_max = gateway.request_head(now, conn, head)?;
         let body_len = head.content_len()?;
-        if body_len > HTTP_BODY_BYTES_MAX as u64 {
+        if body_len > body_max as u64 {
             return Err(Refusal::new(413, "body too long").into());
         }
         let body_len = body_len as usize;

@@ -1,6 +1,7 @@
 //! Plain HTTP on the gateway's port: probes, the page, and nothing that a URL could unlock.
 
 use super::effect::{Fetch, FetchResult};
+use super::entry::clean_path;
 use super::{Effect, Gateway};
 use crate::ids::ConnId;
 use crate::ui;
@@ -20,10 +21,6 @@ const PAGE_POLICY: &str = "default-src 'self'; script-src 'self'; \
 
 impl Gateway {
     pub(super) fn on_http(&mut self, conn: ConnId, head: &Head<'_>, _body: &[u8]) {
-        if let Err(refusal) = self.check_host(conn, head) {
-            let text = format!("{}\n", refusal.why);
-            return self.answer(conn, head, refusal.status, TEXT, text.as_bytes());
-        }
         let path = head.target.split(['?', '#']).next().unwrap_or("");
         let Some(path) = clean_path(path) else {
             return self.answer(conn, head, 400, TEXT, b"malformed path\n");
@@ -113,58 +110,3 @@ impl Gateway {
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
-
-/// The path, decoded once. None for what no honest client sends: a residual escape, a step
-/// upwards, a NUL, a backslash, an empty segment.
-fn clean_path(path: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(path.len());
-    let mut bytes = path.bytes();
-    while let Some(byte) = bytes.next() {
-        let byte = match byte {
-            b'%' => {
-                let digits = [bytes.next()?, bytes.next()?];
-                let text = std::str::from_utf8(&digits).ok()?;
-                u8::from_str_radix(text, 16).ok()?
-            }
-            other => other,
-        };
-        if matches!(byte, 0..=0x1f | b'\\' | b'%' | 0x7f) {
-            return None;
-        }
-        out.push(byte);
-    }
-    let path = String::from_utf8(out).ok()?;
-    let honest = path.starts_with('/')
-        && !path.contains("//")
-        && !path.split('/').any(|segment| matches!(segment, "." | ".."));
-    honest.then_some(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::clean_path;
-
-    #[test]
-    fn a_path_is_decoded_once_and_dishonest_ones_are_refused() {
-        assert_eq!(clean_path("/a%20b/c").as_deref(), Some("/a b/c"));
-        for bad in [
-            "",
-            "a",
-            "//",
-            "/a//b",
-            "/..",
-            "/a/../b",
-            "/%2e%2e/x",
-            "/a%252fb",
-            "/a%00",
-            "/a\\b",
-            "/%",
-            "/%2",
-            "/%zz",
-            "/a%5cb",
-            "/a\u{7f}",
-        ] {
-            assert_eq!(clean_path(bad), None, "{bad}");
-        }
-    }
-}

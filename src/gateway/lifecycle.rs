@@ -17,6 +17,7 @@ use crate::log::{Level, LogLine};
 use crate::now::Now;
 use crate::state::{Retention, Role, StoreRequest};
 use crate::wire::http::{Head, Refusal as HttpRefusal};
+use std::net::IpAddr;
 
 /// How often expired pairings and keys are looked for.
 const FORGET_INTERVAL_MS: u64 = 60_000;
@@ -50,13 +51,40 @@ impl Gateway {
             );
             return Admission::Refuse;
         }
-        let admission = self
-            .waiting
-            .admit(conn, arrival.ip(), now.mono_ms, descriptors_left);
+        let ip = arrival.ip();
+        let admission = match self.trusts(ip) {
+            true => self
+                .waiting
+                .admit_proxy(conn, ip, now.mono_ms, descriptors_left),
+            false => self.waiting.admit(conn, ip, now.mono_ms, descriptors_left),
+        };
         if admission != Admission::Refuse {
             self.peers.insert(Peer::new(conn, arrival));
         }
         admission
+    }
+
+    /// Whether a connection from there has to begin with a PROXY header.
+    pub fn expects_proxy_header(&self, arrival: Arrival) -> bool {
+        let is_proxy = matches!(arrival, Arrival::Tcp(ip) if self.trusts(ip));
+        self.config().gateway.proxy_protocol && is_proxy
+    }
+
+    /// The PROXY header of a connection came: it is of `source`, or the proxy speaks for itself.
+    /// False where the connection has to end, since that address has its share.
+    pub fn proxied(&mut self, now: Now, conn: ConnId, source: Option<IpAddr>) -> bool {
+        self.now = now;
+        let Some(peer) = self.peers.get_mut(conn) else {
+            return false;
+        };
+        let ip = source.unwrap_or(peer.arrival.ip()).to_canonical();
+        peer.arrival = Arrival::Relayed(ip);
+        source.is_none() || self.waiting.relayed(conn, ip)
+    }
+
+    fn trusts(&self, ip: IpAddr) -> bool {
+        let mut trusted = self.config().gateway.trusted_proxies.iter();
+        trusted.any(|range| range.contains(ip))
     }
 
     /// Whether an upgrade may go on, before a byte of ours is sent: Host, Origin, and
@@ -72,6 +100,16 @@ impl Gateway {
         }
         let (client, provenance) = self.vet(conn, head)?;
         self.waiting.heard(conn, now.mono_ms);
+        let is_told = self
+            .peers
+            .get(conn)
+            .is_some_and(|peer| peer.arrival.ip() != client.ip);
+        if is_told && !self.waiting.relayed(conn, client.ip) {
+            return Err(HttpRefusal::new(
+                503,
+                "too many unfinished handshakes of this address",
+            ));
+        }
         let challenged = Challenged {
             nonce: self.uuid(),
             client,
@@ -86,6 +124,38 @@ impl Gateway {
     }
 
     fn vet(&self, conn: ConnId, head: &Head<'_>) -> Result<(Client, Provenance), HttpRefusal> {
+        let (client, own) = self.vet_host(conn, head)?;
+        let fields: Vec<(&str, &[u8])> = head.fields().collect();
+        match self.allowed.origin(fields.iter().copied(), &own) {
+            Ok(provenance) => Ok((client, provenance)),
+            Err(fault) => Err(HttpRefusal::new(403, fault.text())),
+        }
+    }
+
+    /// The same for a plain request. One that only reads may come from any page: without CORS
+    /// headers of ours no page can read the answer.
+    ///
+    /// # Errors
+    ///
+    /// What the peer is answered instead.
+    pub(super) fn vet_request(
+        &self,
+        conn: ConnId,
+        head: &Head<'_>,
+    ) -> Result<(Client, Provenance), HttpRefusal> {
+        let (client, own) = self.vet_host(conn, head)?;
+        let fields: Vec<(&str, &[u8])> = head.fields().collect();
+        let provenance = match head.method {
+            "GET" | "HEAD" | "OPTIONS" => Ok(Provenance::Absent),
+            _ => self.allowed.mutation(fields.iter().copied(), &own),
+        };
+        let forbidden = |fault: OriginError| HttpRefusal::new(403, fault.text());
+        Ok((client, provenance.map_err(forbidden)?))
+    }
+
+    /// The Host rule of the whole port: a name that is not ours is somebody's rebinding. Gives who
+    /// asks, and our own origin as he sees it.
+    fn vet_host(&self, conn: ConnId, head: &Head<'_>) -> Result<(Client, Origin), HttpRefusal> {
         let gateway = &self.config().gateway;
         let Some(peer) = self.peers.get(conn) else {
             return Err(HttpRefusal::new(503, "no such connection"));
@@ -99,27 +169,8 @@ impl Gateway {
         let fields = fields.iter().copied();
         let client = locality::resolve(peer.arrival, fields.clone(), &listener)
             .map_err(|fault| HttpRefusal::new(400, fault.text()))?;
-        let forbidden = |fault: OriginError| HttpRefusal::new(403, fault.text());
-        let authority = self
-            .authority(peer.arrival, fields.clone())
-            .map_err(forbidden)?;
-        let own = Origin::own(&authority, client.https);
-        let provenance = self.allowed.origin(fields, &own).map_err(forbidden)?;
-        Ok((client, provenance))
-    }
-
-    /// The Host rule of the whole port: a name that is not ours is somebody's rebinding.
-    ///
-    /// # Errors
-    ///
-    /// What the peer is answered.
-    pub fn check_host(&self, conn: ConnId, head: &Head<'_>) -> Result<(), HttpRefusal> {
-        let fields: Vec<(&str, &[u8])> = head.fields().collect();
-        let Some(peer) = self.peers.get(conn) else {
-            return Err(HttpRefusal::new(503, "no such connection"));
-        };
-        match self.authority(peer.arrival, fields.iter().copied()) {
-            Ok(_) => Ok(()),
+        match self.authority(peer.arrival, fields) {
+            Ok(authority) => Ok((client, Origin::own(&authority, client.https))),
             Err(fault) => Err(HttpRefusal::new(403, fault.text())),
         }
     }

@@ -14,6 +14,7 @@ pub mod commit;
 mod connect;
 pub mod dispatch;
 pub mod effect;
+mod entry;
 mod facts;
 mod fetch;
 mod hello;

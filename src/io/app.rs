@@ -1,5 +1,7 @@
 //! What the loop serves: the seam between sockets and a program that knows none.
 
+use std::net::SocketAddr;
+
 use crate::conn::Conn;
 use crate::ids::ConnId;
 use crate::limits::{CLOSE_GRACE_MS, HTTP_BODY_DEADLINE_MS};
@@ -17,6 +19,16 @@ use super::tls::Acceptor;
 pub trait App {
     /// A connection arrived. Answered with yes, its outbox exists from now on.
     fn on_accept(&mut self, now: Now, conn: ConnId, from: &PeerAddr) -> Admit;
+
+    /// Whether an accepted connection has to begin with a PROXY header.
+    fn expects_proxy_header(&self, _from: &PeerAddr) -> bool {
+        false
+    }
+
+    /// Its header came, with the client's address where it has one: whether it may go on.
+    fn on_proxied(&mut self, _now: Now, _conn: ConnId, _source: Option<SocketAddr>) -> bool {
+        false
+    }
 
     /// A well-formed WebSocket request: whether this one is welcome, by its Host, Origin and path.
     ///

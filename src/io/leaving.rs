@@ -235,6 +235,9 @@ impl Reactor {
             Timer::None => {}
             Timer::Ping => self.ping(app, now, id),
             Timer::Grace => self.forget(app, id),
+            Timer::Announced => {
+                self.leave(app, now, id, Leave::silent(Closed::Timeout, Linger::Drop));
+            }
             Timer::Handshake if peer.conn.is_open() => {
                 self.leave(
                     app,

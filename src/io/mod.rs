@@ -1,6 +1,7 @@
 //! What touches the world: sockets, disk, threads, signals, clock, entropy.
 
 mod accept;
+mod announce;
 pub mod app;
 pub mod atomic;
 pub mod backup;
@@ -10,11 +11,13 @@ pub mod config_watch;
 mod converse;
 pub mod entropy;
 pub mod file_lock;
+pub mod import;
 pub mod interfaces;
 mod leaving;
 pub mod lock;
 pub mod log;
 mod peers;
+pub mod private;
 pub mod process;
 pub mod reactor;
 pub mod secret;

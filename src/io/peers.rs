@@ -62,6 +62,8 @@ pub(super) enum Linger {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timer {
     None,
+    /// The handshake's, and a PROXY header comes first.
+    Announced,
     Handshake,
     Body,
     Ping,
@@ -150,6 +152,28 @@ impl Peer {
         let queued =
             matches!(self.aside.as_deref(), Some(Queued::Farewell(outbox)) if !outbox.is_empty());
         !queued && self.socket.unsent_len() == 0
+    }
+}
+
+impl Peer {
+    /// As an outbox asks for it: how many bytes were taken, `None` for a broken socket.
+    #[inline]
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Option<usize> {
+        if self.blocked {
+            return Some(0);
+        }
+        match self.socket.write(bytes) {
+            Ok(len) => Some(len),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) =>
+            {
+                Some(0)
+            }
+            Err(_) => None,
+        }
     }
 }
 

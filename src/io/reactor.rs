@@ -224,7 +224,11 @@ impl Reactor {
             let registered = socket.register(self.poll.registry(), Token(id.slot()));
             self.peers.insert(Peer::new(socket));
             if let Some(deadline_ms) = self.settings.handshake_deadline_ms {
-                self.set_timer(id, Timer::Handshake, now.mono_ms + deadline_ms);
+                let timer = match app.expects_proxy_header(&addr) {
+                    true => Timer::Announced,
+                    false => Timer::Handshake,
+                };
+                self.set_timer(id, timer, now.mono_ms + deadline_ms);
             }
             if registered.is_err() {
                 self.leave(app, now, id, Leave::silent(Closed::Lost, Linger::Drop));
@@ -258,6 +262,12 @@ impl Reactor {
             };
             if peer.paused {
                 return;
+            }
+            if peer.timer == Timer::Announced {
+                match self.announce(app, now, id) {
+                    true => continue,
+                    false => return,
+                }
             }
             let held = peer.conn.refill(&mut self.receive);
             let room = RECEIVE_BUFFER_BYTES - held;

@@ -83,6 +83,26 @@ impl Socket {
         }
     }
 
+    /// Looks at the first bytes that the network brought, and leaves them there.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` while there are none, or whatever is wrong with the connection.
+    pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.peek(buffer),
+            Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Takes bytes that were looked at, below whatever carries the connection.
+    pub fn skip(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.read_exact(bytes),
+            Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// Tells the peer that nothing more comes.
     pub fn shut_down_writing(&mut self) {
         // A peer that is gone already needs no telling.

@@ -27,7 +27,8 @@ pub fn raise_descriptor_limit() -> u64 {
 pub fn descriptors_left(highest_slot: usize) -> usize {
     const RESERVE: u64 = 64;
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let used = highest_slot as u64 + RESERVE;
+    // Where there are very few, half of them are for connections all the same.
+    let used = highest_slot as u64 + RESERVE.min(limit / 2);
     usize::try_from(limit.saturating_sub(used)).unwrap_or(usize::MAX)
 }
 

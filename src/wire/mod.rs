@@ -9,6 +9,7 @@ pub mod json;
 pub mod mask;
 pub mod message;
 pub mod place;
+pub mod proxy;
 pub mod respond;
 pub mod upgrade;
 pub mod utf8;

@@ -6,8 +6,10 @@ pub mod config;
 pub mod dashboard;
 pub mod devices;
 pub mod fingerprint;
+pub mod doctor;
 pub mod gateway;
 pub mod health;
+pub mod import;
 pub mod logs;
 pub mod models;
 pub mod node;
@@ -16,8 +18,10 @@ pub mod nodes;
 pub mod probe;
 pub mod profiles;
 pub mod remote;
+pub mod security;
 pub mod serve;
 pub mod sessions;
+pub mod setup;
 pub mod state;
 pub mod status;
 pub mod system;
@@ -29,7 +33,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::commands::{Command, GatewayCommand};
+use super::commands::{Command, GatewayCommand, SecurityCommand};
 use super::completion;
 use super::exit::{Failure, Outcome};
 use super::out::Out;
@@ -70,6 +74,12 @@ pub fn command(command: Command, setup: &Setup, out: &mut Out) -> Outcome {
         Command::Remote(args) => remote::run(args.command, setup, out),
         Command::Token(args) => token::run(args.path, setup, out),
         Command::Dashboard(args) => dashboard::run(args.no_open, setup, out),
+        Command::Setup(args) => setup::run(args, setup, out),
+        Command::Doctor(_) => doctor::run(setup, out),
+        Command::Security(args) => match args.command {
+            SecurityCommand::Audit(_) => security::run(setup, out),
+        },
+        Command::Import(args) => import::run(args, setup, out),
         Command::Backup(args) => state::backup(&args.file, setup, out),
         Command::Restore(args) => state::restore(&args.file, setup, out),
         Command::Completion(args) => completion::run(&args.shell, out),

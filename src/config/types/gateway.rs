@@ -23,6 +23,8 @@ pub struct GatewayConfig {
     pub remote: RemoteConfig,
     /// Peers whose forwarded headers are believed.
     pub trusted_proxies: Vec<Cidr>,
+    /// Connections of these peers begin with a PROXY header, which is believed; others' must not.
+    pub proxy_protocol: bool,
     pub control_ui: ControlUiConfig,
     pub nodes: NodesConfig,
     pub reload: ReloadConfig,

@@ -93,8 +93,55 @@ impl Waiting {
         mono_ms: u64,
         descriptors_left: usize,
     ) -> Admission {
+        self.admit_as(
+            conn,
+            ip,
+            !ip.to_canonical().is_loopback(),
+            mono_ms,
+            descriptors_left,
+        )
+    }
+
+    /// The same for the connection of a trusted proxy, which is in no address's share until it
+    /// is known whose it is.
+    pub fn admit_proxy(
+        &mut self,
+        conn: ConnId,
+        ip: IpAddr,
+        mono_ms: u64,
+        descriptors_left: usize,
+    ) -> Admission {
+        self.admit_as(conn, ip, false, mono_ms, descriptors_left)
+    }
+
+    /// A proxy said that `conn` is of `ip`: it is in that address's share from now on. False
+    /// where that is used up.
+    pub fn relayed(&mut self, conn: ConnId, ip: IpAddr) -> bool {
+        let Some(known) = self.remove(conn) else {
+            return true;
+        };
         let subscriber = Subscriber::of(ip);
-        let in_share = !ip.to_canonical().is_loopback();
+        let share = self.per_ip.get(&subscriber).copied().unwrap_or(0);
+        self.insert(
+            conn,
+            Conn {
+                heard_ms: known.heard_ms,
+                subscriber,
+                in_share: true,
+            },
+        );
+        share < self.budget.per_ip_max
+    }
+
+    fn admit_as(
+        &mut self,
+        conn: ConnId,
+        ip: IpAddr,
+        in_share: bool,
+        mono_ms: u64,
+        descriptors_left: usize,
+    ) -> Admission {
+        let subscriber = Subscriber::of(ip);
         let share = self.per_ip.get(&subscriber).copied().unwrap_or(0);
         if in_share && share >= self.budget.per_ip_max {
             return Admission::Refuse;

@@ -41,6 +41,8 @@ pub fn one<'a>(headers: impl Headers<'a>, name: &str) -> OneHeader<'a> {
 pub enum Arrival {
     /// Over TCP from this address.
     Tcp(IpAddr),
+    /// Over TCP through a trusted proxy, whose PROXY header named this address.
+    Relayed(IpAddr),
     /// Through the Unix socket of the state directory, from a process of this user.
     Socket {
         /// As the kernel says.
@@ -52,7 +54,7 @@ impl Arrival {
     /// The address that the connection is counted under.
     pub const fn ip(self) -> IpAddr {
         match self {
-            Self::Tcp(ip) => ip,
+            Self::Tcp(ip) | Self::Relayed(ip) => ip,
             Self::Socket { .. } => IpAddr::V4(Ipv4Addr::LOCALHOST),
         }
     }
@@ -123,9 +125,10 @@ pub fn resolve<'a>(
     let hops = forwarded(&headers, "x-forwarded-for")?;
     let real = forwarded(&headers, "x-real-ip")?;
     let proto = forwarded(&headers, "x-forwarded-proto")?;
-    let via_proxy = headers.clone().any(|(name, _)| is_proxy_field(name));
+    let has_fields = headers.clone().any(|(name, _)| is_proxy_field(name));
+    let via_proxy = has_fields || matches!(arrival, Arrival::Relayed(_));
     let trusted = |ip: IpAddr| listener.trusted.iter().any(|cidr| cidr.contains(ip));
-    let believed = via_proxy && trusted(peer);
+    let believed = has_fields && trusted(peer);
     let ip = match (hops, real) {
         (Some(hops), _) if believed => client_of(hops, trusted)?,
         (None, Some(real)) if believed => hop(real)?,
@@ -231,7 +234,10 @@ mod tests {
         };
         let arrival = match peer {
             "socket" => Arrival::Socket { uid: 1 },
-            ip => Arrival::Tcp(ip.parse().unwrap()),
+            peer => match peer.strip_prefix("relayed ") {
+                Some(ip) => Arrival::Relayed(ip.parse().unwrap()),
+                None => Arrival::Tcp(peer.parse().unwrap()),
+            },
         };
         resolve(arrival, pairs(headers), &listener)
     }
@@ -289,6 +295,25 @@ mod tests {
                 assert_eq!(client.ip.to_string(), "127.0.0.1");
             }
         }
+    }
+
+    #[test]
+    fn who_comes_through_a_proxy_is_never_local() {
+        for ip in ["127.0.0.1", "192.0.2.1"] {
+            let client = seen(&format!("relayed {ip}"), &[HOST]).unwrap();
+            assert!(!client.local && client.via_proxy, "{ip}");
+            assert_eq!(client.ip.to_string(), ip);
+        }
+        // The proxy in front of a trusted one tells further.
+        let hops = [HOST, ("X-Forwarded-For", "8.8.8.8")];
+        assert_eq!(
+            seen("relayed 10.0.0.1", &hops).unwrap().ip.to_string(),
+            "8.8.8.8"
+        );
+        assert_eq!(
+            seen("relayed 192.0.2.1", &hops).unwrap().ip.to_string(),
+            "192.0.2.1"
+        );
     }
 
     #[test]

@@ -14,12 +14,13 @@ use crate::io::store::Store;
 use crate::io::sys;
 use crate::io::tls::Acceptor;
 use crate::io::workers::Workers;
-use crate::limits::{ANSWERS_PER_TURN_MAX, HTTP_BODY_BYTES_MAX};
+use crate::limits::ANSWERS_PER_TURN_MAX;
 use crate::log::{Level, LogLine};
 use crate::now::Now;
 use crate::outbox::{Outbox, Turn};
 use crate::wire::http::{Head, Refusal};
 use crossbeam_channel::Receiver;
+use std::net::SocketAddr;
 
 /// The core with everything that executes its effects.
 pub struct GatewayApp {
@@ -39,10 +40,7 @@ pub struct GatewayApp {
 
 impl App for GatewayApp {
     fn on_accept(&mut self, now: Now, conn: ConnId, from: &PeerAddr) -> Admit {
-        let arrival = match from {
-            PeerAddr::Tcp(addr) => Arrival::Tcp(addr.ip().to_canonical()),
-            PeerAddr::Unix { uid } => Arrival::Socket { uid: *uid },
-        };
+        let arrival = arrival(from);
         match self
             .gateway
             .accept(now, conn, arrival, sys::descriptors_left(conn.slot()))
@@ -53,6 +51,15 @@ impl App for GatewayApp {
         }
     }
 
+    fn expects_proxy_header(&self, from: &PeerAddr) -> bool {
+        self.gateway.expects_proxy_header(arrival(from))
+    }
+
+    fn on_proxied(&mut self, now: Now, conn: ConnId, source: Option<SocketAddr>) -> bool {
+        self.gateway
+            .proxied(now, conn, source.map(|addr| addr.ip()))
+    }
+
     fn on_upgrade(&mut self, now: Now, conn: ConnId, head: &Head<'_>) -> Result<(), Refusal> {
         self.gateway.upgrade(now, conn, head)
     }
@@ -61,9 +68,13 @@ impl App for GatewayApp {
         self.gateway.handle(now, Input::Opened { conn });
     }
 
-    fn on_request_head(&mut self, _: Now, conn: ConnId, head: &Head<'_>) -> Result<usize, Refusal> {
-        self.gateway.check_host(conn, head)?;
-        Ok(HTTP_BODY_BYTES_MAX)
+    fn on_request_head(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        head: &Head<'_>,
+    ) -> Result<usize, Refusal> {
+        self.gateway.request_head(now, conn, head)
     }
 
     fn on_request(&mut self, now: Now, conn: ConnId, head: &Head<'_>, body: &[u8]) -> Answer {
@@ -148,6 +159,13 @@ impl App for GatewayApp {
             }
             Signal::Reload => self.files.reload(),
         }
+    }
+}
+
+fn arrival(from: &PeerAddr) -> Arrival {
+    match from {
+        PeerAddr::Tcp(addr) => Arrival::Tcp(addr.ip().to_canonical()),
+        PeerAddr::Unix { uid } => Arrival::Socket { uid: *uid },
     }
 }
 

@@ -218,3 +218,32 @@ fn check(waiting: &Waiting) {
     );
     assert_eq!(waiting.by_load.len(), waiting.networks.len());
 }
+
+#[test]
+fn a_trusted_proxys_connections_are_in_the_share_of_their_clients() {
+    let mut waiting = Waiting::new(Budget {
+        per_ip_max: 2,
+        total_max: 100,
+    });
+    let (proxy, client): (IpAddr, IpAddr) =
+        ("10.0.0.1".parse().unwrap(), "203.0.113.7".parse().unwrap());
+    for slot in 0..10 {
+        let conn = ConnId::new(slot, 0);
+        assert_eq!(waiting.admit_proxy(conn, proxy, 0, 10), Admission::Admit);
+        assert_eq!(waiting.relayed(conn, client), slot < 2, "{slot}");
+        if slot >= 2 {
+            assert!(waiting.done(conn));
+        }
+    }
+    // Another client of the same proxy has its own, and leaving gives the place back.
+    let conn = ConnId::new(20, 0);
+    waiting.admit_proxy(conn, proxy, 0, 10);
+    assert!(waiting.relayed(conn, "203.0.113.8".parse().unwrap()));
+    waiting.done(ConnId::new(0, 0));
+    let conn = ConnId::new(21, 0);
+    assert_eq!(waiting.admit(conn, client, 0, 10), Admission::Admit);
+    for slot in [1, 20, 21] {
+        waiting.done(ConnId::new(slot, 0));
+    }
+    assert!(waiting.is_empty());
+}

@@ -1,0 +1,198 @@
+//! Care of an installation: set up, take over, look for faults and for what lets others in.
+
+mod support;
+
+use clawdia::client::GatewayUrl;
+use clawdia::client::ws::WebSocket;
+use clawdia::driver::device::{Device, Proof};
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use support::{Home, Running, read};
+
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/clawdbot");
+
+/// Connects as a device of the old installation, with the token that it has from there.
+fn connect(gateway: &Running, device: u64, role: &str, token: &str) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let url = GatewayUrl::loopback(gateway.port);
+    let mut ws = WebSocket::open(&url, deadline).unwrap();
+    let challenge: Value = serde_json::from_str(&ws.next_text(deadline).unwrap()).unwrap();
+    let nonce = challenge["payload"]["nonce"].as_str().unwrap();
+    let mode = if role == "node" { "node" } else { "cli" };
+    let mut params = json!({
+        "minProtocol": 3, "maxProtocol": 3, "role": role, "caps": [],
+        "client": {"id": "old", "version": "1", "platform": "iOS 18.1", "mode": mode},
+        "scopes": if role == "node" { json!([]) } else { json!(["operator.admin"]) },
+        "commands": if role == "node" { json!(["camera.snap"]) } else { json!([]) },
+        "auth": {"token": token},
+    });
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Device::new(device).sign(&mut params, Proof::V2, nonce, now.as_millis() as u64);
+    let request = json!({"type": "req", "id": "1", "method": "connect", "params": params});
+    ws.send_text(&request.to_string(), deadline).unwrap();
+    serde_json::from_str(&ws.next_text(deadline).unwrap()).unwrap()
+}
+
+#[test]
+fn devices_of_an_imported_installation_need_not_pair_again() {
+    let home = Home::new();
+    let dry = home
+        .run(&["import", FIXTURE, "--dry-run", "--json"])
+        .ok()
+        .json();
+    assert_eq!((&dry["devices"], &dry["messages"]), (&json!(2), &json!(2)));
+    assert!(!home.state().exists());
+    home.run(&["import", FIXTURE]).ok();
+    let gateway = home.gateway(&[]);
+    for (device, role, token) in [
+        (101, "operator", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+        (102, "node", "00112233445566778899aabbccddeeff"),
+    ] {
+        let hello = connect(&gateway, device, role, token);
+        assert_eq!(hello["ok"], true, "{hello}");
+        assert_eq!(
+            hello["payload"]["auth"]["deviceToken"], token,
+            "it keeps its token"
+        );
+        let wrong = connect(&gateway, device, role, "another");
+        assert_eq!(wrong["ok"], false, "{wrong}");
+    }
+    let history = [
+        "gateway",
+        "call",
+        "chat.history",
+        "--params",
+        "{\"sessionKey\":\"main\"}",
+    ];
+    let history = home.run(&history).ok().json();
+    let texts: Vec<&str> = history["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|message| message["content"][0]["text"].as_str())
+        .collect();
+    assert_eq!(
+        texts,
+        ["hello from the past", "a plain text, as old rows have it"]
+    );
+    // While a gateway runs here nothing is taken over under it.
+    let refused = home.run(&["import", FIXTURE]);
+    assert_eq!(refused.code, 78, "{refused:?}");
+    // The old token is this gateway's now.
+    let token = home.run(&["token"]).ok().out;
+    assert_eq!(token.trim(), "a-token-from-the-old-installation");
+}
+
+#[test]
+fn a_machine_is_set_up_by_options_and_audits_clean() {
+    let home = Home::new();
+    home.run(&["setup", "--yes", "--port", "18999"]).ok();
+    let config = read(&home.state().join("clawdia.json"));
+    assert!(
+        config.contains("18999") && config.contains("loopback"),
+        "{config}"
+    );
+    let mode = std::fs::metadata(home.state().join("clawdia.json"))
+        .unwrap()
+        .permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
+    let first = home.run(&["token"]).ok().out;
+    // Once more keeps the secret, and what is wrong is refused before anything is written.
+    home.run(&["setup", "--yes", "--bind", "auto"]).ok();
+    assert_eq!(home.run(&["token"]).ok().out, first);
+    for words in [
+        &["setup", "--yes", "--bind", "everywhere"][..],
+        &["setup", "--yes", "--model", "no-slash"],
+        &["setup", "--yes", "--bind", "custom", "--host", "999.1.1.1"],
+    ] {
+        assert_ne!(home.run(words).code, 0, "{words:?}");
+    }
+    home.run(&["config", "validate"]).ok();
+    home.run(&["setup", "--yes", "--bind", "loopback"]).ok();
+    let audit = home.run(&["security", "audit", "--json"]).ok().json();
+    let critical = |audit: &Value, id: &str| {
+        let findings = audit["findings"].as_array().unwrap();
+        findings
+            .iter()
+            .any(|it| it["id"] == id && it["severity"] == "critical")
+    };
+    assert_eq!(audit["ok"], true, "{audit}");
+    home.run(&["config", "set", "gateway.bind", "lan"]).ok();
+    let audit = home.run(&["security", "audit", "--json"]);
+    assert_eq!(audit.code, 1);
+    assert!(critical(&audit.json(), "bind.cleartext"), "{audit:?}");
+    std::fs::set_permissions(home.state(), PermissionsExt::from_mode(0o755)).unwrap();
+    let audit = home.run(&["security"]);
+    assert!(audit.out.contains("chmod 700"), "{audit:?}");
+}
+
+/// The states of the checks by name.
+fn checks(told: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
+    let rows = told["checks"].as_array().unwrap().iter();
+    rows.map(|it| (text(&it["name"]), text(&it["status"])))
+        .collect()
+}
+
+#[test]
+fn the_doctor_names_each_fault_with_the_command_that_mends_it() {
+    let home = Home::new();
+    let ran = home.run(&["doctor", "--json"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("clawdia gateway run"), "{ran:?}");
+
+    let gateway = home.gateway(&[]);
+    let ran = home.run(&["doctor", "--json"]);
+    let told = ran.json();
+    assert_eq!((ran.code, &told["ok"]), (0, &json!(true)), "{told}");
+    for name in [
+        "configuration",
+        "state",
+        "secret",
+        "gateway",
+        "handshake",
+        "over TCP",
+        "clock",
+        "pairing",
+    ] {
+        let found = checks(&told);
+        assert!(
+            found.contains(&(name.into(), "ok".into())),
+            "{name}: {found:?}"
+        );
+    }
+    home.run(&["doctor"]).ok();
+
+    // The secret in the files is not the one that the gateway was started with.
+    std::fs::write(
+        home.state().join("gateway-token"),
+        "somebody-changed-this-token-0000\n",
+    )
+    .unwrap();
+    let ran = home.run(&["doctor", "--json"]);
+    assert!(ran.out.contains("refused the token"), "{ran:?}");
+    std::fs::set_permissions(
+        home.state().join("gateway-token"),
+        PermissionsExt::from_mode(0o644),
+    )
+    .unwrap();
+    let ran = home.run(&["doctor"]);
+    assert!(ran.out.contains("chmod 600"), "{ran:?}");
+    drop(gateway);
+
+    let home = Home::new();
+    home.configure("{ gateway: { prot: 1 } }");
+    let ran = home.run(&["doctor"]);
+    assert!(
+        ran.out.contains("gateway.prot") && ran.out.contains("config validate"),
+        "{ran:?}"
+    );
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    home.configure(&format!(
+        "{{ gateway: {{ port: {} }} }}",
+        taken.local_addr().unwrap().port()
+    ));
+    let ran = home.run(&["doctor"]);
+    assert!(ran.out.contains("ss -ltnp"), "{ran:?}");
+}
