@@ -92,6 +92,14 @@ pub const ACCEPT_BACKOFF_MS: (u64, u64) = (10, 1_000);
 pub const FILE_REQUESTS_MAX: usize = 256;
 /// Largest file of the control page.
 pub const STATIC_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// How long a supervisor waits for our end before it kills us, seconds.
+pub const SERVICE_STOP_S: u32 = 20;
+/// A loop that was silent for so long is taken for dead by its supervisor, seconds.
+pub const SERVICE_WATCHDOG_S: u32 = 30;
+/// Connections are closed over this time at shutdown, so that not all come back at once.
+pub const SHUTDOWN_SPREAD_MS: u64 = 2_000;
+/// Fewer connections are closed at once.
+pub const SHUTDOWN_AT_ONCE_MAX: usize = 32;
 /// Longest time to drain accepted work at shutdown.
 pub const SHUTDOWN_DRAIN_MS: u64 = 5_000;
 
@@ -565,3 +573,6 @@ const _: () = assert!(RECONNECT_BACKOFF_MS.0 <= RECONNECT_BACKOFF_MS.1);
 const _: () = assert!(TUNNEL_CHECK_INTERVAL_MS + TUNNEL_CHECK_MS < PING_INTERVAL_MS);
 const _: () = assert!(TUNNEL_CHECK_MS < TUNNEL_SILENT_MS);
 const _: () = assert!(SSH_CONNECT_S as u64 * 1_000 < SSH_OPEN_MS);
+const _: () = assert!(
+    SHUTDOWN_DRAIN_MS + SHUTDOWN_SPREAD_MS + CLOSE_GRACE_MS < 1_000 * SERVICE_STOP_S as u64
+);

@@ -16,7 +16,7 @@ const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/clawd
 fn connect(gateway: &Running, device: u64, role: &str, token: &str) -> Value {
     let deadline = Instant::now() + Duration::from_secs(20);
     let url = GatewayUrl::loopback(gateway.port);
-    let mut ws = WebSocket::open(&url, deadline).unwrap();
+    let mut ws = WebSocket::open(&url, None, deadline).unwrap();
     let challenge: Value = serde_json::from_str(&ws.next_text(deadline).unwrap()).unwrap();
     let nonce = challenge["payload"]["nonce"].as_str().unwrap();
     let mode = if role == "node" { "node" } else { "cli" };

@@ -17,7 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn hello(gateway: &Running, token: &str) -> (WebSocket, Duration) {
     let began = Instant::now();
     let deadline = began + 30 * SECOND;
-    let mut ws = WebSocket::open(&GatewayUrl::loopback(gateway.port), deadline).unwrap();
+    let mut ws = WebSocket::open(&GatewayUrl::loopback(gateway.port), None, deadline).unwrap();
     ws.next_text(deadline).unwrap();
     let params = json!({
         "minProtocol": 3, "maxProtocol": 3, "role": "operator", "scopes": ["operator.read"],
@@ -72,7 +72,7 @@ fn silent_connections_and_slow_heads_keep_nobody_out_and_leave_nothing_behind() 
     for _ in 0..400 {
         let mut stream = silent(&gateway);
         // Every other one has begun a head and says no more.
-        if flood.len() % 2 == 0 {
+        if flood.len().is_multiple_of(2) {
             let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: 127.0");
         }
         flood.push(stream);
@@ -139,7 +139,7 @@ fn with_few_descriptors_it_waits_calmly_and_serves_who_is_in() {
         live.send_text(&call.to_string(), deadline).unwrap();
         loop {
             let message: Value = serde_json::from_str(&live.next_text(deadline).unwrap()).unwrap();
-            if message["id"] == request.to_string() {
+            if message["id"] == id.as_str() {
                 assert_eq!(message["ok"], true);
                 break;
             }

@@ -74,7 +74,74 @@ pub enum GatewayCommand {
     Call(GatewayCall),
     Send(GatewaySend),
     Agent(Agent),
+    Install(GatewayInstall),
+    Start(GatewayStart),
+    Stop(GatewayStop),
+    Restart(GatewayRestart),
+    Uninstall(GatewayUninstall),
 }
+
+/// keep the gateway running as a service of systemd
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "install",
+    help_triggers("--help", "-h", "help"),
+    note = "The unit holds no secret: the gateway reads it from its configuration or state directory. \
+            Where no systemd can be asked, the unit is printed.",
+    example = "{command_name}\nsudo {command_name} --system --user clawdia"
+)]
+pub struct GatewayInstall {
+    /// a unit of the machine instead of one of this user; needs root and --user
+    #[argh(switch)]
+    pub system: bool,
+    /// the user that a unit of the machine runs as
+    #[argh(option, arg_name = "name")]
+    pub user: Option<String>,
+    /// port to listen on, where the configuration's is not meant
+    #[argh(option, arg_name = "number")]
+    pub port: Option<u16>,
+}
+
+/// start the installed service
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "start",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}"
+)]
+pub struct GatewayStart {}
+
+/// stop the gateway, be it a service or not
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "stop",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}"
+)]
+pub struct GatewayStop {}
+
+/// restart the gateway, be it a service or not
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "restart",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}"
+)]
+pub struct GatewayRestart {}
+
+/// stop the service and remove its unit; state and configuration stay
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "uninstall",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}"
+)]
+pub struct GatewayUninstall {}
 
 /// run the gateway in the foreground until it is told to stop
 #[derive(FromArgs, ArgsInfo, Debug)]

@@ -88,6 +88,13 @@ impl Failure {
         Self::new(Exit::Configuration, "CONFIGURATION", message)
     }
 
+    /// No failure at all: the command ends here without a word.
+    pub fn quiet() -> Self {
+        let mut failure = Self::failed("");
+        failure.quiet = true;
+        failure
+    }
+
     /// Adds a fact that explains it.
     #[must_use]
     pub fn fact(mut self, name: &'static str, value: impl Into<String>) -> Self {

@@ -36,6 +36,7 @@ pub use steps::Steps;
 
 use crate::gateway::{Entropy, Gateway, Identity};
 use crate::ids::ConnId;
+use crate::limits::{CLOSE_GRACE_MS, SHUTDOWN_DRAIN_MS, SHUTDOWN_SPREAD_MS};
 use crate::log::LogLine;
 use crate::now::Now;
 use crate::wire::message::Pool;
@@ -92,6 +93,8 @@ pub struct Driver {
     pub steps_by: Steps,
     /// Lines that were logged, oldest first.
     pub log: Vec<LogLine>,
+    /// The core takes more connections.
+    accepting: bool,
     /// The core said that the process may end.
     pub exited: bool,
     remotes: BTreeMap<ConnId, Remote>,
@@ -142,6 +145,7 @@ impl Driver {
             steps: VecDeque::new(),
             steps_by,
             log: Vec::new(),
+            accepting: true,
             exited: false,
             remotes: BTreeMap::new(),
             slots: Slots::default(),
@@ -191,7 +195,7 @@ impl Driver {
         self.handle(crate::gateway::Input::Shutdown { reason });
         self.settle();
         if !self.exited {
-            self.advance(crate::limits::SHUTDOWN_DRAIN_MS);
+            self.advance(SHUTDOWN_DRAIN_MS + SHUTDOWN_SPREAD_MS + CLOSE_GRACE_MS);
         }
         assert!(self.exited, "the gateway does not end");
     }

@@ -114,3 +114,45 @@ fn a_node_is_paired_as_a_node_and_survives_a_restart() {
     let row = &driver.store.state().devices()[&*device.id];
     assert!(row.grant(Role::Node).is_some());
 }
+
+/// How long after the shutdown began each of `count` connections was closed.
+fn partings(count: usize) -> Vec<u64> {
+    let mut driver = Driver::default();
+    let conns: Vec<_> = (0..count).map(|_| driver.operator()).collect();
+    driver.handle(crate::gateway::Input::Shutdown { reason: "x" });
+    driver.settle();
+    assert!(
+        driver.accept([127, 0, 0, 1].into()).is_none(),
+        "nobody new comes in"
+    );
+    let mut at = vec![None; count];
+    let mut passed = 0;
+    while at.contains(&None) {
+        for (conn, at) in conns.iter().zip(&mut at) {
+            let closed = driver.remote(*conn).closed.as_ref();
+            assert!(closed.is_none_or(|(code, _)| *code == 1012));
+            if closed.is_some() && at.is_none() {
+                *at = Some(passed);
+            }
+        }
+        driver.advance(10);
+        passed += 10;
+        assert!(passed < 10_000, "some are never told");
+    }
+    for conn in conns {
+        driver.hang_up(conn);
+    }
+    driver.settle();
+    assert!(driver.exited);
+    at.into_iter().flatten().collect()
+}
+
+#[test]
+fn a_fleet_is_sent_away_bit_by_bit_and_a_few_at_once() {
+    assert!(partings(5).iter().all(|at| *at == 0));
+    let at = partings(200);
+    assert!(at.iter().max() > Some(&1_000), "{at:?}");
+    let in_one_tick = |tick: u64| at.iter().filter(|at| **at / 100 == tick).count();
+    assert!((0..20).all(|tick| in_one_tick(tick) < 40), "{at:?}");
+    assert!(!at.is_sorted(), "the order is left to chance");
+}

@@ -54,6 +54,9 @@ impl Driver {
 
     /// A connection arrives; None where it is refused.
     pub fn accept_from(&mut self, arrival: Arrival) -> Option<ConnId> {
+        if !self.accepting {
+            return None;
+        }
         let conn = self.slots.take();
         match self.gateway.accept(self.now, conn, arrival, DESCRIPTORS) {
             Admission::Refuse => {
@@ -147,6 +150,7 @@ impl Driver {
                 }
                 Effect::Step(step) => self.steps.push_back(step),
                 Effect::Log(line) => self.log.push(line),
+                Effect::StopAccepting => self.accepting = false,
                 Effect::Exit | Effect::Abort { .. } => self.exited = true,
             }
         }

@@ -69,6 +69,8 @@ pub enum Effect {
     Step(Box<Step>),
     /// Write a line to the log.
     Log(LogLine),
+    /// No more connections are accepted.
+    StopAccepting,
     /// Everything is said; end the process.
     Exit,
     /// Going on would put what was answered in doubt: end the process for its supervisor.

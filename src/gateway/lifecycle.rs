@@ -1,4 +1,4 @@
-//! The life of a connection and of the gateway: accepted, upgraded, gone; started, stopped.
+//! The life of a connection: accepted, upgraded, gone; and what is looked after meanwhile.
 
 use super::auth::address::Authority;
 use super::auth::admission::Admission;
@@ -6,13 +6,11 @@ use super::auth::locality::{
     self, Arrival, Client, Headers, Listener, SOCKET_HOST, asks_for_socket,
 };
 use super::auth::origin::{Origin, OriginError, Provenance};
-use super::broadcast::Weight;
 use super::effect::LoadedConfig;
 use super::peer::{Challenged, Peer, Phase};
 use super::timers::Timer;
 use super::{Effect, Gateway};
 use crate::ids::ConnId;
-use crate::limits::SHUTDOWN_DRAIN_MS;
 use crate::log::{Level, LogLine};
 use crate::now::Now;
 use crate::state::{Retention, Role, StoreRequest};
@@ -206,9 +204,7 @@ impl Gateway {
         if let Some(mut peer) = self.peers.remove(conn) {
             peer.outbox.clear(&mut self.turn);
         }
-        if self.stopping && self.peers.is_empty() {
-            self.try_exit();
-        }
+        self.exit_if_empty();
     }
 
     /// The peer takes part no more: out of every list, its waiting calls forgotten. Its
@@ -245,54 +241,6 @@ impl Gateway {
                 );
                 self.log_with(line.with("fault", fault));
             }
-        }
-    }
-
-    pub(super) fn on_shutdown(&mut self, reason: &'static str) {
-        if self.stopping {
-            return;
-        }
-        self.stopping = true;
-        self.log(Level::Info, "gateway", "shutting down");
-        self.broadcast("shutdown", Weight::Must, None, |_, w| {
-            w.object(|w| {
-                w.field_str("reason", reason);
-                w.field_u64("restartExpectedMs", 1_500);
-            });
-        });
-        self.timers
-            .set(self.now.mono_ms + SHUTDOWN_DRAIN_MS, Timer::Drained);
-        self.drain();
-    }
-
-    /// Closes everybody once nothing accepted is on its way any more.
-    pub(super) fn drain(&mut self) {
-        if self.stopping
-            && !self.runs.is_busy()
-            && self.commits.is_idle()
-            && self.tickets.is_empty()
-        {
-            self.close_all();
-            self.try_exit();
-        }
-    }
-
-    /// The bounded time to drain is over.
-    pub(super) fn on_drained(&mut self) {
-        self.close_all();
-        self.effects.push_back(Effect::Exit);
-    }
-
-    fn close_all(&mut self) {
-        let conns: Vec<ConnId> = self.peers.iter().map(|peer| peer.conn).collect();
-        for conn in conns {
-            self.close(conn, 1012, "service restart");
-        }
-    }
-
-    fn try_exit(&mut self) {
-        if self.peers.is_empty() {
-            self.effects.push_back(Effect::Exit);
         }
     }
 

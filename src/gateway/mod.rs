@@ -27,6 +27,7 @@ mod names;
 mod nodes;
 mod pairing;
 pub mod params;
+mod parting;
 pub mod peer;
 mod presence;
 mod refusal;
@@ -96,6 +97,8 @@ pub struct Gateway {
     /// When the store is to forget what retention allows, on the monotonic clock.
     prune_at_ms: u64,
     stopping: bool,
+    /// Set once what was accepted is finished.
+    parting: Option<parting::Parting>,
 }
 
 impl Gateway {
@@ -142,6 +145,7 @@ impl Gateway {
             system_events: VecDeque::new(),
             prune_at_ms: 0,
             stopping: false,
+            parting: None,
             loaded,
         };
         gateway.boot_id = gateway.uuid().into();

@@ -33,8 +33,10 @@ pub enum Timer {
     Unsaved,
     /// The time of a tool is over.
     Tool(CallTag),
-    /// The bounded time to drain at shutdown is over.
+    /// The bounded time to drain at shutdown is over, or that to say goodbye.
     Drained,
+    /// The next connections are closed at shutdown.
+    Part,
 }
 
 /// Deadlines, each thing at most once.
@@ -97,6 +99,7 @@ impl Gateway {
                 Timer::Unsaved => self.retry_unsaved(),
                 Timer::Tool(tag) => self.on_tool_overdue(tag),
                 Timer::Drained => self.on_drained(),
+                Timer::Part => self.on_part(),
             }
         }
     }

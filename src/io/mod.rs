@@ -28,6 +28,7 @@ pub mod socket_file;
 pub mod state_dir;
 pub mod static_files;
 pub mod store;
+pub mod supervisor;
 pub mod sys;
 mod timers;
 pub mod tls;

@@ -155,28 +155,6 @@ impl Peer {
     }
 }
 
-impl Peer {
-    /// As an outbox asks for it: how many bytes were taken, `None` for a broken socket.
-    #[inline]
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Option<usize> {
-        if self.blocked {
-            return Some(0);
-        }
-        match self.socket.write(bytes) {
-            Ok(len) => Some(len),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                ) =>
-            {
-                Some(0)
-            }
-            Err(_) => None,
-        }
-    }
-}
-
 struct Slot {
     generation: u32,
     peer: Option<Peer>,

@@ -481,11 +481,8 @@ impl Reactor {
 
     /// Reads a peer again whose outbox has become short enough.
     fn resume(&mut self, id: ConnId) {
-        if let Some(peer) = self
-            .peers
-            .get_mut(id)
-            .filter(|peer| !peer.conn.is_answering())
-        {
+        let peer = self.peers.get_mut(id);
+        if let Some(peer) = peer.filter(|peer| !peer.conn.is_answering()) {
             peer.paused = false;
             self.make_ready(id);
         }

@@ -91,6 +91,7 @@ impl Socket {
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.peek(buffer),
+            Self::Tls(stream) => stream.tcp.peek(buffer),
             Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -99,6 +100,7 @@ impl Socket {
     pub fn skip(&mut self, bytes: &mut [u8]) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.read_exact(bytes),
+            Self::Tls(stream) => stream.tcp.read_exact(bytes),
             Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -141,6 +143,27 @@ impl Listener {
         // that waiting for more could put together.
         rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
         Ok(Self::Tcp(listener))
+    }
+
+    /// A TCP socket that listens already.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be told not to block.
+    pub fn from_tcp(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
+        Ok(Self::Tcp(TcpListener::from_std(listener)))
+    }
+
+    /// A Unix socket that listens already.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be told not to block.
+    pub fn from_unix(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self::Unix(UnixListener::from_std(listener)))
     }
 
     /// The address that was bound, with its real port.

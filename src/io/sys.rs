@@ -69,6 +69,34 @@ pub fn peer_uid(_stream: impl std::os::fd::AsFd) -> io::Result<u32> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// The first descriptor that a supervisor hands over (sd_listen_fds(3)).
+const INHERITED_FIRST: i32 = 3;
+/// More sockets than anybody hands to one program.
+const INHERITED_MAX: u32 = 16;
+
+/// The open descriptors from 3 on, which a supervisor left there for this process. No child of
+/// ours inherits them. To be called once, before anything else opens a file.
+///
+/// # Errors
+///
+/// When one of them is not open, or there are too many.
+#[allow(unsafe_code)]
+pub fn take_inherited(count: u32) -> io::Result<Vec<std::os::fd::OwnedFd>> {
+    use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+    if count > INHERITED_MAX {
+        return Err(io::Error::other("too many sockets were handed over"));
+    }
+    let take = |raw: i32| {
+        // SAFETY: only looked at: a number that is not open fails with EBADF.
+        let seen = unsafe { BorrowedFd::borrow_raw(raw) };
+        rustix::io::fcntl_setfd(seen, rustix::io::FdFlags::CLOEXEC)?;
+        // SAFETY: it is open, and by LISTEN_PID and LISTEN_FDS it was left for this process: nothing
+        // else here owns it.
+        Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+    };
+    (INHERITED_FIRST..).take(count as usize).map(take).collect()
+}
+
 /// Whether accept failed because this process or the system is out of descriptors.
 pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     use rustix::io::Errno;

@@ -1,4 +1,4 @@
-//! The user's systemd: where its unit files are, and asking it to act.
+//! The user's systemd, or the machine's: where its unit files are, and asking it to act.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,64 @@ use std::process::{Command, Output, Stdio};
 use super::Unit;
 use crate::client::files;
 use crate::io::atomic;
+
+/// Which systemd is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manager {
+    /// The user's own.
+    #[default]
+    User,
+    /// The machine's: needs root.
+    System,
+}
+
+impl Manager {
+    /// Whether it runs and can be asked.
+    pub fn is_there(self) -> bool {
+        self.systemctl(&["show-environment"])
+            .is_ok_and(|output| output.status.success())
+    }
+
+    /// Asks it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no `systemctl`.
+    pub fn systemctl(self, words: &[&str]) -> io::Result<Output> {
+        let mut command = Command::new("systemctl");
+        if self == Self::User {
+            command.arg("--user");
+        }
+        command.args(words).stdin(Stdio::null()).output()
+    }
+
+    /// The same, where a failure is what it says about itself.
+    ///
+    /// # Errors
+    ///
+    /// When there is no `systemctl`, or it fails.
+    pub fn ask(self, words: &[&str]) -> io::Result<String> {
+        let output = self.systemctl(words)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let user = if self == Self::User { "--user " } else { "" };
+        let words = words.join(" ");
+        Err(io::Error::other(format!(
+            "systemctl {user}{words}: {}",
+            said.trim()
+        )))
+    }
+
+    /// Where its unit files are.
+    pub fn unit_dir(self, config_home: Option<&str>, home: Option<&Path>) -> Option<PathBuf> {
+        match self {
+            Self::User => unit_dir(config_home, home),
+            Self::System => Some(PathBuf::from("/etc/systemd/system")),
+        }
+    }
+}
 
 /// The folder of the user's own units.
 pub fn unit_dir(config_home: Option<&str>, home: Option<&Path>) -> Option<PathBuf> {
@@ -32,7 +90,7 @@ pub fn write(unit: &Unit, dir: &Path) -> io::Result<PathBuf> {
 
 /// Whether the user's systemd runs and can be asked.
 pub fn is_there() -> bool {
-    systemctl(&["show-environment"]).is_ok_and(|output| output.status.success())
+    Manager::User.is_there()
 }
 
 /// Asks the user's systemd.
@@ -41,11 +99,7 @@ pub fn is_there() -> bool {
 ///
 /// When there is no `systemctl`.
 pub fn systemctl(words: &[&str]) -> io::Result<Output> {
-    Command::new("systemctl")
-        .arg("--user")
-        .args(words)
-        .stdin(Stdio::null())
-        .output()
+    Manager::User.systemctl(words)
 }
 
 /// The same, where a failure is what it says about itself.
@@ -54,16 +108,7 @@ pub fn systemctl(words: &[&str]) -> io::Result<Output> {
 ///
 /// When there is no `systemctl`, or it fails.
 pub fn ask(words: &[&str]) -> io::Result<String> {
-    let output = systemctl(words)?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let words = words.join(" ");
-    Err(io::Error::other(format!(
-        "systemctl --user {words}: {}",
-        said.trim()
-    )))
+    Manager::User.ask(words)
 }
 
 #[cfg(test)]

@@ -15,7 +15,30 @@ pub struct Unit {
     pub stop_s: u32,
     /// Exit codes after which it is not started again, since a person must act.
     pub final_codes: Vec<u8>,
+    /// It says by itself when it is ready, and is taken for dead when it was silent for so many
+    /// seconds.
+    pub watchdog_s: Option<u32>,
+    /// The user that a unit of the machine's systemd runs as; the user's own has none.
+    pub user: Option<String>,
 }
+
+/// What holds besides for a unit of the machine's systemd, which may set up more.
+const CONFINED: &[&str] = &[
+    "CapabilityBoundingSet=",
+    "AmbientCapabilities=",
+    "ProtectSystem=full",
+    "ProtectKernelTunables=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectControlGroups=yes",
+    "ProtectClock=yes",
+    "ProtectHostname=yes",
+    "PrivateDevices=yes",
+    "PrivateTmp=yes",
+    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
+    "RestrictNamespaces=yes",
+    "RemoveIPC=yes",
+];
 
 /// What holds for every unit of ours and hinders no command that one runs: nobody gains rights,
 /// nothing outlives it, and one that fails at once again and again is left alone.
@@ -49,11 +72,26 @@ impl Unit {
              StartLimitBurst=10\n\
              \n\
              [Service]\n\
-             Type=exec\n\
+             Type={}\n\
              ExecStart={}\n",
             self.description.replace('%', "%%"),
+            if self.watchdog_s.is_some() {
+                "notify"
+            } else {
+                "exec"
+            },
             words?.join(" "),
         );
+        if let Some(watchdog_s) = self.watchdog_s {
+            text += &format!(
+                "ExecReload=/bin/kill -HUP $MAINPID\n\
+                 NotifyAccess=main\n\
+                 WatchdogSec={watchdog_s}\n"
+            );
+        }
+        if let Some(user) = &self.user {
+            text += &format!("User={}\n", quoted(user)?);
+        }
         for (name, value) in &self.environment {
             // Nothing is looked up inside an assignment, so a dollar stands for itself.
             let assignment = quoted(&format!("{name}={value}"))?.replace("$$", "$");
@@ -67,11 +105,16 @@ impl Unit {
             codes.join(" "),
             self.stop_s,
         );
-        for line in HARDENED {
+        let confined = if self.user.is_some() { CONFINED } else { &[] };
+        for line in HARDENED.iter().chain(confined) {
             text += line;
             text.push('\n');
         }
-        text += "\n[Install]\nWantedBy=default.target\n";
+        let target = match self.user {
+            Some(_) => "multi-user.target",
+            None => "default.target",
+        };
+        text += &format!("\n[Install]\nWantedBy={target}\n");
         Ok(text)
     }
 }
@@ -114,6 +157,7 @@ mod tests {
             environment: vec![("CLAWDIA_STATE_DIR".into(), "/home/a b/$x".into())],
             stop_s: 5,
             final_codes: vec![2, 78],
+            ..Unit::default()
         };
         let text = unit.to_text().unwrap();
         for line in [

@@ -5,9 +5,10 @@ pub mod channels;
 pub mod config;
 pub mod dashboard;
 pub mod devices;
-pub mod fingerprint;
 pub mod doctor;
+pub mod fingerprint;
 pub mod gateway;
+pub mod gateway_service;
 pub mod health;
 pub mod import;
 pub mod logs;
@@ -56,6 +57,11 @@ pub fn command(command: Command, setup: &Setup, out: &mut Out) -> Outcome {
             GatewayCommand::Call(args) => gateway::call(args, setup, out),
             GatewayCommand::Send(args) => gateway::send(args, setup, out),
             GatewayCommand::Agent(args) => agent::run(args, setup, out),
+            GatewayCommand::Install(args) => gateway_service::install(args, setup, out),
+            GatewayCommand::Start(_) => gateway_service::start(setup, out),
+            GatewayCommand::Stop(_) => gateway_service::stop(setup, out),
+            GatewayCommand::Restart(_) => gateway_service::restart(setup, out),
+            GatewayCommand::Uninstall(_) => gateway_service::uninstall(setup, out),
         },
         Command::Agent(args) => agent::run(args, setup, out),
         Command::Health(_) => health::run(setup, out),

@@ -180,6 +180,7 @@ fn unit(setup: &Setup) -> Result<Unit, Failure> {
         environment: places.into_iter().filter_map(set).collect(),
         stop_s: 5,
         final_codes: FINAL_CODES.to_vec(),
+        ..Unit::default()
     })
 }
 

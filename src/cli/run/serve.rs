@@ -1,14 +1,15 @@
 //! `clawdia gateway run`
 
+use std::os::unix::process::CommandExt;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::super::commands::GatewayRunArgs;
 use super::super::exit::{Failure, Outcome};
-use super::super::setup::Setup;
+use super::super::setup::{Setup, variable};
 use crate::config::Secret;
-use crate::io::server::{self, Options};
+use crate::io::server::{self, Ended, Options};
 use crate::limits::{SHUTDOWN_DRAIN_MS, TAKE_OVER_POLL_MS};
 
 /// Serves until a signal ends it.
@@ -24,7 +25,7 @@ pub fn run(args: GatewayRunArgs, setup: &Setup) -> Outcome {
     if args.force {
         stop_former(setup)?;
     }
-    server::run(Options {
+    let ended = server::run(Options {
         paths: setup.paths.clone(),
         port: args.port,
         bind: args.bind,
@@ -33,7 +34,27 @@ pub fn run(args: GatewayRunArgs, setup: &Setup) -> Outcome {
         password: secrets.password.map(|secret| Secret::new(secret.value)),
         verbose: args.verbose,
     })?;
-    Ok(())
+    match ended {
+        Ended::Stopped => Ok(()),
+        Ended::ToRestart => Err(start_again()),
+    }
+}
+
+/// Becomes the same program with the same words, under the same process id, so that a supervisor
+/// sees no end. Sockets that were handed over are gone with the loop: then it just ends, and the
+/// next connection starts it. Only a failure returns.
+fn start_again() -> Failure {
+    if variable("LISTEN_FDS").is_some() {
+        return Failure::quiet();
+    }
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(fault) => return Failure::failed(format!("where this program is: {fault}")),
+    };
+    // What has taken a former gateway's place already takes nobody's now.
+    let words = std::env::args_os().skip(1).filter(|word| word != "--force");
+    let fault = std::process::Command::new(&program).args(words).exec();
+    Failure::failed(format!("cannot start {} again: {fault}", program.display()))
 }
 
 fn one_of(name: &str, value: &Option<String>, allowed: &[&str]) -> Outcome {
@@ -49,8 +70,25 @@ fn one_of(name: &str, value: &Option<String>, allowed: &[&str]) -> Outcome {
 /// Asks the gateway that holds this state directory to end, and waits until it has. It is known
 /// by the lock that it holds, so no other process is ever signalled.
 fn stop_former(setup: &Setup) -> Outcome {
-    let Some(holder) = setup.lock_holder() else {
+    let Some(former) = signal_holder(setup, Signal::TERM)? else {
         return Ok(());
+    };
+    let deadline = Instant::now() + Duration::from_millis(2 * SHUTDOWN_DRAIN_MS);
+    while setup.lock_holder().is_some_and(|now| now.pid == former) {
+        if Instant::now() > deadline {
+            let fault = format!("process {former} does not end");
+            return Err(Failure::failed(fault).mend(format!("kill -9 {former}")));
+        }
+        std::thread::sleep(Duration::from_millis(TAKE_OVER_POLL_MS));
+    }
+    Ok(())
+}
+
+/// Sends a signal to the gateway that holds this state directory; gives its process, or None
+/// where there is none.
+pub(super) fn signal_holder(setup: &Setup, signal: Signal) -> Result<Option<u32>, Failure> {
+    let Some(holder) = setup.lock_holder() else {
+        return Ok(None);
     };
     let pid = i32::try_from(holder.pid).ok().and_then(Pid::from_raw);
     let Some(pid) = pid.filter(|_| holder.is_running()) else {
@@ -58,15 +96,8 @@ fn stop_former(setup: &Setup) -> Outcome {
             "the gateway that runs cannot be identified",
         ));
     };
-    kill_process(pid, Signal::TERM)
-        .map_err(|fault| Failure::failed(format!("cannot stop process {}: {fault}", holder.pid)))?;
-    let deadline = Instant::now() + Duration::from_millis(2 * SHUTDOWN_DRAIN_MS);
-    while setup.lock_holder().is_some_and(|now| now.pid == holder.pid) {
-        if Instant::now() > deadline {
-            let fault = format!("process {} does not end", holder.pid);
-            return Err(Failure::failed(fault).mend(format!("kill -9 {}", holder.pid)));
-        }
-        std::thread::sleep(Duration::from_millis(TAKE_OVER_POLL_MS));
-    }
-    Ok(())
+    kill_process(pid, signal).map_err(|fault| {
+        Failure::failed(format!("cannot signal process {}: {fault}", holder.pid))
+    })?;
+    Ok(Some(holder.pid))
 }

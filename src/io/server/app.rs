@@ -1,6 +1,7 @@
 //! The gateway behind the loop: turns of sockets, answers and effects between the two.
 
 use super::files::{Answer as FileAnswer, Files};
+use super::heart::Heart;
 use crate::agent::StepOutput;
 use crate::gateway::auth::admission::Admission;
 use crate::gateway::auth::locality::Arrival;
@@ -32,6 +33,9 @@ pub struct GatewayApp {
     pub log: Log,
     /// For connections that are accepted from now on.
     pub acceptor: Option<Acceptor>,
+    pub heart: Heart,
+    /// The process is to be started again after its end.
+    pub restarts: bool,
     /// The loop was told to end.
     pub stopped: bool,
     /// Why the process cannot go on, if it cannot.
@@ -144,20 +148,28 @@ impl App for GatewayApp {
     }
 
     fn expire(&mut self, now: Now) {
+        self.heart.beat(now);
         self.gateway.handle(now, Input::Expire);
     }
 
     fn next_deadline_ms(&self) -> Option<u64> {
-        self.gateway.next_deadline_ms()
+        let heart = self.heart.next_ms();
+        let gateway = self.gateway.next_deadline_ms();
+        heart.into_iter().chain(gateway).min()
     }
 
     fn on_signal(&mut self, now: Now, signal: Signal) {
         match signal {
             Signal::Terminate | Signal::Restart => {
+                self.restarts |= signal == Signal::Restart;
+                self.heart.stopping();
                 let reason = "service restart";
                 self.gateway.handle(now, Input::Shutdown { reason });
             }
-            Signal::Reload => self.files.reload(),
+            Signal::Reload => {
+                self.heart.reloading(now);
+                self.files.reload();
+            }
         }
     }
 }
@@ -177,6 +189,7 @@ impl GatewayApp {
             }
             Effect::Finish { conn } => return Some(Command::Answered { conn, keep: false }),
             Effect::Admitted { conn } => return Some(Command::Promote(conn)),
+            Effect::StopAccepting => return Some(Command::StopAccepting),
             Effect::Exit if !self.stopped => {
                 self.stopped = true;
                 return Some(Command::Stop);
@@ -216,7 +229,10 @@ impl GatewayApp {
             FileAnswer::Fetched { ticket, result } => {
                 self.gateway.handle(now, Input::Fetched { ticket, result });
             }
-            FileAnswer::Reloaded(result) => self.gateway.handle(now, Input::Config(result)),
+            FileAnswer::Reloaded(result) => {
+                self.gateway.handle(now, Input::Config(result));
+                self.heart.reloaded();
+            }
             FileAnswer::Certificate(Ok(acceptor)) => {
                 let text = "new connections get the certificate that is in its files now";
                 let line = LogLine::new(now.unix_ms, Level::Info, "tls", text);

@@ -3,10 +3,12 @@
 //! Only the mode `auto` tries more than one place, in this order: loopback, tailnet, all
 //! interfaces; the last two only with a secret that somebody chose.
 
+use super::source::variable;
 use crate::config::{BindMode, Config};
 use crate::io::interfaces;
 use crate::io::socket::{Listener, PeerAddr};
 use crate::io::state_dir::StartFault;
+use crate::io::supervisor;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -66,12 +68,66 @@ impl Plan {
         self.addresses.iter().copied().find(|ip| !ip.is_loopback())
     }
 
+    /// Takes the sockets that a supervisor has bound, or binds what was asked for.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be had, or is wider than what was asked for: exit 78.
+    pub fn open(&self, port: u16) -> Result<(Vec<Listener>, Bound), StartFault> {
+        let handed = supervisor::handed_over(&variable)
+            .map_err(|fault| StartFault::refused(format!("LISTEN_FDS: {fault}")))?;
+        match handed.is_empty() {
+            true => self.listen(port),
+            false => self.adopt(handed),
+        }
+    }
+
+    /// Takes the sockets that a supervisor has bound, where they are no wider than what was asked
+    /// for: who wrote the socket unit may not have read this configuration.
+    ///
+    /// # Errors
+    ///
+    /// A socket that lets in more than the mode does: exit 78.
+    fn adopt(&self, listeners: Vec<Listener>) -> Result<(Vec<Listener>, Bound), StartFault> {
+        let mut first = None;
+        for listener in &listeners {
+            let Ok(PeerAddr::Tcp(addr)) = listener.local_addr() else {
+                continue;
+            };
+            let ip = addr.ip().to_canonical();
+            let fits = ip.is_loopback()
+                || self
+                    .addresses
+                    .iter()
+                    .any(|it| *it == ip || it.is_unspecified());
+            if !fits {
+                return Err(StartFault::refused(format!(
+                    "the socket that was handed over listens on {ip}, and gateway.bind is \"{}\" \
+                     (run: clawdia config set gateway.bind lan, or change ListenStream= of the socket unit)",
+                    self.mode.as_str()
+                )));
+            }
+            first.get_or_insert((ip, addr.port()));
+        }
+        let Some((ip, port)) = first else {
+            return Err(StartFault::refused(
+                "none of the sockets that were handed over is a TCP socket",
+            ));
+        };
+        let bound = Bound {
+            mode: self.mode,
+            address: ip.to_string(),
+            port,
+        };
+        Ok((listeners, bound))
+    }
+
     /// Binds the first address that can be bound.
     ///
     /// # Errors
     ///
     /// When none can: exit 78, with the fault of each.
-    pub fn listen(&self, port: u16) -> Result<(Vec<Listener>, Bound), StartFault> {
+    fn listen(&self, port: u16) -> Result<(Vec<Listener>, Bound), StartFault> {
         let mut faults = Vec::new();
         for ip in &self.addresses {
             let beside = self.mode != BindMode::Auto && ip.to_canonical() != LOOPBACK;

@@ -7,6 +7,7 @@
 mod app;
 mod bind;
 mod files;
+mod heart;
 mod identity;
 mod source;
 mod tls;
@@ -26,6 +27,7 @@ use crate::io::log::{Log, LogConfig};
 use crate::io::reactor::Reactor;
 use crate::io::signals::Signals;
 use crate::io::state_dir::{self, StartFault};
+use crate::io::supervisor::Supervisor;
 use crate::io::workers::{Workers, WorkersConfig};
 use crate::io::{clock, config_watch, entropy, socket_file, store, sys};
 use crate::limits::{
@@ -35,6 +37,7 @@ use crate::limits::{
 use crate::log::{Level, LogLine};
 use crate::wire::message::MessageLimits;
 use bind::Plan;
+use heart::Heart;
 use source::Source;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -66,12 +69,21 @@ pub struct Options {
     pub verbose: bool,
 }
 
+/// How serving came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Somebody wanted it.
+    Stopped,
+    /// Somebody wants it to be started again.
+    ToRestart,
+}
+
 /// Serves until a signal ends it.
 ///
 /// # Errors
 ///
 /// What a person has to mend, with the exit code.
-pub fn run(options: Options) -> Result<(), StartFault> {
+pub fn run(options: Options) -> Result<Ended, StartFault> {
     report_panics_without_payload();
     let source = Source::new(options);
     let document = source.read()?;
@@ -91,8 +103,10 @@ pub fn run(options: Options) -> Result<(), StartFault> {
     sys::raise_descriptor_limit();
 
     let port = source.port(&config)?;
+    let supervisor = Supervisor::find(&source::variable)
+        .map_err(|fault| StartFault::refused(format!("NOTIFY_SOCKET names no socket: {fault}")))?;
     let plan = Plan::new(&config, source.options.bind.as_deref(), secret_chosen)?;
-    let (mut listeners, bound) = plan.listen(port)?;
+    let (mut listeners, bound) = plan.open(port)?;
     let socket_file = socket_file::bind(&lock)?.map(|(listener, file)| {
         listeners.push(listener);
         file
@@ -143,6 +157,7 @@ pub fn run(options: Options) -> Result<(), StartFault> {
         log.say(start.unix_ms, "gateway", &notice);
     }
     announce(&config, &bound, &log);
+    supervisor.ready(&format!("listening on {}:{}", bound.address, bound.port));
     let mut app = app::GatewayApp {
         gateway,
         store: opened.store,
@@ -151,6 +166,8 @@ pub fn run(options: Options) -> Result<(), StartFault> {
         steps,
         log,
         acceptor: None,
+        heart: Heart::new(supervisor, start),
+        restarts: false,
         stopped: false,
         fault: None,
     };
@@ -162,6 +179,7 @@ pub fn run(options: Options) -> Result<(), StartFault> {
         log,
         files,
         fault,
+        restarts,
         ..
     } = app;
     files.stop();
@@ -175,7 +193,9 @@ pub fn run(options: Options) -> Result<(), StartFault> {
             "the core panicked; what was acknowledged is stored",
         )),
         (_, Some(fault)) => Err(internal(&fault)),
-        (Ok(served), None) => served.map_err(|fault| StartFault::io("serve with", &dir, fault)),
+        (Ok(Err(fault)), None) => Err(StartFault::io("serve with", &dir, fault)),
+        (Ok(Ok(())), None) if restarts => Ok(Ended::ToRestart),
+        (Ok(Ok(())), None) => Ok(Ended::Stopped),
     }
 }
 
