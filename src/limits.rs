@@ -150,6 +150,11 @@ pub const DEVICE_SEEN_INTERVAL_MS: u64 = 24 * 3_600_000;
 /// Pending pairing requests of all devices.
 pub const PAIRINGS_PENDING_MAX: usize = 32;
 
+/// How long a pairing code lives: default and most.
+pub const SETUP_CODE_TTL_MS: u64 = 300_000;
+/// Codes that wait to be used.
+pub const SETUP_CODES_MAX: usize = 16;
+
 // ---- Runs -------------------------------------------------------------------------------
 
 /// Runs that were accepted and have not ended, of all sessions and of one.

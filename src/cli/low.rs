@@ -83,6 +83,7 @@ const DEFAULT_COMMANDS: [(&str, &str); 8] = [
     ("sessions", "list"),
     ("devices", "list"),
     ("nodes", "status"),
+    ("approvals", "list"),
     ("channels", "status"),
     ("models", "list"),
     ("remote", "list"),

@@ -63,10 +63,11 @@ impl Device {
             role,
             &scopes.join(","),
             &signed_at_ms.to_string(),
-            match field("/auth/token") {
-                "" => field("/auth/deviceToken"),
-                token => token,
-            },
+            ["token", "deviceToken", "bootstrapToken"]
+                .map(|name| field(&format!("/auth/{name}")))
+                .into_iter()
+                .find(|secret| !secret.is_empty())
+                .unwrap_or(""),
         ]
         .join("|");
         let text = match proof {

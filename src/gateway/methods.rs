@@ -9,6 +9,7 @@ use super::params::{
 use super::{Gateway, Refusal, method};
 use crate::limits::{
     HISTORY_MESSAGES, NODE_DECLARED_CHARS_MAX, NODE_NAME_CHARS_MAX, SESSION_LABEL_CHARS_MAX,
+    SETUP_CODE_TTL_MS,
 };
 use crate::now::Now;
 
@@ -80,6 +81,7 @@ pub static METHODS: &[Method] = &[
     row("cron.list", Read, CRON_LIST, tables::cron_list),
     row("cron.status", Read, params::NONE, tables::cron_status),
     row("device.pair.approve", Pairing, REQUEST, devices::approve),
+    row("device.pair.code", Pairing, PAIR_CODE, devices::code::make),
     row("device.pair.list", Pairing, params::NONE, devices::list),
     row("device.pair.reject", Pairing, REQUEST, devices::reject),
     row(
@@ -371,6 +373,17 @@ const NODE_RESULT: Shape = closed(&[
     nullable(
         "error",
         Kind::Object(&closed(&[opt("code", TEXT), opt("message", TEXT)])),
+    ),
+]);
+const PAIR_CODE: Shape = closed(&[
+    opt("role", NAME),
+    opt("scopes", Kind::List { min: 0, of: &NAME }),
+    opt(
+        "ttlMs",
+        Kind::Int {
+            min: 1_000,
+            max: SETUP_CODE_TTL_MS,
+        },
     ),
 ]);
 const REQUEST: Shape = closed(&[req("requestId", NAME)]);

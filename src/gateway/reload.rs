@@ -23,6 +23,7 @@ impl Gateway {
         self.touch_health();
         self.log(Level::Info, "gateway/reload", "configuration reloaded");
         if rotated {
+            self.codes.clear();
             self.close_shared_secret_peers();
         }
     }

@@ -1,5 +1,6 @@
 //! Devices from their first request to their last token, through the core.
 
+mod codes;
 mod limits;
 mod requests;
 mod silent;

@@ -1,5 +1,7 @@
 //! `clawdia devices …`
 
+mod pair;
+
 use serde_json::{Value, json};
 
 use super::super::commands::{DevicesApprove, DevicesCommand};
@@ -13,9 +15,14 @@ use super::{age, joined, list, or_dash, text, unix_ms};
 /// Does what was asked with devices.
 pub fn run(command: DevicesCommand, setup: &Setup, out: &mut Out) -> Outcome {
     let mut session = setup.connect()?;
+    if let DevicesCommand::Pair(args) = &command {
+        let outcome = pair::run(args, setup, &mut session, out);
+        session.client.close();
+        return outcome;
+    }
     let all = session.call("device.pair.list", &json!({}))?;
     let outcome = match command {
-        DevicesCommand::List(_) => print(&all, out),
+        DevicesCommand::List(_) | DevicesCommand::Pair(_) => print(&all, out),
         DevicesCommand::Approve(args) => approve(&args, &all, &mut session, out),
         DevicesCommand::Reject(args) => reject(&args.request, &all, &mut session, out),
         DevicesCommand::Rotate(args) => {

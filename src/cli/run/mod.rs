@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub mod agent;
+pub mod approvals;
 pub mod channels;
 pub mod config;
 pub mod dashboard;
@@ -71,6 +72,7 @@ pub fn command(command: Command, setup: &Setup, out: &mut Out) -> Outcome {
         Command::Devices(args) => devices::run(args.command, setup, out),
         Command::Node(args) => node::run(args.command, setup, out),
         Command::Nodes(args) => nodes::run(args.command, setup, out),
+        Command::Approvals(args) => approvals::run(args.command, setup, out),
         Command::Channels(args) => channels::run(args.command, setup, out),
         Command::Models(_) => models::run(setup, out),
         Command::System(args) => system::run(args.command, setup, out),

@@ -115,7 +115,7 @@ impl Gateway {
         };
         if self.approvals.pending.len() >= APPROVALS_PENDING_MAX {
             let text = "too many commands wait for approval \
-                        (run: clawdia approvals pending, then approve or deny)";
+                        (run: clawdia approvals list, then approve or deny)";
             return Err(Refusal {
                 retryable: true,
                 ..Refusal::unavailable(text)

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod admission;
 pub mod approval;
+pub mod code;
 pub mod ed25519;
 pub mod limiter;
 pub mod locality;

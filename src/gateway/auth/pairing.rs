@@ -18,6 +18,8 @@ pub enum Proven {
     DeviceToken(ScopeSet),
     /// An identity that somebody else vouched for, such as a tailnet login.
     Identity,
+    /// A code, now used up, that an operator made for this role and these scopes.
+    Code(ScopeSet),
 }
 
 impl Proven {
@@ -141,11 +143,20 @@ fn without_device(ask: &Ask, requested: ScopeSet) -> Decision {
 }
 
 fn with_device(ask: &Ask, standing: Standing, requested: ScopeSet) -> Decision {
+    if let Proven::Code(scopes) = ask.proven {
+        return Decision::AdmitAndPair {
+            granted: scopes.cut(requested),
+            approved: match standing {
+                Standing::Paired(approved) => approved.union(scopes),
+                _ => scopes,
+            },
+        };
+    }
     match standing {
         Standing::Paired(approved) if approved.contains_all(requested) => {
             let held = match ask.proven {
                 Proven::DeviceToken(scopes) => scopes,
-                Proven::Shared | Proven::Owner | Proven::Identity => approved,
+                Proven::Shared | Proven::Owner | Proven::Identity | Proven::Code(_) => approved,
             };
             Decision::Admit {
                 granted: held.cut(approved.cut(requested)),

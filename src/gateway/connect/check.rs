@@ -28,7 +28,7 @@ impl Gateway {
             client_mode: connect.client.required_text("mode"),
             role: connect.role.as_str(),
             scopes: &connect.scope_names,
-            token: connect.token().unwrap_or(""),
+            token: connect.signed_secret(),
             platform: connect.client.text("platform").unwrap_or(""),
             device_family: connect.client.text("deviceFamily").unwrap_or(""),
         };
@@ -60,17 +60,10 @@ impl Gateway {
         }) {
             return Ok(Proven::DeviceToken(scopes));
         }
-        let origin = challenged.provenance.origin();
-        let guesser = Guesser::new(&challenged.client, origin, SecretKind::Shared);
-        if let Some(guesser) = guesser {
-            self.limiter
-                .check(guesser, self.now.mono_ms)
-                .map_err(|locked| Refusal {
-                    retryable: true,
-                    retry_after_ms: Some(locked.retry_after_ms),
-                    ..Refusal::invalid(Locked::TEXT)
-                })?;
+        if let (Some(code), true) = (connect.code(), nothing_shown(connect)) {
+            return self.redeem_code(connect, code, device_id, challenged);
         }
+        let guesser = self.guesser(challenged, SecretKind::Shared)?;
         match self
             .loaded
             .secret
@@ -92,6 +85,64 @@ impl Gateway {
                 Err(Refusal::invalid(fault.text()).into())
             }
         }
+    }
+}
+
+/// The code is wrong, or was right once.
+const CODE_REFUSED: &str =
+    "unauthorized: pairing code unknown, used or expired (run: clawdia devices pair)";
+
+impl Gateway {
+    /// Uses a pairing code up. A wrong one is a guess; a right one for another role is none.
+    fn redeem_code(
+        &mut self,
+        connect: &Connect<'_, '_>,
+        code: &str,
+        device_id: Option<&str>,
+        challenged: &Challenged,
+    ) -> Result<Proven, Halt> {
+        if device_id.is_none() {
+            return Err(Refusal::new(Code::NotPaired, "device identity required").into());
+        }
+        let guesser = self.guesser(challenged, SecretKind::SetupCode)?;
+        let mono_ms = self.now.mono_ms;
+        match self.codes.redeem(code, connect.role, mono_ms) {
+            Ok(grant) => Ok(Proven::Code(grant.scopes)),
+            Err(Some(role)) => {
+                let text = format!("unauthorized: pairing code is for role {}", role.as_str());
+                Err(Refusal::invalid(text).into())
+            }
+            Err(None) => {
+                if let Some(guesser) = guesser {
+                    self.limiter.failed(guesser, mono_ms);
+                }
+                Err(Refusal::invalid(CODE_REFUSED).into())
+            }
+        }
+    }
+
+    /// On whom a wrong secret is counted, if it is counted at all.
+    ///
+    /// # Errors
+    ///
+    /// Whoever it is has guessed too often.
+    fn guesser(
+        &self,
+        challenged: &Challenged,
+        kind: SecretKind,
+    ) -> Result<Option<Guesser>, Refusal> {
+        let origin = challenged.provenance.origin();
+        let guesser = Guesser::new(&challenged.client, origin, kind);
+        if let Some(guesser) = guesser {
+            self.limiter
+                .check(guesser, self.now.mono_ms)
+                .map_err(|locked| Refusal {
+                    retryable: true,
+                    retry_after_ms: Some(locked.retry_after_ms),
+                    ..Refusal::invalid(Locked::TEXT)
+                })?;
+        }
+        Ok(guesser)
     }
 }
 

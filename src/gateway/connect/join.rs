@@ -80,7 +80,7 @@ impl Gateway {
                 secret: match proven {
                     Proven::Shared => SecretUsed::Shared,
                     Proven::Owner => SecretUsed::Owner,
-                    Proven::DeviceToken(_) => SecretUsed::Device,
+                    Proven::DeviceToken(_) | Proven::Code(_) => SecretUsed::Device,
                     Proven::Identity => SecretUsed::Identity,
                 },
                 client_id: text("id").unwrap_or_default(),

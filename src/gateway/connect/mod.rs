@@ -59,6 +59,19 @@ impl<'i> Connect<'_, 'i> {
             .or_else(|| self.auth.text("deviceToken"))
     }
 
+    /// The one-time code that the client shows.
+    fn code(&self) -> Option<&'i str> {
+        self.auth
+            .text("bootstrapToken")
+            .filter(|code| !code.is_empty())
+    }
+
+    /// What the device's proof covers: a code only where no token is shown.
+    fn signed_secret(&self) -> &'i str {
+        let token = self.token().filter(|token| !token.is_empty());
+        token.or_else(|| self.code()).unwrap_or("")
+    }
+
     fn facts(&self, ip: std::net::IpAddr) -> ClientFacts {
         let text = |name: &str| self.client.text(name).map(Text::from);
         ClientFacts {

@@ -57,6 +57,7 @@ pub const SHAPE: Shape = open(&[
             opt("token", TEXT),
             opt("password", TEXT),
             opt("deviceToken", TEXT),
+            opt("bootstrapToken", TEXT),
         ])),
     ),
     opt("locale", TEXT),

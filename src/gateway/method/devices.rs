@@ -3,6 +3,7 @@
 //! A device without admin sees and manages itself alone; to it every other device, and every
 //! request of another, does not exist.
 
+pub mod code;
 mod rows;
 pub mod tokens;
 

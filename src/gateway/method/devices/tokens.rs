@@ -79,7 +79,7 @@ pub fn revoke(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_
 }
 
 /// The scopes that a rotation asks for; None where it asks for the same again.
-fn wanted_scopes(params: Params<'_, '_>) -> Result<Option<ScopeSet>, Refusal> {
+pub(super) fn wanted_scopes(params: Params<'_, '_>) -> Result<Option<ScopeSet>, Refusal> {
     if params.get("scopes").is_none() {
         return Ok(None);
     }
@@ -156,6 +156,7 @@ impl Gateway {
 
     /// Closes every connection of a device in a role; what it still waits for is dropped.
     fn close_device_peers(&mut self, device: &str, role: Role) {
+        self.codes.forget_made_by(device);
         let all = match role {
             Role::Operator => &self.operators,
             Role::Node => &self.nodes,
