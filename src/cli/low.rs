@@ -78,7 +78,7 @@ const fn option(
 }
 
 /// What a command group means when no command of it is named.
-const DEFAULT_COMMANDS: [(&str, &str); 8] = [
+const DEFAULT_COMMANDS: [(&str, &str); 9] = [
     ("gateway", "run"),
     ("sessions", "list"),
     ("devices", "list"),

@@ -115,6 +115,13 @@ pub static METHODS: &[Method] = &[
         approvals::pending::resolve,
     ),
     row("exec.approvals.get", Admin, params::NONE, approvals::get),
+    row("exec.approvals.node.get", Admin, NODE, approvals::node::get),
+    row(
+        "exec.approvals.node.set",
+        Admin,
+        APPROVALS_NODE_SET,
+        approvals::node::set,
+    ),
     row("exec.approvals.set", Admin, APPROVALS_SET, approvals::set),
     row("health", Read, params::OPEN, health::health),
     row("last-heartbeat", Read, params::OPEN, system::last_heartbeat),
@@ -250,6 +257,11 @@ const APPROVAL_REQUEST: Shape = closed(&[
     opt("twoPhase", Kind::Bool),
 ]);
 const APPROVAL_RESOLVE: Shape = closed(&[req("id", NAME), req("decision", NAME)]);
+const APPROVALS_NODE_SET: Shape = closed(&[
+    req("nodeId", NAME),
+    req("file", Kind::Object(&params::OPEN)),
+    opt("baseHash", NAME),
+]);
 const APPROVALS_SET: Shape = closed(&[
     req("file", Kind::Object(&params::OPEN)),
     opt("baseHash", NAME),

@@ -1,8 +1,10 @@
 //! Commands that wait for a person, and the file that says what needs none, through the core.
 
+mod grants;
 mod pending;
 mod stored;
 
+use clawdia::driver::device::Device;
 use clawdia::driver::{Address, Driver, operator_params};
 use clawdia::ids::ConnId;
 use serde_json::{Value, json};

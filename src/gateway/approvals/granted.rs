@@ -59,21 +59,22 @@ impl Gateway {
     }
 
     /// Sees to it that a `system.run` which says that it was approved really was: by a decision
-    /// for exactly this command, which is used up. `params` are those for the node.
+    /// for exactly this command. Gives its place, for [`Self::use_approval`] once the command is on
+    /// its way; None where nothing is said. `params` are those for the node.
     ///
     /// # Errors
     ///
     /// There is no such decision.
-    pub(in crate::gateway) fn use_approval(
-        &mut self,
+    pub(in crate::gateway) fn find_approval(
+        &self,
         conn: ConnId,
         node_id: &str,
         params: Params<'_, '_>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<usize>, Refusal> {
         let said = params.get("approvalDecision");
         let says = said.is_some() || params.get("approved").is_some_and(is_not_false);
         if !says {
-            return Ok(());
+            return Ok(None);
         }
         let refused = || Refusal::invalid(NOT_APPROVED);
         check_texts(params)?;
@@ -100,15 +101,20 @@ impl Gateway {
         };
         let asker = self.asker(conn).ok_or_else(refused)?;
         let now_ms = self.now.mono_ms;
-        let granted = &mut self.approvals.granted;
-        let at = granted.iter().position(|grant| {
+        let at = self.approvals.granted.iter().position(|grant| {
             grant.expires_at_ms > now_ms
                 && grant.asker == asker
                 && said.is_none_or(|said| said == grant.decision)
                 && grant.covers(&used, &command)
         });
-        granted.remove(at.ok_or_else(refused)?);
-        Ok(())
+        at.map(Some).ok_or_else(refused)
+    }
+
+    /// Uses a decision up.
+    pub(in crate::gateway) fn use_approval(&mut self, place: Option<usize>) {
+        if let Some(place) = place {
+            self.approvals.granted.remove(place);
+        }
     }
 
     fn asker(&self, conn: ConnId) -> Option<Asker> {

@@ -3,9 +3,7 @@
 //! A request lives in memory alone. It ends exactly once: by the decision of an operator, by its
 //! time, by whoever asked going away, or with the process; all but the first mean "deny".
 
-#[allow(dead_code)]
 mod granted;
-#[allow(dead_code)]
 mod stored;
 
 use super::broadcast::Weight;

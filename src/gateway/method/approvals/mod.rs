@@ -1,6 +1,7 @@
 //! `exec.approvals.*`: what may be executed here and on nodes. `exec.approval.*`: commands that
 //! wait for a person.
 
+pub mod node;
 pub mod pending;
 
 use crate::approvals::{ApprovalsFile, BaseFault, FileFault, Snapshot};

@@ -17,6 +17,8 @@ use super::super::chat::fingerprint;
 
 const KEY_OF_ANOTHER_CALL: &str =
     "invalid node.invoke params: idempotencyKey was used for another call";
+/// Whoever asks for it may say that a person approved; a node believes that.
+pub(super) const SYSTEM_RUN: &str = "system.run";
 
 /// `node.invoke`: answered when the node has, or its time is over, or it has gone.
 pub fn invoke(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
@@ -70,6 +72,7 @@ fn invoke_with(
         }
         .into());
     }
+    let approved = approval(gateway, call, params)?;
     let order = Order {
         node_id,
         command,
@@ -80,6 +83,7 @@ fn invoke_with(
         key: Some(key),
     };
     let number = gateway.send_call(order, || Waiter::Caller(call.keep()))?;
+    gateway.use_approval(approved);
     gateway.fleet.repeats.begin(key, what, number);
     Ok(Outcome::Later)
 }
@@ -127,7 +131,23 @@ fn queued(
         created_at_ms: gateway.now.unix_ms,
         expires_at_ms: gateway.now.unix_ms + ttl_ms,
     };
-    Ok(gateway.queue_call(call, row)?)
+    let approved = approval(gateway, call, params)?;
+    let outcome = gateway.queue_call(call, row)?;
+    gateway.use_approval(approved);
+    Ok(outcome)
+}
+
+/// The decision that a call says it has, if it says so.
+fn approval(
+    gateway: &Gateway,
+    call: Call<'_>,
+    params: Params<'_, '_>,
+) -> Result<Option<usize>, Refusal> {
+    if params.required_text("command").trim() != SYSTEM_RUN {
+        return Ok(None);
+    }
+    let node_id = params.required_text("nodeId").trim();
+    gateway.find_approval(call.conn, node_id, Params::new(params.get("params")))
 }
 
 /// `node.invoke.result`: the first one of the connection that was asked ends the call; any other

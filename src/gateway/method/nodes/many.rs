@@ -2,6 +2,7 @@
 //! an event to the caller as it comes; the response is the sum.
 
 use super::super::chat::fingerprint;
+use super::invoke::SYSTEM_RUN;
 use crate::gateway::dispatch::{Call, Handled, KeptCall, Outcome};
 use crate::gateway::nodes::Node;
 use crate::gateway::nodes::invoke::{Invocation, InvokeOutcome};
@@ -47,6 +48,13 @@ pub fn invoke(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_
     };
     let (selector, params_json) = (json("selector").unwrap_or_default(), json("params"));
     let command = params.required_text("command").trim();
+    // A decision is for one node: of many nobody can say that it was approved.
+    if command == SYSTEM_RUN {
+        let said = gateway.find_approval(call.conn, "", Params::new(params.get("params")))?;
+        if said.is_some() {
+            return Err(Refusal::invalid("an approval holds for one node: use node.invoke").into());
+        }
+    }
     let idempotency_key = params.required_text("idempotencyKey");
     let key = fingerprint(&[idempotency_key]);
     let what = fingerprint(&[
