@@ -42,6 +42,12 @@ pub fn upgrade(
         }
         let mut chunk = [0; 4096];
         match transport.read(&mut chunk, deadline) {
+            Ok(0) if !url.secure => {
+                return Err(ClientError::protocol(
+                    "closed without an HTTP answer; a port that speaks TLS answers wss:// alone \
+                     (run: clawdia gateway fingerprint)",
+                ));
+            }
             Ok(0) => return Err(ClientError::protocol("closed without an HTTP answer")),
             Ok(count) => head.extend_from_slice(&chunk[..count]),
             Err(error) => return Err(lost(&error)),

@@ -66,7 +66,11 @@ impl Gateway {
             });
         }
         if matches!(path.as_str(), "/" | "/index.html") {
-            let page = ui::landing_page(&self.identity.version);
+            let scheme = match self.config().gateway.tls.enabled {
+                true => "wss",
+                false => "ws",
+            };
+            let page = ui::landing_page(&self.identity.version, scheme, self.identity.port);
             return self.answer(conn, head, 200, "text/html; charset=utf-8", page.as_bytes());
         }
         match ui::asset(&path) {

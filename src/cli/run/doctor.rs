@@ -269,9 +269,9 @@ fn ways_in(
 ) -> Option<Session> {
     let mut last = None;
     let first = setup.destination().map(|to| ("handshake", to));
-    let port = setup.local_port(config);
-    let by_tcp = port
-        .and_then(|port| setup.destination_of(crate::client::GatewayUrl::loopback(port), config));
+    let by_tcp = setup
+        .local_url(config)
+        .and_then(|url| setup.destination_of(url, config));
     let second = (!elsewhere).then(|| by_tcp.map(|to| ("over TCP", to)));
     for way in std::iter::once(first).chain(second) {
         let (name, to) = match way {

@@ -26,10 +26,7 @@ pub fn list(setup: &Setup, out: &mut Out) -> Outcome {
         return Ok(());
     }
     if records.is_empty() {
-        let hint = "No remote gateway is known: clawdia remote up you@host";
-        let hint = out.paint(Paint::Dim, hint).into_owned();
-        out.line(&hint)?;
-        return Ok(());
+        return print_none(out);
     }
     let now_ms = unix_ms();
     let mut table = Table::new(&["target", "state", "here", "there", "since"]);
@@ -43,6 +40,13 @@ pub fn list(setup: &Setup, out: &mut Out) -> Outcome {
         ]);
     }
     table.print(out, 0)?;
+    Ok(())
+}
+
+fn print_none(out: &mut Out) -> Outcome {
+    let hint = "No remote gateway is known: clawdia remote up you@host";
+    let hint = out.paint(Paint::Dim, hint).into_owned();
+    out.line(&hint)?;
     Ok(())
 }
 
@@ -71,6 +75,8 @@ pub fn status(target: Option<&str>, setup: &Setup, out: &mut Out) -> Outcome {
     }
     if out.wants_json() {
         out.json(&json!({"remotes": rows}))?;
+    } else if rows.is_empty() {
+        print_none(out)?;
     } else {
         for row in &rows {
             print(row, out)?;
