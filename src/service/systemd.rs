@@ -60,19 +60,16 @@ impl Manager {
     /// Where its unit files are.
     pub fn unit_dir(self, config_home: Option<&str>, home: Option<&Path>) -> Option<PathBuf> {
         match self {
-            Self::User => unit_dir(config_home, home),
+            Self::User => {
+                let base = match config_home {
+                    Some(dir) if Path::new(dir).is_absolute() => PathBuf::from(dir),
+                    _ => home?.join(".config"),
+                };
+                Some(base.join("systemd/user"))
+            }
             Self::System => Some(PathBuf::from("/etc/systemd/system")),
         }
     }
-}
-
-/// The folder of the user's own units.
-pub fn unit_dir(config_home: Option<&str>, home: Option<&Path>) -> Option<PathBuf> {
-    let base = match config_home {
-        Some(dir) if Path::new(dir).is_absolute() => PathBuf::from(dir),
-        _ => home?.join(".config"),
-    };
-    Some(base.join("systemd/user"))
 }
 
 /// Writes the unit's file; gives its path.
@@ -88,29 +85,6 @@ pub fn write(unit: &Unit, dir: &Path) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// Whether the user's systemd runs and can be asked.
-pub fn is_there() -> bool {
-    Manager::User.is_there()
-}
-
-/// Asks the user's systemd.
-///
-/// # Errors
-///
-/// When there is no `systemctl`.
-pub fn systemctl(words: &[&str]) -> io::Result<Output> {
-    Manager::User.systemctl(words)
-}
-
-/// The same, where a failure is what it says about itself.
-///
-/// # Errors
-///
-/// When there is no `systemctl`, or it fails.
-pub fn ask(words: &[&str]) -> io::Result<String> {
-    Manager::User.ask(words)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,10 +92,10 @@ mod tests {
     #[test]
     fn units_lie_where_systemd_looks() {
         let home = Path::new("/h");
-        let dir = |config| unit_dir(config, Some(home)).unwrap();
+        let dir = |config| Manager::User.unit_dir(config, Some(home)).unwrap();
         assert_eq!(dir(None), Path::new("/h/.config/systemd/user"));
         assert_eq!(dir(Some("/c")), Path::new("/c/systemd/user"));
         assert_eq!(dir(Some("c")), Path::new("/h/.config/systemd/user"));
-        assert_eq!(unit_dir(None, None), None);
+        assert_eq!(Manager::User.unit_dir(None, None), None);
     }
 }

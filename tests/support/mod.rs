@@ -13,6 +13,7 @@ mod testing;
 
 pub use testing::{FakeGateway, Peer};
 
+pub mod http;
 pub mod model;
 pub mod node;
 

@@ -1,7 +1,8 @@
 //! A model of a test: a server of chat completions that says what it is told to.
 
+use super::http::{Seen, request};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 
@@ -21,7 +22,7 @@ pub enum Says {
 pub struct Model {
     pub port: u16,
     /// Head and body of each request.
-    pub seen: Receiver<(String, Value)>,
+    pub seen: Receiver<Seen>,
     /// How many connections ended before the server ended them.
     pub cut: Receiver<()>,
 }
@@ -54,25 +55,6 @@ impl Model {
              agents: {{ defaults: {{ model: {{ primary: 'mine/one' }} }} }} }}"
         )
     }
-}
-
-fn request(socket: &TcpStream) -> (String, Value) {
-    let mut reader = BufReader::new(socket);
-    let (mut head, mut len) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-            len = value.trim().parse().unwrap();
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-        head += &line;
-    }
-    let mut body = vec![0; len];
-    reader.read_exact(&mut body).unwrap();
-    (head, serde_json::from_slice(&body).unwrap())
 }
 
 fn answer(socket: &mut TcpStream, says: &Says) {

@@ -1,3 +1,8 @@
+// What reads a request is the same for the servers of all tests.
+#[path = "../../../tests/support/http.rs"]
+mod http;
+
+use self::http::{Seen, request};
 use super::anthropic::Anthropic;
 use super::openai::OpenAi;
 use super::{Protocol, Remote};
@@ -9,15 +14,12 @@ use crate::agent::{
 use crate::config::Secret;
 use crate::limits::{MODEL_EVENT_BYTES_MAX, MODEL_TRIES_MAX, STEP_CALLS_SENT_MAX};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 const KEY: &str = "sk-a-very-secret-key";
-
-/// What a server saw of a request: its head and its body.
-type Seen = (String, Value);
 
 /// A server that answers each connection with the next of these, written piece by piece.
 struct Server {
@@ -49,25 +51,6 @@ impl Server {
     fn says(events: &[Value]) -> Self {
         Self::start(vec![stream(events)])
     }
-}
-
-fn request(socket: &TcpStream) -> Seen {
-    let mut reader = BufReader::new(socket);
-    let (mut head, mut len) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-            len = value.trim().parse().unwrap();
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-        head += &line;
-    }
-    let mut body = vec![0; len];
-    reader.read_exact(&mut body).unwrap();
-    (head, serde_json::from_slice(&body).unwrap())
 }
 
 const HEAD: &str =

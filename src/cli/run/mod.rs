@@ -29,6 +29,7 @@ pub mod status;
 pub mod system;
 pub mod token;
 pub mod tunnel;
+pub mod units;
 pub mod voicewake;
 
 use std::time::{SystemTime, UNIX_EPOCH};

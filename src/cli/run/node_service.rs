@@ -1,19 +1,19 @@
 //! `clawdia node install|start|stop|restart|status|uninstall`
 
-use std::path::PathBuf;
-
 use serde_json::json;
 
 use super::super::commands::NodeInstall;
 use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
-use super::super::setup::{Setup, variable};
+use super::super::setup::Setup;
 use super::node::{Given, destination, folder};
+use super::units::{self, Installed, Told};
 use crate::client::identity::Identity;
 use crate::client::tokens::TokenStore;
 use crate::io::{lock, state_dir};
 use crate::node::{Settings, security};
-use crate::service::{Unit, systemd};
+use crate::service::Unit;
+use crate::service::systemd::Manager;
 
 /// Usage faults and what the node cannot mend by trying again.
 const FINAL_CODES: [u8; 2] = [2, state_dir::EXIT_CONFIG];
@@ -36,65 +36,23 @@ pub fn install(args: NodeInstall, setup: &Setup, out: &mut Out) -> Outcome {
     destination(setup, settings.gateway.as_ref())?;
     state_dir::prepare(&folder(setup))?;
     settings.store(&folder(setup))?;
-    let unit = unit(setup)?;
-    if !systemd::is_there() {
-        let text = unit.to_text().map_err(Failure::failed)?;
-        let why = "no systemd of this user can be asked here: start `clawdia node run` in another way, \
-                   or use this unit elsewhere";
-        if out.wants_json() {
-            out.json(&json!({"installed": false, "reason": why, "unit": text}))?;
-        } else {
-            out.line(&format!("# {why}"))?;
-            out.part(&text)?;
-        }
-        return Ok(());
-    }
-    let path = systemd::write(&unit, &units()?).map_err(|error| failed(&error))?;
-    systemd::ask(&["daemon-reload"]).map_err(|error| failed(&error))?;
-    let name = unit.file_name();
-    // A unit that runs already takes the new words only when it is started again.
-    for words in [&["enable", name.as_str()][..], &["restart", name.as_str()]] {
-        systemd::ask(words).map_err(|error| failed(&error))?;
-    }
-    if out.wants_json() {
-        out.json(&json!({"installed": true, "unit": name, "path": path}))?;
-        return Ok(());
-    }
-    out.done(&format!("{name} runs, and starts when you log in"))?;
-    out.line(
-        "  `loginctl enable-linger` starts it with the machine; `clawdia node status` shows it",
-    )?;
-    Ok(())
+    let told = Told {
+        done: "runs, and starts when you log in",
+        hint: Some(
+            "`loginctl enable-linger` starts it with the machine; `clawdia node status` shows it",
+        ),
+    };
+    units::install(Manager::User, &unit(setup)?, &told, out)
 }
 
 /// Asks systemd to start, stop or restart the unit.
 pub fn ask(what: &str, setup: &Setup, out: &mut Out) -> Outcome {
-    let name = installed(setup)?;
-    systemd::ask(&[what, &name]).map_err(|error| failed(&error))?;
-    told(
-        &format!("{name}: {what}"),
-        out,
-        &json!({"ok": true, "unit": name}),
-    )
+    installed(setup)?.ask(what, out)
 }
 
 /// Stops the unit and removes its file. The node stays paired.
 pub fn uninstall(setup: &Setup, out: &mut Out) -> Outcome {
-    let name = installed(setup)?;
-    if systemd::is_there() {
-        systemd::ask(&["disable", "--now", &name]).map_err(|error| failed(&error))?;
-    }
-    let path = units()?.join(&name);
-    std::fs::remove_file(&path)
-        .map_err(|error| Failure::failed(format!("cannot remove {}: {error}", path.display())))?;
-    if systemd::is_there() {
-        systemd::ask(&["daemon-reload"]).map_err(|error| failed(&error))?;
-    }
-    told(
-        &format!("{name} is gone; the node stays paired"),
-        out,
-        &json!({"ok": true, "unit": name}),
-    )
+    installed(setup)?.remove("the node stays paired", out)
 }
 
 /// Prints what is known without asking the gateway.
@@ -104,8 +62,9 @@ pub fn status(setup: &Setup, out: &mut Out) -> Outcome {
     let to = destination(setup, settings.gateway.as_ref())?;
     let holder = lock::holder(&dir).ok().flatten().flatten();
     let name = name(setup);
-    let is_installed = units().is_ok_and(|units| units.join(&name).exists());
-    let service = match (is_installed, systemd::systemctl(&["is-active", &name])) {
+    let is_installed = units::find(&[Manager::User], &name).is_some();
+    let is_active = Manager::User.systemctl(&["is-active", &name]);
+    let service = match (is_installed, is_active) {
         (false, _) => "not installed".to_owned(),
         (true, Ok(output)) if !output.stdout.is_empty() => {
             String::from_utf8_lossy(&output.stdout).trim().to_owned()
@@ -152,12 +111,7 @@ pub fn status(setup: &Setup, out: &mut Out) -> Outcome {
 }
 
 fn unit(setup: &Setup) -> Result<Unit, Failure> {
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::failed(format!("where this program is: {error}")))?;
-    let mut command = vec![program.to_string_lossy().into_owned()];
-    if let Some(profile) = &setup.paths.profile {
-        command.extend(["--profile".to_owned(), profile.clone()]);
-    }
+    let mut command = units::own_command(setup)?;
     command.extend(["node".to_owned(), "run".to_owned()]);
     if let Some(file) = &setup.globals.token_file {
         let path = std::path::absolute(file)
@@ -170,14 +124,12 @@ fn unit(setup: &Setup) -> Result<Unit, Failure> {
     if setup.globals.insecure {
         command.push("--insecure".to_owned());
     }
-    let places = ["CLAWDIA_STATE_DIR", "CLAWDIA_CONFIG_PATH"];
-    let set = |name: &str| Some((name.to_owned(), variable(name)?));
     let name = name(setup);
     Ok(Unit {
         description: "Clawdia node: lends this machine to a gateway".to_owned(),
         name: name.trim_end_matches(".service").to_owned(),
         command,
-        environment: places.into_iter().filter_map(set).collect(),
+        environment: units::places(),
         stop_s: 5,
         final_codes: FINAL_CODES.to_vec(),
         ..Unit::default()
@@ -192,29 +144,9 @@ fn name(setup: &Setup) -> String {
     }
 }
 
-fn units() -> Result<PathBuf, Failure> {
-    let config_home = variable("XDG_CONFIG_HOME");
-    let dir = systemd::unit_dir(config_home.as_deref(), std::env::home_dir().as_deref());
-    dir.ok_or_else(|| Failure::configuration("HOME is not set"))
-}
-
-fn installed(setup: &Setup) -> Result<String, Failure> {
+fn installed(setup: &Setup) -> Result<Installed, Failure> {
     let name = name(setup);
-    if units()?.join(&name).exists() {
-        return Ok(name);
-    }
-    Err(Failure::failed(format!("{name} is not installed")).mend("clawdia node install"))
-}
-
-fn told(text: &str, out: &mut Out, json: &serde_json::Value) -> Outcome {
-    if out.wants_json() {
-        out.json(json)?;
-    } else {
-        out.done(text)?;
-    }
-    Ok(())
-}
-
-fn failed(error: &std::io::Error) -> Failure {
-    Failure::failed(error.to_string())
+    units::find(&[Manager::User], &name).ok_or_else(|| {
+        Failure::failed(format!("{name} is not installed")).mend("clawdia node install")
+    })
 }

@@ -28,14 +28,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args: Args = argh::from_env();
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("figures: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    clawdia_tools::ended("figures", run(&argh::from_env()).map(|()| true))
 }
 
 fn run(args: &Args) -> io::Result<()> {

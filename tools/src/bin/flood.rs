@@ -47,14 +47,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match run(&argh::from_env()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("flood: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    clawdia_tools::ended("flood", run(&argh::from_env()))
 }
 
 fn run(args: &Args) -> Result<bool, Box<dyn Error>> {

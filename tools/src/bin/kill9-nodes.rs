@@ -39,15 +39,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args: Args = argh::from_env();
-    match run(&args) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("kill9-nodes: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    clawdia_tools::ended("kill9-nodes", run(&argh::from_env()))
 }
 
 fn run(args: &Args) -> Result<bool, Box<dyn Error>> {

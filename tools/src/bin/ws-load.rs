@@ -42,14 +42,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args: Args = argh::from_env();
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ws-load: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    clawdia_tools::ended("ws-load", run(&argh::from_env()).map(|()| true))
 }
 
 fn run(args: &Args) -> io::Result<()> {
