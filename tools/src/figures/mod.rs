@@ -11,6 +11,8 @@ pub mod wire;
 
 use std::io;
 
+use serde_json::json;
+
 /// One measured figure.
 pub struct Figure {
     what: String,
@@ -44,6 +46,29 @@ impl Table {
             unit,
             goal,
         });
+    }
+
+    /// Whether no figure is beyond so many times its goal.
+    pub fn is_within(&self, factor: f64) -> bool {
+        let is_within = |row: &Figure| row.goal.is_none_or(|goal| row.value <= goal * factor);
+        self.rows.iter().all(is_within)
+    }
+
+    /// Writes each figure as JSON on a line of its own.
+    ///
+    /// # Errors
+    ///
+    /// When `out` takes nothing more.
+    pub fn write_json(&self, out: &mut impl io::Write) -> io::Result<()> {
+        for row in &self.rows {
+            let mut line = json!({"what": row.what, "value": row.value, "unit": row.unit});
+            if let Some(goal) = row.goal {
+                line["goal"] = goal.into();
+                line["missed"] = (row.value > goal).into();
+            }
+            writeln!(out, "{line}")?;
+        }
+        Ok(())
     }
 
     /// Writes the table: what, figure, goal, and whether it was missed.
@@ -95,5 +120,11 @@ mod tests {
             .collect();
         assert_eq!(missed.len(), 1);
         assert!(missed[0].starts_with("large"));
+        assert!(table.is_within(1.5) && !table.is_within(1.4));
+        let mut out = Vec::new();
+        table.write_json(&mut out).unwrap();
+        let lines = String::from_utf8(out).unwrap();
+        assert_eq!(lines.matches(r#""missed":true"#).count(), 1, "{lines}");
+        assert_eq!(lines.lines().count(), 3);
     }
 }

@@ -8,7 +8,7 @@ use clawdia::driver::{node_params, operator_params};
 use clawdia::wire::frame::Opcode;
 use serde_json::{Value, json};
 
-use crate::client::masked_frame;
+use crate::client::{masked_frame, payload_range};
 use crate::tls::{Door, Wire};
 
 /// Parties that shake hands at the same time.
@@ -102,10 +102,10 @@ impl Party {
     /// When the connection broke, or nothing came in time.
     pub fn next_payload(&mut self) -> io::Result<&[u8]> {
         loop {
-            if let Some((start, end)) = frame(&self.received[self.taken..]) {
-                let (start, end) = (self.taken + start, self.taken + end);
-                self.taken = end;
-                return Ok(&self.received[start..end]);
+            if let Some(range) = payload_range(&self.received[self.taken..]) {
+                let start = self.taken + range.start;
+                self.taken += range.end;
+                return Ok(&self.received[start..self.taken]);
             }
             self.receive()?;
         }
@@ -119,10 +119,10 @@ impl Party {
     pub fn answers(&mut self) -> io::Result<usize> {
         let mut count = 0;
         loop {
-            while let Some((start, end)) = frame(&self.received[self.taken..]) {
-                let payload = &self.received[self.taken + start..self.taken + end];
+            while let Some(range) = payload_range(&self.received[self.taken..]) {
+                let payload = &self.received[self.taken..][range.clone()];
                 count += usize::from(payload.starts_with(b"{\"type\":\"res\""));
-                self.taken += end;
+                self.taken += range.end;
             }
             if count > 0 {
                 return Ok(count);
@@ -174,23 +174,8 @@ pub fn join_all(door: impl Into<Door>, all: &[As<'_>], token: &str) -> io::Resul
     Ok(joined)
 }
 
-/// Where the payload of the frame at the start of `bytes` is, if all of it is there.
-fn frame(bytes: &[u8]) -> Option<(usize, usize)> {
-    let (start, len) = match bytes.get(1)? {
-        126 => (
-            4,
-            u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?) as usize,
-        ),
-        127 => (
-            10,
-            u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize,
-        ),
-        len => (2, usize::from(*len)),
-    };
-    (bytes.len() >= start + len).then_some((start, start + len))
-}
-
-fn unix_ms() -> u64 {
+/// Now, in milliseconds since 1970.
+pub fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as u64)
 }

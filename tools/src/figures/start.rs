@@ -15,7 +15,7 @@ use clawdia::state::{
     no_texts,
 };
 
-use super::party::{As, Party};
+use super::party::{As, Party, unix_ms};
 use super::{Table, mb};
 use crate::gateway::Home;
 use crate::process::{children_cpu_us, highest_resident_bytes, process_cpu_us};
@@ -60,8 +60,9 @@ pub fn starts(table: &mut Table, home: &Home, what: &str, times: u32, goal: f64)
 pub fn seed_devices(home: &Home, count: usize) -> io::Result<()> {
     let lock = StateLock::acquire(&home.state(), LockHolder::this_process(1)).map_err(fault)?;
     let opened = store::open(&lock, Arc::new(|| {})).map_err(fault)?;
+    let now_ms = unix_ms();
     let rows: Vec<Record> = (0..count)
-        .map(|number| Record::DevicePut(Arc::new(row(number))))
+        .map(|number| Record::DevicePut(Arc::new(row(number, now_ms))))
         .collect();
     for (batch, records) in rows.chunks(SEED_BATCH).enumerate() {
         let request = StoreRequest::Commit {
@@ -86,7 +87,12 @@ fn fault(fault: clawdia::io::state_dir::StartFault) -> io::Error {
     io::Error::other(fault.message)
 }
 
-fn row(number: usize) -> Row {
+/// The token of a device that [`seed_devices`] stored.
+pub fn device_token(number: usize) -> String {
+    format!("{number:064x}")
+}
+
+fn row(number: usize, now_ms: u64) -> Row {
     let device = Device::new(number as u64);
     let text = |text: &str| Some(Text::from(text));
     let scopes: Arc<[Text]> = ["operator.read", "operator.write"].map(Text::from).into();
@@ -94,7 +100,7 @@ fn row(number: usize) -> Row {
         role,
         scopes: scopes.clone(),
         token: Some(Box::new(DeviceToken {
-            token: format!("{number:064x}").into(),
+            token: device_token(number).into(),
             scopes: scopes.clone(),
             created_at_ms: 1,
             rotated_at_ms: None,
@@ -122,7 +128,8 @@ fn row(number: usize) -> Row {
         commands: Arc::from([Text::from("system.run"), Text::from("system.which")]),
         created_at_ms: 1,
         approved_at_ms: 1,
-        last_seen_ms: 1,
+        // Today, so that coming back writes nothing, as a rule.
+        last_seen_ms: now_ms,
     }
 }
 

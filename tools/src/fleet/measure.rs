@@ -1,0 +1,258 @@
+//! What a fleet costs the gateway: memory, processor time, waits.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::crowd::{Crowd, Plan};
+use super::ledger::percentile;
+use crate::figures::party::{As, Party};
+use crate::figures::start::seed_devices;
+use crate::figures::{Table, mb};
+use crate::gateway::{Home, Running};
+use crate::process::{process_cpu_us, resident_bytes};
+
+/// What a connected node may cost, in bytes.
+const NODE_BYTES: f64 = 1_536.0;
+/// What a call of a node may cost the gateway, both ways, in microseconds of processor time.
+const INVOKE_US: f64 = 25.0;
+/// What all but one of a hundred calls may wait, in milliseconds.
+const INVOKE_P99_MS: f64 = 5.0;
+/// How many times as much a connect may cost with all of them connected.
+const GROWTH: f64 = 1.1;
+/// Nodes that the cost of a connect with many is held against.
+const FEW: usize = 1_000;
+/// Rounds of connections, few and many in turn, and connections of each round.
+const ROUNDS: (usize, usize) = (15, 100);
+
+/// How large a fleet, and how long it is busy.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    pub nodes: usize,
+    pub operators: usize,
+    /// Seconds of calls and churn together.
+    pub seconds: u64,
+    /// Calls a second.
+    pub calls: u32,
+    /// Nodes that come back, a second.
+    pub churn: u32,
+}
+
+/// A gateway and the fleet of it.
+struct Played {
+    // Dropped first, so that nobody is cut off by a gateway that ends.
+    crowd: Crowd,
+    gateway: Running,
+    _home: Home,
+    empty_bytes: u64,
+}
+
+impl Played {
+    /// A gateway that knows `nodes` devices, and a fleet of them that is not connected yet.
+    fn start(program: &Path, nodes: usize) -> io::Result<Self> {
+        let home = Home::new(program)?;
+        // The first start makes the state directory and the secret.
+        home.start()?.stop()?;
+        seed_devices(&home, nodes)?;
+        let gateway = home.start()?;
+        drop(Party::join(gateway.port, As::Operator, &home.token()?)?);
+        thread::sleep(Duration::from_millis(200));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, gateway.port));
+        Ok(Self {
+            crowd: Crowd::new(address, home.token()?, nodes)?,
+            empty_bytes: resident_bytes(gateway.pid())?,
+            gateway,
+            _home: home,
+        })
+    }
+
+    /// Microseconds of processor time that `f` costs the gateway.
+    fn cost(&mut self, f: impl FnOnce(&mut Crowd) -> io::Result<()>) -> io::Result<f64> {
+        let before = process_cpu_us(self.gateway.pid())?;
+        f(&mut self.crowd)?;
+        Ok((process_cpu_us(self.gateway.pid())? - before) as f64)
+    }
+
+    /// Processor time that a plan costs, in microseconds a second.
+    fn rate(&mut self, plan: Plan) -> io::Result<f64> {
+        let begun = Instant::now();
+        let us = self.cost(|crowd| crowd.run(plan))?;
+        Ok(us / begun.elapsed().as_secs_f64())
+    }
+
+    /// What the connected ones have added to the memory of the gateway, in bytes.
+    fn grown(&mut self) -> io::Result<f64> {
+        // The last answers are on their way.
+        self.crowd.run(quiet(Duration::from_millis(300)))?;
+        Ok(resident_bytes(self.gateway.pid())? as f64 - self.empty_bytes as f64)
+    }
+}
+
+/// Measures all of it.
+///
+/// # Errors
+///
+/// When somebody is not let in, a connection breaks, or a call is not answered exactly once by
+/// the node that it was for.
+pub fn fleet(table: &mut Table, program: &Path, scale: Scale) -> io::Result<()> {
+    let mut many = Played::start(program, scale.nodes)?;
+    memory(table, &mut many, scale.nodes)?;
+    connects(table, &mut many, program, scale.nodes)?;
+    let idle = many.rate(quiet(Duration::from_secs(2)))?;
+    table.tell(
+        format!("{} silent nodes: CPU a second", scale.nodes),
+        idle / 1e3,
+        "ms",
+    );
+    many.crowd.join_operators(scale.operators)?;
+    apart(table, &mut many, scale)?;
+    together(table, &mut many, scale)?;
+    table.tell(
+        "memory at the end, everybody connected",
+        mb(many.grown()? + many.empty_bytes as f64),
+        "MB",
+    );
+    let faults = many.crowd.ledger.faults();
+    if faults != Default::default() {
+        return Err(io::Error::other(format!("{faults:?}")));
+    }
+    Ok(())
+}
+
+fn memory(table: &mut Table, many: &mut Played, nodes: usize) -> io::Result<()> {
+    let few = FEW.min(nodes);
+    for (from, until) in [(0, few), (few, nodes)] {
+        if from == until {
+            continue;
+        }
+        many.crowd.join(from..until)?;
+        let grown = many.grown()?;
+        table.put(
+            format!("memory that {until} known nodes add: each"),
+            grown / until as f64,
+            "B",
+            NODE_BYTES,
+        );
+    }
+    Ok(())
+}
+
+/// A connect where few are connected and where all are, in turn, so that whatever else the
+/// machine does disturbs both alike.
+fn connects(table: &mut Table, many: &mut Played, program: &Path, nodes: usize) -> io::Result<()> {
+    let few_count = FEW.min(nodes / 2);
+    let mut few = Played::start(program, nodes)?;
+    few.crowd.join(0..few_count)?;
+    let (rounds, each) = ROUNDS;
+    let (mut with_few, mut with_many) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        let again = |count: usize| {
+            let stride = count / each;
+            (0..each).map(move |n| (n * stride + round) % count)
+        };
+        with_few.push(few.cost(|crowd| crowd.join(again(few_count)))? / each as f64);
+        with_many.push(many.cost(|crowd| crowd.join(again(nodes)))? / each as f64);
+    }
+    let (few_us, many_us) = (median(&mut with_few), median(&mut with_many));
+    let what = |count| format!("a node comes back, {count} connected: CPU");
+    table.tell(what(few_count), few_us, "us");
+    table.tell(what(nodes), many_us, "us");
+    table.put("that grows by the factor", many_us / few_us, "", GROWTH);
+    Ok(())
+}
+
+/// Calls alone, and churn alone.
+fn apart(table: &mut Table, many: &mut Played, scale: Scale) -> io::Result<()> {
+    let time = Duration::from_secs((scale.seconds / 6).max(2));
+    let operators = scale.operators;
+    let calls = Plan {
+        calls: scale.calls,
+        ..quiet(time)
+    };
+    let us = many.rate(calls)? / f64::from(scale.calls);
+    table.put(
+        format!("node.invoke, {} a second: CPU, both ways", scale.calls),
+        us,
+        "us",
+        INVOKE_US,
+    );
+    waits(table, many, "alone", None);
+    let churn = Plan {
+        churn: scale.churn,
+        ..quiet(time)
+    };
+    let before = many.crowd.event_bytes;
+    let churned = many.rate(churn)?;
+    let bytes = (many.crowd.event_bytes - before) as f64 / time.as_secs_f64();
+    table.tell(
+        format!("{} nodes a second come back: CPU a second", scale.churn),
+        churned / 1e3,
+        "ms",
+    );
+    table.tell(
+        format!("events that tell {operators} operators: a second"),
+        mb(bytes),
+        "MB",
+    );
+    Ok(())
+}
+
+/// Calls and churn at once.
+fn together(table: &mut Table, many: &mut Played, scale: Scale) -> io::Result<()> {
+    let plan = Plan {
+        time: Duration::from_secs(scale.seconds),
+        calls: scale.calls,
+        churn: scale.churn,
+    };
+    let before = many.crowd.ledger.calls();
+    let both = many.rate(plan)?;
+    let calls = many.crowd.ledger.calls() - before;
+    table.tell(
+        format!("both for {} s: CPU a second", scale.seconds),
+        both / 1e3,
+        "ms",
+    );
+    table.tell("calls, each answered exactly once", calls as f64, "");
+    table.tell(
+        "of them failed, their node having gone",
+        many.crowd.ledger.lost as f64,
+        "",
+    );
+    waits(table, many, "and churn", Some(INVOKE_P99_MS));
+    Ok(())
+}
+
+fn waits(table: &mut Table, many: &mut Played, what: &str, goal: Option<f64>) {
+    let waits = std::mem::take(&mut many.crowd.ledger.waits);
+    let mut sent: Vec<u32> = waits.iter().map(|wait| wait.since_sent).collect();
+    let mut due: Vec<u32> = waits.iter().map(|wait| wait.since_due).collect();
+    let p50 = percentile(&mut sent, 50);
+    table.tell(format!("answer to a call, calls {what}: p50"), p50, "ms");
+    let p99 = percentile(&mut sent, 99);
+    let name = format!("answer to a call, calls {what}: p99");
+    match goal {
+        Some(goal) => table.put(name, p99, "ms", goal),
+        None => table.tell(name, p99, "ms"),
+    }
+    table.tell(
+        "the same with the fleet's own delay: p99",
+        percentile(&mut due, 99),
+        "ms",
+    );
+}
+
+/// Nobody does anything.
+const fn quiet(time: Duration) -> Plan {
+    Plan {
+        time,
+        calls: 0,
+        churn: 0,
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
