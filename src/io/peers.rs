@@ -111,10 +111,10 @@ impl Peer {
 
     #[inline]
     pub(super) fn read(&mut self, buffer: &mut [u8], cipher: &mut Cipher) -> io::Result<usize> {
-        let read = self.socket.read(buffer, cipher);
-        // A handshake writes while it reads.
-        self.blocked |= self.socket.unsent_len() > 0;
-        read
+        if self.socket.is_secured() {
+            return self.read_secured(buffer, cipher);
+        }
+        self.socket.read(buffer, cipher)
     }
 
     /// As an outbox asks for it: how many bytes were taken, `None` for a broken socket.
@@ -123,20 +123,26 @@ impl Peer {
         if self.blocked {
             return Some(0);
         }
+        if self.socket.is_secured() {
+            return self.write_secured(bytes, cipher);
+        }
+        taken(self.socket.write(bytes, cipher))
+    }
+
+    // Apart, so that who speaks without TLS does not pay for it.
+    #[inline(never)]
+    fn read_secured(&mut self, buffer: &mut [u8], cipher: &mut Cipher) -> io::Result<usize> {
+        let read = self.socket.read(buffer, cipher);
+        // A handshake writes while it reads.
+        self.blocked |= self.socket.unsent_len() > 0;
+        read
+    }
+
+    #[inline(never)]
+    fn write_secured(&mut self, bytes: &[u8], cipher: &mut Cipher) -> Option<usize> {
         let written = self.socket.write(bytes, cipher);
         self.blocked |= self.socket.unsent_len() > 0;
-        match written {
-            Ok(len) => Some(len),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                ) =>
-            {
-                Some(0)
-            }
-            Err(_) => None,
-        }
+        taken(written)
     }
 
     /// The bytes that are still to be sent to a peer that leaves.
@@ -152,6 +158,22 @@ impl Peer {
         let queued =
             matches!(self.aside.as_deref(), Some(Queued::Farewell(outbox)) if !outbox.is_empty());
         !queued && self.socket.unsent_len() == 0
+    }
+}
+
+#[inline]
+fn taken(written: io::Result<usize>) -> Option<usize> {
+    match written {
+        Ok(len) => Some(len),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+            ) =>
+        {
+            Some(0)
+        }
+        Err(_) => None,
     }
 }
 

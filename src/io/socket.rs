@@ -39,6 +39,12 @@ impl Socket {
         }
     }
 
+    /// Whether it speaks TLS.
+    #[inline]
+    pub fn is_secured(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
     /// Whether the last read left something that no readiness announces.
     #[inline]
     pub fn holds_more(&self) -> bool {
