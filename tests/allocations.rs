@@ -7,9 +7,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use clawdia::driver::Driver;
+use clawdia::driver::device::Device;
 use clawdia::gateway::Input;
 use clawdia::ids::ConnId;
-use clawdia::limits::JSON_PADDING_BYTES;
+use clawdia::limits::{INVOKE_KEYS_MAX, JSON_PADDING_BYTES};
 
 /// Counts what a thread allocates.
 struct Counting;
@@ -60,6 +61,13 @@ impl Repeated {
 
     /// One turn with this request in it; the bytes that all peers are sent.
     fn turn(&mut self, driver: &mut Driver, conn: ConnId) -> usize {
+        let mut sent = 0;
+        self.turn_into(driver, conn, |bytes| sent += bytes.len());
+        sent
+    }
+
+    /// One turn with this request in it; `sent` gets what each peer is sent.
+    fn turn_into(&mut self, driver: &mut Driver, conn: ConnId, mut sent: impl FnMut(&[u8])) {
         let len = self.text.len();
         self.buffer[..len].copy_from_slice(self.text.as_bytes());
         driver.handle(Input::Text {
@@ -68,15 +76,13 @@ impl Repeated {
             len,
         });
         while driver.gateway.poll_effect().is_some() {}
-        let mut sent = 0;
         while let Some((_, outbox, turn)) = driver.gateway.poll_dirty() {
             outbox.flush(turn, |bytes| {
-                sent += bytes.len();
+                sent(bytes);
                 Some(bytes.len())
             });
         }
         driver.gateway.end_turn();
-        sent
     }
 
     /// Allocations in 100 turns, after some in which buffers may grow.
@@ -115,6 +121,48 @@ fn another_receiver_of_an_event_costs_no_allocation() {
         event.allocations(&mut driver, sender)
     };
     assert_eq!(per_100_events(2), per_100_events(150));
+}
+
+/// Allocations for one call of a node, under a key of its own, and its result.
+fn invoke(driver: &mut Driver, operator: ConnId, node: ConnId, node_id: &str, number: u64) -> u64 {
+    let mut call = Repeated::new(&format!(
+        r#"{{"type":"req","id":"i{number}","method":"node.invoke","params":{{"nodeId":"{node_id}","command":"system.which","params":{{"bins":["bash"]}},"idempotencyKey":"key-{number:08}"}}}}"#
+    ));
+    let mut asked = Vec::with_capacity(4096);
+    let before = COUNT.get();
+    call.turn_into(driver, operator, |bytes| asked.extend_from_slice(bytes));
+    let for_call = COUNT.get() - before;
+
+    let asked = String::from_utf8_lossy(&asked);
+    let id = asked.split(r#""id":""#).nth(1).unwrap();
+    let id = id.split('"').next().unwrap();
+    let mut result = Repeated::new(&format!(
+        r#"{{"type":"req","id":"r","method":"node.invoke.result","params":{{"id":"{id}","nodeId":"{node_id}","ok":true,"payloadJSON":"{{\"bins\":{{}}}}"}}}}"#
+    ));
+    let before = COUNT.get();
+    assert!(result.turn(driver, node) > 0);
+    for_call + COUNT.get() - before
+}
+
+#[test]
+fn a_call_of_a_node_costs_four_allocations_at_most() {
+    let mut driver = Driver::default();
+    let operator = driver.operator();
+    let device = Device::new(7);
+    let node = driver.node(&device, &["system.which"]);
+    let mut per_1000_calls = |from: u64| -> u64 {
+        (from..from + 1_000)
+            .map(|number| invoke(&mut driver, operator, node, &device.id, number))
+            .sum()
+    };
+    // Until the remembered keys take each other's place.
+    let mut number = 0;
+    while number <= INVOKE_KEYS_MAX as u64 {
+        per_1000_calls(number);
+        number += 1_000;
+    }
+    let allocations = per_1000_calls(number);
+    assert!(allocations <= 4_000, "{allocations} in 1,000 calls");
 }
 
 #[test]

@@ -196,10 +196,10 @@ impl<'t, 'i> Params<'t, 'i> {
 
     fn check_with(self, shape: &Shape, mut faults: Faults) -> Result<(), String> {
         match self.root {
-            Some(root) => check_object(root, shape, "", &mut faults),
+            Some(root) => check_object(root, shape, Place::Root, &mut faults),
             None => {
                 for field in shape.fields.iter().filter(|field| field.required) {
-                    faults.missing("", field.name);
+                    faults.missing(Place::Root, field.name);
                 }
             }
         }
@@ -217,6 +217,24 @@ const FAULTS_MAX: usize = 16;
 /// Follows the faults of each alternative.
 const ANY_OF: &str = "must match a schema in anyOf";
 
+/// Where a value stands. It is only written where there is a fault: a good call costs no memory.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Root,
+    Member(&'a Place<'a>, &'a str),
+    Element(&'a Place<'a>, usize),
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Member(outer, name) => write!(f, "{outer}/{name}"),
+            Self::Element(outer, at) => write!(f, "{outer}/{at}"),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Faults {
     list: Vec<String>,
@@ -225,20 +243,23 @@ struct Faults {
 }
 
 impl Faults {
-    fn add(&mut self, path: &str, text: &str) {
-        let place = if path.is_empty() { "" } else { "at " };
-        let colon = if path.is_empty() { "" } else { ": " };
-        self.push(format!("{place}{path}{colon}{text}"));
+    fn add(&mut self, place: Place<'_>, text: &str) {
+        self.push(match place {
+            Place::Root => text.to_owned(),
+            _ => format!("at {place}: {text}"),
+        });
     }
 
-    fn missing(&mut self, path: &str, name: &str) {
-        self.add(path, &format!("must have required property '{name}'"));
+    fn missing(&mut self, place: Place<'_>, name: &str) {
+        self.add(place, &format!("must have required property '{name}'"));
     }
 
-    fn unexpected(&mut self, path: &str, name: &str) {
-        let place = if path.is_empty() { "root" } else { path };
+    fn unexpected(&mut self, place: Place<'_>, name: &str) {
         let name: String = name.chars().take(64).collect();
-        self.push(format!("at {place}: unexpected property '{name}'"));
+        self.push(match place {
+            Place::Root => format!("at root: unexpected property '{name}'"),
+            _ => format!("at {place}: unexpected property '{name}'"),
+        });
     }
 
     fn push(&mut self, fault: String) {
@@ -248,19 +269,19 @@ impl Faults {
     }
 }
 
-fn check_object(value: Json<'_, '_>, shape: &Shape, path: &str, faults: &mut Faults) {
+fn check_object(value: Json<'_, '_>, shape: &Shape, place: Place<'_>, faults: &mut Faults) {
     if !value.is_object() {
-        return faults.add(path, "must be object");
+        return faults.add(place, "must be object");
     }
     for field in shape.fields.iter().filter(|field| field.required) {
         if value.get(field.name).is_none() {
-            faults.missing(path, field.name);
+            faults.missing(place, field.name);
         }
     }
     let known = |name: &str| shape.fields.iter().find(|field| field.name == name);
     if !shape.open && !faults.unknown_pass {
         for (name, _) in value.members().filter(|(name, _)| known(name).is_none()) {
-            faults.unexpected(path, name);
+            faults.unexpected(place, name);
         }
     }
     for (name, member) in value.members() {
@@ -269,61 +290,61 @@ fn check_object(value: Json<'_, '_>, shape: &Shape, path: &str, faults: &mut Fau
                 continue;
             }
             let before = faults.list.len();
-            let at = format!("{path}/{name}");
-            check_kind(member, field.kind, &at, faults);
+            let at = Place::Member(&place, name);
+            check_kind(member, field.kind, at, faults);
             if field.nullable && faults.list.len() > before {
                 // Null is one more alternative: one line at the end speaks for all of them.
                 let any_of = format!("at {at}: {ANY_OF}");
                 faults.list.retain(|fault| *fault != any_of);
-                faults.add(&at, "must be null");
-                faults.add(&at, ANY_OF);
+                faults.add(at, "must be null");
+                faults.add(at, ANY_OF);
             }
         }
     }
 }
 
-fn check_kind(value: Json<'_, '_>, kind: Kind, path: &str, faults: &mut Faults) {
+fn check_kind(value: Json<'_, '_>, kind: Kind, place: Place<'_>, faults: &mut Faults) {
     match kind {
         Kind::Any => {}
         Kind::Bool => {
             if value.as_bool().is_none() {
-                faults.add(path, "must be boolean");
+                faults.add(place, "must be boolean");
             }
         }
         Kind::Text { min, max } => match value.as_str().map(|text| text.chars().count()) {
-            None => faults.add(path, "must be string"),
+            None => faults.add(place, "must be string"),
             Some(len) if len < min => {
-                faults.add(path, &format!("must NOT have fewer than {min} characters"));
+                faults.add(place, &format!("must NOT have fewer than {min} characters"));
             }
             Some(len) if len > max => {
-                faults.add(path, &format!("must NOT have more than {max} characters"));
+                faults.add(place, &format!("must NOT have more than {max} characters"));
             }
             Some(_) => {}
         },
         Kind::Int { min, max } => match value.as_f64() {
             Some(number) if number.fract() == 0.0 => match value.as_u64() {
-                Some(number) if number > max => faults.add(path, &format!("must be <= {max}")),
+                Some(number) if number > max => faults.add(place, &format!("must be <= {max}")),
                 Some(number) if number >= min => {}
-                None if number > 0.0 => faults.add(path, &format!("must be <= {max}")),
-                _ => faults.add(path, &format!("must be >= {min}")),
+                None if number > 0.0 => faults.add(place, &format!("must be <= {max}")),
+                _ => faults.add(place, &format!("must be >= {min}")),
             },
-            _ => faults.add(path, "must be integer"),
+            _ => faults.add(place, "must be integer"),
         },
         Kind::OneOf(words) => {
             if !value.as_str().is_some_and(|text| words.contains(&text)) {
-                faults.add(path, "must be equal to constant");
-                faults.add(path, ANY_OF);
+                faults.add(place, "must be equal to constant");
+                faults.add(place, ANY_OF);
             }
         }
         Kind::List { min, of } => {
             if !value.is_array() {
-                return faults.add(path, "must be array");
+                return faults.add(place, "must be array");
             }
             if value.elements().count() < min {
-                faults.add(path, &format!("must NOT have fewer than {min} items"));
+                faults.add(place, &format!("must NOT have fewer than {min} items"));
             }
             for (at, element) in value.elements().enumerate() {
-                check_kind(element, *of, &format!("{path}/{at}"), faults);
+                check_kind(element, *of, Place::Element(&place, at), faults);
                 if faults.list.len() >= FAULTS_MAX {
                     return;
                 }
@@ -331,13 +352,13 @@ fn check_kind(value: Json<'_, '_>, kind: Kind, path: &str, faults: &mut Faults) 
         }
         Kind::Map(of) => {
             if !value.is_object() {
-                return faults.add(path, "must be object");
+                return faults.add(place, "must be object");
             }
             for (name, member) in value.members() {
-                check_kind(member, *of, &format!("{path}/{name}"), faults);
+                check_kind(member, *of, Place::Member(&place, name), faults);
             }
         }
-        Kind::Object(shape) => check_object(value, shape, path, faults),
+        Kind::Object(shape) => check_object(value, shape, place, faults),
     }
 }
 
