@@ -6,7 +6,6 @@ use super::auth::locality::Client;
 use super::auth::origin::Provenance;
 use super::auth::secret::SecretFault;
 use crate::ids::ConnId;
-use crate::limits::HTTP_BODY_BYTES_MAX;
 use crate::now::Now;
 use crate::wire::http::{Head, Refusal};
 
@@ -34,7 +33,7 @@ impl Gateway {
             return Ok(0);
         }
         self.check_bearer(&client, &provenance, head)?;
-        Ok(HTTP_BODY_BYTES_MAX)
+        Ok(self.api_body_max(&path))
     }
 
     /// The gateway's secret as `Authorization: Bearer`. Guesses count as those over WebSocket do.
@@ -76,7 +75,7 @@ fn bearer<'a>(head: &Head<'a>) -> Option<&'a str> {
 }
 
 /// Whether a path needs a secret. A path that is one of those but for its case is nobody's.
-fn is_protected(path: &str) -> Result<bool, Refusal> {
+pub(super) fn is_protected(path: &str) -> Result<bool, Refusal> {
     let under = |prefix: &str, same: fn(&str, &str) -> bool| {
         let (start, rest) = path.split_at_checked(prefix.len()).unwrap_or((path, ""));
         same(start, prefix) && (rest.is_empty() || rest.starts_with('/'))

@@ -1,7 +1,7 @@
 //! Plain HTTP on the gateway's port: probes, the page, and nothing that a URL could unlock.
 
 use super::effect::{Fetch, FetchResult};
-use super::entry::clean_path;
+use super::entry::{clean_path, is_protected};
 use super::{Effect, Gateway};
 use crate::ids::ConnId;
 use crate::ui;
@@ -20,7 +20,7 @@ const PAGE_POLICY: &str = "default-src 'self'; script-src 'self'; \
     object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 impl Gateway {
-    pub(super) fn on_http(&mut self, conn: ConnId, head: &Head<'_>, _body: &[u8]) {
+    pub(super) fn on_http(&mut self, conn: ConnId, head: &Head<'_>, body: &[u8]) {
         let path = head.target.split(['?', '#']).next().unwrap_or("");
         let Some(path) = clean_path(path) else {
             return self.answer(conn, head, 400, TEXT, b"malformed path\n");
@@ -37,6 +37,7 @@ impl Gateway {
                 };
                 self.answer(conn, head, status, JSON, body);
             }
+            _ if is_protected(&path) == Ok(true) => self.on_api(conn, head, &path, body),
             _ if !matches!(head.method, "GET" | "HEAD") => {
                 self.answer(conn, head, 405, TEXT, b"Method Not Allowed\n");
             }

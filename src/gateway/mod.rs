@@ -7,6 +7,7 @@
 //! Read next: [`effect`] (what goes in and out), [`dispatch`] (one request), [`methods`] (the
 //! table), [`commit`] (what must survive), [`broadcast`] (events).
 
+mod api;
 mod approvals;
 pub mod auth;
 pub mod broadcast;
@@ -92,6 +93,7 @@ pub struct Gateway {
     replays: Replays,
     codes: auth::code::Codes,
     runs: runs::Runs,
+    http_runs: api::HttpRuns,
     approvals: approvals::Approvals,
     fleet: nodes::Fleet,
     system_events: VecDeque<Box<str>>,
@@ -142,6 +144,7 @@ impl Gateway {
             replays: Replays::default(),
             codes: auth::code::Codes::default(),
             runs: runs::Runs::default(),
+            http_runs: api::HttpRuns::default(),
             approvals: approvals::Approvals::default(),
             fleet: nodes::Fleet::default(),
             system_events: VecDeque::new(),

@@ -25,6 +25,8 @@ pub enum Origin {
     Tool,
     /// A node, by what somebody said to it: there is no key.
     Node,
+    /// A plain HTTP request that waits for the answer: there is no key.
+    Http,
 }
 
 impl Origin {
@@ -33,12 +35,13 @@ impl Origin {
         match self {
             Self::Chat => Some("chat.send"),
             Self::Agent => Some("agent"),
-            Self::Tool | Self::Node => None,
+            Self::Tool | Self::Node | Self::Http => None,
         }
     }
 }
 
 /// What somebody wants to be run.
+#[derive(Clone)]
 pub struct Request {
     pub origin: Origin,
     /// The caller's idempotency key, or a fresh id.

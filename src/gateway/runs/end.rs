@@ -2,7 +2,7 @@
 
 use super::accept::append;
 use super::events::Last;
-use super::{LiveRun, RunPhase};
+use super::{LiveRun, Over, RunPhase};
 use crate::agent::{ModelRef, StopReason, Usage};
 use crate::gateway::commit::Key;
 use crate::gateway::timers::Timer;
@@ -16,6 +16,8 @@ use std::sync::Arc;
 struct End {
     state: RunState,
     text: String,
+    /// Of all its steps.
+    usage: Usage,
     error: Option<String>,
     /// The second answer of `agent`, and what a repeat of the key gets.
     response: Text,
@@ -39,6 +41,7 @@ impl Gateway {
         let end = End {
             state: RunState::Ok,
             text,
+            usage: run.used.plus(usage),
             error: None,
             response,
         };
@@ -59,6 +62,7 @@ impl Gateway {
         let end = End {
             state: RunState::Error,
             text: String::new(),
+            usage: run.used,
             error: Some(error.to_owned()),
             response: String::from_utf8_lossy(&response).into(),
         };
@@ -176,6 +180,13 @@ impl Gateway {
         if stored.is_ok() {
             self.system_events.clear();
         }
+        self.tell_starter(&Over {
+            run: &run,
+            row: &row,
+            text,
+            error,
+            usage: end.usage,
+        });
         self.on_run_known(&row);
         self.touch_health();
         self.start_runs();

@@ -72,6 +72,10 @@ impl Gateway {
         }
         if let Some(run) = self.runs.by_slot.get_mut(&slot) {
             run.text = text;
+            if run.origin == super::Origin::Http {
+                let run_id = run.row.run_id.clone();
+                self.on_http_delta(&run_id, delta);
+            }
         }
     }
 

@@ -15,6 +15,7 @@ mod context;
 mod end;
 mod events;
 mod fallback;
+mod over;
 mod resume;
 mod round;
 mod step;
@@ -22,6 +23,7 @@ mod stop;
 mod wait;
 
 pub(super) use accept::{Origin, Request};
+pub(super) use over::Over;
 pub(super) use stop::StopReason;
 pub(super) use wait::write_ended;
 

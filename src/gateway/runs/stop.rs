@@ -2,7 +2,7 @@
 
 use super::end::run_keys;
 use super::events::Last;
-use super::{LiveRun, RunPhase};
+use super::{LiveRun, Over, RunPhase};
 use crate::gateway::{Code, Gateway, Refusal};
 use crate::state::{Record, Run, RunState, Session, Text};
 use crate::wire::json::Writer;
@@ -17,6 +17,8 @@ pub enum StopReason {
     Word,
     /// The session was reset or deleted.
     SessionGone,
+    /// Who asked for it over HTTP went away.
+    ClientGone,
 }
 
 impl StopReason {
@@ -26,6 +28,7 @@ impl StopReason {
             Self::Rpc => "rpc",
             Self::Word => "stop",
             Self::SessionGone => "session",
+            Self::ClientGone => "client",
         }
     }
 }
@@ -81,6 +84,13 @@ impl Gateway {
         row.ended_at_ms = Some(self.now.unix_ms);
         row.error = Some(Text::from("aborted"));
         let row = Arc::new(row);
+        self.tell_starter(&Over {
+            run: &run,
+            row: &row,
+            text: "",
+            error: Some("aborted"),
+            usage: run.used,
+        });
         self.on_run_known(&row);
         self.store_stopped(run, row);
     }
