@@ -1,8 +1,8 @@
 //! What TLS costs on top: handshakes, records, memory, and a fleet that comes back at once.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use super::party::{As, Party, join_all};
 use crate::client::{masked_frame, server_frame};
 use crate::gateway::Home;
 use crate::process::{cpu_us, resident_bytes};
+use crate::server::Server;
 use crate::tls::{Door, Trust, Wire};
 
 /// What the gateway's configuration has to be.
@@ -28,32 +29,19 @@ const TALKERS: usize = 64;
 const CROWD: usize = 32;
 
 /// `wire-echo` over TLS, until it is dropped.
-struct Server {
-    child: Child,
-    port: u16,
+struct Secured {
+    server: Server,
     dir: tempfile::TempDir,
 }
 
-impl Server {
+impl Secured {
     fn start(program: &Path) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
-        let mut child = Command::new(program)
-            .args(["0", "echo", "--tls"])
-            .arg(dir.path().join("certificate.pem"))
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line)?;
-        }
-        let port = line.trim().strip_prefix("READY ").unwrap_or("").parse();
-        let mut server = Self {
-            child,
-            port: 0,
-            dir,
-        };
-        server.port = port.map_err(|_| io::Error::other("wire-echo did not say its port"))?;
-        Ok(server)
+        let certificate = dir.path().join("certificate.pem");
+        let mut command = Command::new(program);
+        command.args(["0", "echo", "--tls"]).arg(certificate);
+        let server = Server::start(&mut command)?;
+        Ok(Self { server, dir })
     }
 
     fn door(
@@ -62,22 +50,14 @@ impl Server {
         resumes: bool,
     ) -> io::Result<Door> {
         let trust = Trust::new(&self.dir.path().join("certificate.pem"), version, resumes)?;
-        Ok(Door::secure(self.port, trust))
+        Ok(Door::secure(self.server.port(), trust))
     }
 
     /// Processor time of the server for one of `times` that `f` does, in microseconds.
     fn cost(&self, times: usize, f: impl FnOnce() -> io::Result<()>) -> io::Result<f64> {
-        let before = cpu_us(self.child.id())?;
+        let before = cpu_us(self.server.pid())?;
         f()?;
-        Ok((cpu_us(self.child.id())? - before) as f64 / times as f64)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // One that has ended cannot be killed, which is as good.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        Ok((cpu_us(self.server.pid())? - before) as f64 / times as f64)
     }
 }
 
@@ -87,7 +67,7 @@ impl Drop for Server {
 ///
 /// When `program`, which is `wire-echo`, does not start or refuses somebody.
 pub fn wire(table: &mut Table, program: &Path, handshakes: usize, idle: usize) -> io::Result<()> {
-    let server = Server::start(program)?;
+    let server = Secured::start(program)?;
     for (what, version, resumes) in [
         ("TLS 1.3, full", &TLS13, false),
         ("TLS 1.2, full", &TLS12, false),
@@ -111,9 +91,9 @@ pub fn wire(table: &mut Table, program: &Path, handshakes: usize, idle: usize) -
         );
     }
     let door = server.door(&TLS13, false)?;
-    let empty = resident_bytes(server.child.id())?;
+    let empty = resident_bytes(server.server.pid())?;
     let open: Vec<Box<dyn Wire>> = (0..idle).map(|_| door.open()).collect::<Result<_, _>>()?;
-    let full = resident_bytes(server.child.id())?;
+    let full = resident_bytes(server.server.pid())?;
     let each = (full as f64 - empty as f64) / open.len() as f64;
     table.put(
         format!("wire-echo over TLS, {idle} idle: memory of each"),
@@ -125,7 +105,7 @@ pub fn wire(table: &mut Table, program: &Path, handshakes: usize, idle: usize) -
 }
 
 /// Every connection sends one, then every one gets one: what a message costs.
-fn echo(server: &Server, size: usize, rounds: usize) -> io::Result<f64> {
+fn echo(server: &Secured, size: usize, rounds: usize) -> io::Result<f64> {
     let door = server.door(&TLS13, false)?;
     let mut talkers: Vec<_> = (0..TALKERS)
         .map(|_| door.open())

@@ -1,0 +1,156 @@
+//! The same load on several servers, one after the other and again, so that whatever else the
+//! machine does meets all of them.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::load::{Clients, Load};
+use crate::process::process_cpu_us;
+use crate::server::Server;
+
+/// A load, and what one unit of it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    pub name: &'static str,
+    pub traffic: Traffic,
+    pub connections: usize,
+    pub in_flight: usize,
+    pub payload_bytes: usize,
+    /// Messages of one round.
+    pub messages: usize,
+    /// The most that ours may cost, as a multiple of the floor.
+    pub goal: f64,
+}
+
+/// Which way messages go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    /// Back to whoever sent them.
+    Echo,
+    /// From one to all; what is counted is deliveries.
+    Broadcast,
+}
+
+impl Traffic {
+    /// The word that servers know it by.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Broadcast => "broadcast",
+        }
+    }
+}
+
+const fn echo(
+    name: &'static str,
+    connections: usize,
+    in_flight: usize,
+    payload_bytes: usize,
+    messages: usize,
+    goal: f64,
+) -> Row {
+    Row {
+        name,
+        traffic: Traffic::Echo,
+        connections,
+        in_flight,
+        payload_bytes,
+        messages,
+        goal,
+    }
+}
+
+const fn broadcast(
+    name: &'static str,
+    connections: usize,
+    in_flight: usize,
+    messages: usize,
+) -> Row {
+    Row {
+        name,
+        traffic: Traffic::Broadcast,
+        connections,
+        in_flight,
+        payload_bytes: 256,
+        messages,
+        goal: 1.06,
+    }
+}
+
+/// What is compared.
+pub const ROWS: &[Row] = &[
+    echo("echo 64 B, 64 connections", 64, 1, 64, 64_000, 1.06),
+    echo(
+        "echo 64 B, 64 connections, 16 in flight",
+        64,
+        16,
+        64,
+        256_000,
+        1.06,
+    ),
+    echo(
+        "echo 1 KiB, 64 connections, 16 in flight",
+        64,
+        16,
+        1_024,
+        128_000,
+        1.2,
+    ),
+    echo("echo 64 B, 1,000 connections", 1_000, 1, 64, 60_000, 1.06),
+    echo("echo 16 KiB, 64 connections", 64, 1, 16_384, 25_600, 1.2),
+    broadcast("broadcast 256 B to 1,000", 1_000, 1, 60),
+    broadcast("broadcast 256 B to 1,000, 16 in flight", 1_000, 16, 240),
+];
+
+impl Row {
+    /// What one message, or one delivery, cost the server: microseconds of processor time.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses somebody, answers something else or not in time.
+    pub fn round(&self, server: &Server) -> io::Result<f64> {
+        let mut clients = Clients::connect(Load {
+            addr: server.addr(),
+            connections: self.connections,
+            in_flight: self.in_flight,
+            payload_bytes: self.payload_bytes,
+            messages: self.messages,
+            deadline: Instant::now() + Duration::from_secs(60),
+            events: false,
+        })?;
+        let before = process_cpu_us(server.pid())?;
+        let units = match self.traffic {
+            Traffic::Echo => {
+                clients.echo()?;
+                self.messages
+            }
+            Traffic::Broadcast => {
+                clients.broadcast()?;
+                self.messages * self.connections
+            }
+        };
+        Ok((process_cpu_us(server.pid())? - before) as f64 / units as f64)
+    }
+}
+
+/// The middle of some figures; 0 of none.
+pub fn median(figures: &mut [f64]) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    match figures.len() {
+        0 => 0.0,
+        len if len % 2 == 1 => figures[len / 2],
+        len => f64::midpoint(figures[len / 2 - 1], figures[len / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn a_median_is_the_middle() {
+        assert!((median(&mut [3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
+        assert!((median(&mut [4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < f64::EPSILON);
+        assert!(median(&mut []).abs() < f64::EPSILON);
+    }
+}
