@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::fs;
+
 use support::{Home, read};
 
 #[test]
@@ -101,6 +103,26 @@ fn a_file_with_faults_can_be_mended_one_by_one() {
     home.run(&["config", "set", "gateway.port", "20000"]).ok();
     home.run(&["config", "unset", "gateway.prot"]).ok();
     home.run(&["config", "validate"]).ok();
+}
+
+#[test]
+fn a_refused_write_is_a_failure_and_no_fault_of_the_file() {
+    let home = Home::new();
+    home.configure("{ gateway: { port: 20000 } }");
+    // Where the former copy belongs nothing can be written, by root neither.
+    fs::create_dir(home.state().join("clawdia.json.bak")).unwrap();
+    let ran = home.run(&["config", "set", "gateway.port", "20001"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.err.contains("cannot back up"), "{ran:?}");
+    let port = home.run(&["config", "get", "gateway.port"]).ok();
+    assert_eq!(port.out, "20000\n");
+}
+
+#[test]
+fn a_key_that_is_not_set_is_told_with_what_holds_without_it() {
+    let ran = Home::new().run(&["config", "get", "gateway.port"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("18789 without it"), "{ran:?}");
 }
 
 #[test]

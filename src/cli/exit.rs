@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::out::{Paint, code, color_unwanted};
 use super::text::printable_lines;
 use crate::client::{ClientError, ErrorKind};
+use crate::io::config_file::WriteFault;
 use crate::io::state_dir::{self, StartFault};
 
 /// What the exit code of a failed command says.
@@ -199,6 +200,16 @@ impl From<StartFault> for Failure {
     }
 }
 
+impl From<WriteFault> for Failure {
+    fn from(fault: WriteFault) -> Self {
+        match fault {
+            WriteFault::Unreadable(_) => Self::configuration(fault.to_string()),
+            // The file is not at fault: it is as it was.
+            WriteFault::Changed | WriteFault::Io(..) => Self::failed(fault.to_string()),
+        }
+    }
+}
+
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let exit = match error.kind {
@@ -227,6 +238,8 @@ mod tests {
         assert_eq!(Failure::from(pinned).exit, Exit::Configuration);
         let lost = ClientError::new(ErrorKind::Unreachable, "x");
         assert_eq!(Failure::from(lost).exit, Exit::Failed);
+        let refused = WriteFault::Io("write x".to_owned(), io::ErrorKind::StorageFull.into());
+        assert_eq!(Failure::from(refused).exit, Exit::Failed);
     }
 
     #[test]

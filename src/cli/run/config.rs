@@ -10,6 +10,7 @@ use super::super::text::{count, printable_lines};
 use crate::config::document::Document;
 use crate::config::edit::rewrite;
 use crate::config::select::{self, Step};
+use crate::config::table::Shape;
 use crate::config::{redact, syntax};
 use crate::io::config_file;
 
@@ -36,7 +37,7 @@ fn get(path: Option<&str>, setup: &Setup, out: &mut Out) -> Outcome {
     };
     let whole = value_of(&redacted)?;
     let Some(value) = select::get(&whole, &parse_path(path)?) else {
-        return Err(Failure::failed(format!("{path} is not set")).fact("file", document.path()));
+        return Err(not_set(path).fact("file", document.path()));
     };
     match value {
         Value::String(text) if !out.wants_json() => out.line(&printable_lines(text))?,
@@ -75,8 +76,20 @@ fn unset(path: &str, setup: &Setup, out: &mut Out) -> Outcome {
     let steps = parse_path(path)?;
     change(setup, out, |whole| match select::unset(whole, &steps) {
         true => Ok(format!("{path} is removed")),
-        false => Err(Failure::failed(format!("{path} is not set"))),
+        false => Err(not_set(path)),
     })
+}
+
+/// With what the key means, and so what holds without it.
+fn not_set(path: &str) -> Failure {
+    let shape = path
+        .split('.')
+        .try_fold(Shape::root(), |shape, step| shape.step(step));
+    let failure = Failure::failed(format!("{path} is not set"));
+    match shape.and_then(|shape| shape.row) {
+        Some(row) => failure.fact("meaning", row.help),
+        None => failure,
+    }
 }
 
 fn parse_path(path: &str) -> Result<Vec<Step>, Failure> {
@@ -136,7 +149,7 @@ pub fn apply(
     }
     let text = after.text().unwrap_or_default();
     config_file::write(&setup.paths, before.hash(), text)
-        .map_err(|fault| Failure::configuration(fault.to_string()).fact("file", before.path()))?;
+        .map_err(|fault| Failure::from(fault).fact("file", before.path()))?;
     Ok((before.path().to_owned(), remaining))
 }
 
