@@ -24,6 +24,7 @@ pub struct Input<'b> {
 impl<'b> Input<'b> {
     /// The first `len` bytes of `padded` were received; behind them are at least
     /// [`JSON_PADDING_BYTES`] more, of any content.
+    #[inline(always)]
     pub fn new(padded: &'b mut [u8], len: usize) -> Self {
         assert!(len + JSON_PADDING_BYTES <= padded.len(), "no padding");
         Self {
@@ -34,22 +35,26 @@ impl<'b> Input<'b> {
     }
 
     /// What is not understood yet.
+    #[inline(always)]
     pub fn rest(&self) -> &[u8] {
         &self.bytes[self.at..self.end]
     }
 
     /// Counts bytes of the rest as understood.
+    #[inline(always)]
     pub fn consume(&mut self, len: usize) {
         debug_assert!(len <= self.end - self.at);
         self.at += len;
     }
 
     /// The bytes of an item; a message's padding is behind them.
+    #[inline(always)]
     pub fn padded(&mut self, range: &Range<usize>) -> &mut [u8] {
         &mut self.bytes[range.start..range.end + JSON_PADDING_BYTES]
     }
 
     /// The bytes of an item.
+    #[inline(always)]
     pub fn slice(&self, range: &Range<usize>) -> &[u8] {
         &self.bytes[range.clone()]
     }
@@ -130,7 +135,7 @@ impl Default for Conn {
 
 impl Conn {
     /// Puts bytes that wait from before at the start of `buffer`; how many they are.
-    #[inline]
+    #[inline(always)]
     pub fn refill(&mut self, buffer: &mut [u8]) -> usize {
         let Some(assembly) = &mut self.assembly else {
             return 0;
@@ -166,7 +171,7 @@ impl Conn {
     }
 
     /// Keeps what is not understood yet until more comes.
-    #[inline]
+    #[inline(always)]
     pub fn keep_rest(&mut self, input: &Input<'_>, pool: &mut Pool) {
         if self.phase != Phase::Deaf && input.at < input.end {
             self.assembly
@@ -205,6 +210,7 @@ impl Conn {
     }
 
     /// Whether a request is being answered.
+    #[inline(always)]
     pub fn is_answering(&self) -> bool {
         self.phase == Phase::Answering
     }

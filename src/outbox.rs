@@ -39,18 +39,19 @@ pub struct SharedFrame {
 
 impl SharedFrame {
     /// Bytes of the frame, head included.
+    #[inline(always)]
     pub fn wire_len(&self) -> usize {
         self.len as usize
     }
 
-    #[inline]
+    #[inline(always)]
     fn range(&self) -> std::ops::Range<usize> {
         let start = self.start as usize;
         start..start + self.len as usize
     }
 
     /// Writes the receiver's number into the frame's bytes.
-    #[inline]
+    #[inline(always)]
     fn number(&self, bytes: &mut [u8], seq: u64) {
         let place = self
             .seq_at
@@ -89,6 +90,7 @@ impl Turn {
     }
 
     /// Bytes queued in all outboxes together.
+    #[inline(always)]
     pub fn queued_total(&self) -> usize {
         self.queued_total
     }
@@ -103,7 +105,7 @@ impl Turn {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_queue(&mut self) -> Box<Queue> {
         let Some(queue) = self.spare.pop() else {
             return Box::default();
@@ -112,7 +114,7 @@ impl Turn {
         queue
     }
 
-    #[inline]
+    #[inline(always)]
     fn give_back(&mut self, mut queue: Box<Queue>) {
         queue.own.clear();
         queue.shared.clear();
@@ -172,7 +174,7 @@ struct Reference {
 
 impl Outbox {
     /// Bytes that the peer has not taken yet.
-    #[inline]
+    #[inline(always)]
     pub fn queued_len(&self) -> usize {
         let lone = self.lone.as_ref().map_or(0, |(frame, _)| frame.wire_len());
         lone + self.queue.as_ref().map_or(0, |queue| queue.len())
@@ -184,7 +186,7 @@ impl Outbox {
     }
 
     /// Whether nothing waits.
-    #[inline]
+    #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.queue.is_none() && self.lone.is_none()
     }
@@ -199,6 +201,7 @@ impl Outbox {
     }
 
     /// Queues one final frame of any kind.
+    #[inline(always)]
     pub fn frame(&mut self, turn: &mut Turn, opcode: u8, payload: &[u8]) {
         self.own(turn, |out| emit::frame(out, opcode, payload));
     }
@@ -209,7 +212,7 @@ impl Outbox {
     }
 
     /// Queues a frame of the turn's buffer with this receiver's number.
-    #[inline]
+    #[inline(always)]
     pub fn shared(&mut self, turn: &mut Turn, frame: SharedFrame, seq: u64) {
         turn.queued_total += frame.wire_len();
         if self.is_empty() {
@@ -219,7 +222,7 @@ impl Outbox {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn own(&mut self, turn: &mut Turn, f: impl FnOnce(&mut Vec<u8>)) {
         let queue = self.queue(turn);
         let before = queue.own.len();
@@ -228,7 +231,7 @@ impl Outbox {
         turn.queued_total += len;
     }
 
-    #[inline]
+    #[inline(always)]
     fn queue(&mut self, turn: &mut Turn) -> &mut Queue {
         let queue = self.queue.get_or_insert_with(|| turn.take_queue());
         if let Some((frame, seq)) = self.lone.take() {
@@ -249,6 +252,7 @@ impl Outbox {
     /// Offers everything to `write` in one piece; keeps what it did not take.
     ///
     /// `write` answers how many bytes it took, 0 for none now, or None for a broken socket.
+    #[inline(always)]
     pub fn flush(
         &mut self,
         turn: &mut Turn,
@@ -277,7 +281,7 @@ impl Outbox {
     }
 
     /// Straight from the turn's buffer; only what is not taken becomes the peer's own.
-    #[inline]
+    #[inline(always)]
     fn flush_lone(
         &mut self,
         turn: &mut Turn,
@@ -304,6 +308,7 @@ impl Outbox {
 }
 
 impl Queue {
+    #[inline]
     fn push_shared(&mut self, frame: SharedFrame, seq: u64) {
         self.shared_len += frame.wire_len();
         self.shared.push(Reference {
@@ -313,6 +318,7 @@ impl Queue {
         });
     }
 
+    #[inline(always)]
     fn len(&self) -> usize {
         self.own.len() - self.sent + self.shared_len
     }
@@ -322,7 +328,7 @@ impl Queue {
     }
 
     /// Offers everything once. Nothing refers to the turn's buffer afterwards.
-    #[inline]
+    #[inline(always)]
     fn offer(
         &mut self,
         events: &mut [u8],
@@ -369,7 +375,7 @@ impl Queue {
         Some(taken)
     }
 
-    #[inline]
+    #[inline(always)]
     fn forget_shared(&mut self) {
         self.shared.clear();
         self.shared_len = 0;

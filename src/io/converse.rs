@@ -111,6 +111,7 @@ pub(super) struct Aside {
 }
 
 impl Aside {
+    #[inline(always)]
     pub(super) fn is_nothing(&self) -> bool {
         self.milestone == Milestone::None && self.late_pong.is_none()
     }
@@ -134,7 +135,7 @@ pub(super) struct Conversation<'c, A> {
 impl<A: App> Conversation<'_, A> {
     /// Handles every item of the input. A panic in the code that reads a peer's bytes ends that
     /// peer alone; one of the program goes on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn run(&mut self, input: &mut Input<'_>) -> Next {
         match isolated(|| self.run_items(input)) {
             Ok(Ok(next)) => next,
@@ -144,7 +145,7 @@ impl<A: App> Conversation<'_, A> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn run_items(&mut self, input: &mut Input<'_>) -> Result<Next, Box<Leave>> {
         let mut next = Next::Wait;
         while !input.rest().is_empty() {

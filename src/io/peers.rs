@@ -109,7 +109,7 @@ impl Peer {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(&mut self, buffer: &mut [u8], cipher: &mut Cipher) -> io::Result<usize> {
         if self.socket.is_secured() {
             return self.read_secured(buffer, cipher);
@@ -118,7 +118,7 @@ impl Peer {
     }
 
     /// As an outbox asks for it: how many bytes were taken, `None` for a broken socket.
-    #[inline]
+    #[inline(always)]
     pub(super) fn write(&mut self, bytes: &[u8], cipher: &mut Cipher) -> Option<usize> {
         if self.blocked {
             return Some(0);
@@ -161,7 +161,7 @@ impl Peer {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn taken(written: io::Result<usize>) -> Option<usize> {
     match written {
         Ok(len) => Some(len),
@@ -225,7 +225,7 @@ impl Peers {
     }
 
     /// The connection, if it still is the one that the id was given to.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get_mut(&mut self, id: ConnId) -> Option<&mut Peer> {
         let slot = self.slots.get_mut(id.slot())?;
         if slot.generation != id.generation() {
@@ -235,7 +235,7 @@ impl Peers {
     }
 
     /// The connection in a slot now.
-    #[inline]
+    #[inline(always)]
     pub(super) fn at(&mut self, slot: usize) -> Option<(ConnId, &mut Peer)> {
         let Slot { generation, peer } = self.slots.get_mut(slot)?;
         Some((ConnId::new(slot as u32, *generation), peer.as_mut()?))

@@ -46,6 +46,8 @@ pub struct Reactor {
     pub(super) pool: Pool,
     /// What its TLS connections share.
     pub(super) cipher: Cipher,
+    /// What the conversation at hand came to besides messages.
+    aside: Aside,
     /// Received bytes, with padding behind them.
     pub(super) receive: Box<[u8]>,
     /// Those to read in the next turn without waiting for readiness.
@@ -81,6 +83,7 @@ impl Reactor {
             wheel: Wheel::new(clock::now().mono_ms),
             pool: Pool::default(),
             cipher: Cipher::default(),
+            aside: Aside::default(),
             receive: vec![0; RECEIVE_BUFFER_BYTES + JSON_PADDING_BYTES].into(),
             ready: Vec::new(),
             leaving: Vec::new(),
@@ -313,7 +316,7 @@ impl Reactor {
     }
 
     /// Handles the first `len` bytes of the receive buffer; whether the peer may be read on.
-    #[inline]
+    #[inline(always)]
     fn converse<A: App>(&mut self, app: &mut A, now: Now, id: ConnId, len: usize) -> bool {
         let Some(peer) = self.peers.get_mut(id) else {
             return false;
@@ -323,7 +326,6 @@ impl Reactor {
         } else {
             &self.settings.before
         };
-        let mut aside = Aside::default();
         let mut conversation = Conversation {
             app,
             now,
@@ -332,27 +334,21 @@ impl Reactor {
             pool: &mut self.pool,
             blocked: peer.blocked,
             conn: &mut peer.conn,
-            aside: &mut aside,
+            aside: &mut self.aside,
             in_app: false,
         };
         let next = conversation.run(&mut Input::new(&mut self.receive, len));
-        if matches!(next, Next::Wait) && aside.is_nothing() && !peer.conn.is_answering() {
+        if matches!(next, Next::Wait) && self.aside.is_nothing() && !peer.conn.is_answering() {
             return true;
         }
-        self.conclude(app, now, id, next, aside)
+        self.conclude(app, now, id, next)
     }
 
     /// What follows a conversation that was more than messages.
     #[cold]
     #[inline(never)]
-    fn conclude<A: App>(
-        &mut self,
-        app: &mut A,
-        now: Now,
-        id: ConnId,
-        next: Next,
-        aside: Aside,
-    ) -> bool {
+    fn conclude<A: App>(&mut self, app: &mut A, now: Now, id: ConnId, next: Next) -> bool {
+        let aside = std::mem::take(&mut self.aside);
         let Some(peer) = self.peers.get_mut(id) else {
             return false;
         };

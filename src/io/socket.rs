@@ -1,6 +1,6 @@
 //! What carries a connection's bytes.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
 
 use mio::event::Source;
@@ -30,39 +30,39 @@ pub enum PeerAddr {
 
 impl Socket {
     /// Reads what is there. `Ok(0)` is the end; `WouldBlock` that nothing is there now.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self, buffer: &mut [u8], cipher: &mut Cipher) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Unix(stream) => stream.read(buffer),
+            Self::Tcp(stream) => sys::receive(stream, buffer),
+            Self::Unix(stream) => sys::receive(stream, buffer),
             Self::Tls(stream) => stream.read(buffer, cipher),
         }
     }
 
     /// Whether it speaks TLS.
-    #[inline]
+    #[inline(always)]
     pub fn is_secured(&self) -> bool {
         matches!(self, Self::Tls(_))
     }
 
     /// Whether the last read left something that no readiness announces.
-    #[inline]
+    #[inline(always)]
     pub fn holds_more(&self) -> bool {
         matches!(self, Self::Tls(stream) if stream.holds_more())
     }
 
     /// Writes what the kernel takes, at least one byte, or says `WouldBlock`.
-    #[inline]
+    #[inline(always)]
     pub fn write(&mut self, bytes: &[u8], cipher: &mut Cipher) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
+            Self::Tcp(stream) => sys::send(stream, bytes),
+            Self::Unix(stream) => sys::send(stream, bytes),
             Self::Tls(stream) => stream.write(bytes, cipher),
         }
     }
 
     /// Bytes that were written and that the kernel did not take yet: it takes nothing now.
-    #[inline]
+    #[inline(always)]
     pub fn unsent_len(&self) -> usize {
         match self {
             Self::Tls(stream) => stream.unsent_len(),

@@ -2,8 +2,10 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::os::fd::AsFd;
 use std::process::Command;
 
+use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the soft limit of open descriptors to the hard one; how many there may be.
@@ -54,18 +56,46 @@ fn machine_memory_bytes() -> Option<usize> {
     None
 }
 
+/// Elsewhere the signal of a socket that nobody reads is ignored by the standard library.
+#[cfg(target_os = "linux")]
+const WITHOUT_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(not(target_os = "linux"))]
+const WITHOUT_SIGNAL: SendFlags = SendFlags::empty();
+
+/// Takes what a socket has received; `Ok(0)` is the end. Every message passes here, so the kernel
+/// is asked without the standard library's detour.
+///
+/// # Errors
+///
+/// `WouldBlock` while there is nothing, or whatever is wrong with the connection.
+#[inline(always)]
+pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    let (len, _) = rustix::net::recv(socket, buffer, RecvFlags::empty())?;
+    Ok(len)
+}
+
+/// Sends what the kernel takes of `bytes`; how many that were.
+///
+/// # Errors
+///
+/// `WouldBlock` while it takes none, or whatever is wrong with the connection.
+#[inline(always)]
+pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    Ok(rustix::net::send(socket, bytes, WITHOUT_SIGNAL)?)
+}
+
 /// The user of the process that connected to a Unix socket.
 ///
 /// # Errors
 ///
 /// When the kernel does not say: then nobody can be let in.
 #[cfg(target_os = "linux")]
-pub fn peer_uid(stream: impl std::os::fd::AsFd) -> io::Result<u32> {
+pub fn peer_uid(stream: impl AsFd) -> io::Result<u32> {
     Ok(rustix::net::sockopt::socket_peercred(stream)?.uid.as_raw())
 }
 
 #[cfg(not(target_os = "linux"))]
-pub fn peer_uid(_stream: impl std::os::fd::AsFd) -> io::Result<u32> {
+pub fn peer_uid(_stream: impl AsFd) -> io::Result<u32> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

@@ -44,7 +44,7 @@ pub fn seal(out: &mut Vec<u8>, start: usize, opcode: u8) -> isize {
 }
 
 /// Appends a whole frame whose payload is there already.
-#[inline]
+#[inline(always)]
 pub fn frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.reserve(SERVER_HEAD_BYTES_MAX + payload.len());
     // Each length form is written with its own constant length, which takes one instruction.

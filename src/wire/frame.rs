@@ -97,7 +97,7 @@ pub fn decode(bytes: &[u8]) -> Result<Option<Head>, Fail> {
 
 /// The head at the start of `bytes` if it is the commonest one: a whole data message of less than
 /// 126 bytes. `None` says nothing about others; [`decode`] does.
-#[inline]
+#[inline(always)]
 pub fn decode_short_message(bytes: &[u8]) -> Option<Head> {
     let [first, second, a, b, c, d, ..] = bytes else {
         return None;

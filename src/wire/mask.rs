@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 /// XORs `bytes` with `key` in place; true when every resulting byte is ASCII.
-#[inline]
+#[inline(always)]
 pub fn unmask(bytes: &mut [u8], key: [u8; 4]) -> bool {
     #[cfg(target_arch = "x86_64")]
     return x86_64::unmask(bytes, key);
@@ -51,7 +51,7 @@ mod x86_64 {
     /// From this many bytes the wider registers are worth asking for.
     const WIDE_BYTES_MIN: usize = 256;
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn unmask(bytes: &mut [u8], key: [u8; 4]) -> bool {
         if bytes.len() >= WIDE_BYTES_MIN && std::arch::is_x86_feature_detected!("avx2") {
             // SAFETY: the processor was just found to have AVX2, the only thing it asks for.
@@ -60,7 +60,7 @@ mod x86_64 {
         unmask_sse2(bytes, key)
     }
 
-    #[inline]
+    #[inline(always)]
     fn unmask_sse2(bytes: &mut [u8], key: [u8; 4]) -> bool {
         let (blocks, rest) = bytes.as_chunks_mut::<16>();
         // SAFETY: SSE2 is part of x86-64; each block is 16 bytes that may be read and written, and

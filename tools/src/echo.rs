@@ -125,6 +125,7 @@ impl App for Echo {
         Answer::Whole { keep: false }
     }
 
+    #[inline]
     fn on_message(&mut self, _now: Now, conn: ConnId, message: Message<'_>) {
         if self.mode != Mode::Echo {
             return self.broadcast(&message);
@@ -142,6 +143,7 @@ impl App for Echo {
         std::mem::take(&mut peer.outbox)
     }
 
+    #[inline(always)]
     fn outbox(&mut self, conn: ConnId) -> Option<(&mut Outbox, &mut Turn)> {
         let peer = self
             .peers
