@@ -19,5 +19,6 @@ pub mod outbox;
 pub mod remote;
 pub mod service;
 pub mod state;
+pub mod tailnet;
 pub mod ui;
 pub mod wire;

@@ -559,6 +559,29 @@ pub const TUNNEL_JUMP_MS: u64 = 10_000;
 /// A tunnel that stood for so long is opened again without a long wait.
 pub const TUNNEL_STEADY_MS: u64 = 60_000;
 
+// ---- Tailscale --------------------------------------------------------------------------
+
+/// How long a run of `tailscale`, or a question to its daemon, may take.
+pub const TAILSCALE_MS: u64 = 5_000;
+/// How long taking a route back may take at the end.
+pub const TAILSCALE_EXIT_MS: u64 = 5_000;
+/// Between two tries to publish: first and longest.
+pub const TAILSCALE_RETRY_MS: (u64, u64) = (2_000, 60_000);
+/// Longest output of `tailscale`, or answer of its daemon, that is read.
+pub const TAILSCALE_ANSWER_BYTES_MAX: u64 = 1024 * 1024;
+/// Characters that are kept of what a failed `tailscale` said.
+pub const TAILSCALE_SAID_CHARS_MAX: usize = 400;
+/// Questions about persons at a time.
+pub const WHOIS_AT_ONCE_MAX: usize = 8;
+/// How long an address stays known as a person's.
+pub const WHOIS_KEPT_MS: u64 = 30_000;
+/// Addresses that are kept as somebody's.
+pub const WHOIS_KEPT_MAX: usize = 256;
+/// Longest name of a host: RFC 1035 2.3.4 without the last dot.
+pub const HOST_NAME_BYTES_MAX: usize = 253;
+
+const _: () = assert!(TAILSCALE_MS < HANDSHAKE_DEADLINE_MS);
+const _: () = assert!(WHOIS_KEPT_MS <= 60_000);
 const _: () = assert!(HTTP_LINE_BYTES_MAX <= HTTP_HEAD_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX_BEFORE_HELLO <= MESSAGE_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX <= MESSAGE_BYTES_MAX_CONFIGURABLE);
@@ -579,5 +602,6 @@ const _: () = assert!(TUNNEL_CHECK_INTERVAL_MS + TUNNEL_CHECK_MS < PING_INTERVAL
 const _: () = assert!(TUNNEL_CHECK_MS < TUNNEL_SILENT_MS);
 const _: () = assert!(SSH_CONNECT_S as u64 * 1_000 < SSH_OPEN_MS);
 const _: () = assert!(
-    SHUTDOWN_DRAIN_MS + SHUTDOWN_SPREAD_MS + CLOSE_GRACE_MS < 1_000 * SERVICE_STOP_S as u64
+    SHUTDOWN_DRAIN_MS + SHUTDOWN_SPREAD_MS + CLOSE_GRACE_MS + TAILSCALE_EXIT_MS
+        < 1_000 * SERVICE_STOP_S as u64
 );

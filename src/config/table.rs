@@ -166,6 +166,7 @@ pub const ROWS: &[Row] = &[
     row("gateway.tls.caPath", Text, Restart, "Client authority", "PEM file of the authority that signs clients' certificates."),
     row("gateway.tailscale.mode", Choice(&["off", "serve", "funnel"]), Restart, "Tailscale", "Publishes the port by Tailscale."),
     row("gateway.tailscale.resetOnExit", Flag, Restart, "Reset Tailscale", "Takes the publication back at the end."),
+    row("gateway.tailscale.socket", Text, Restart, "Tailscale socket", "The daemon's socket, where it is not the usual one."),
     row("gateway.http.endpoints.chatCompletions.enabled", Flag, Live, "Chat completions", "Serves /v1/chat/completions."),
     row("gateway.http.endpoints.chatCompletions.maxBodyBytes", Whole(1_024, 64 << 20), Live, "Longest body", "Bytes of a request body."),
     row("gateway.http.endpoints.responses.enabled", Flag, Live, "Responses", "Serves /v1/responses."),

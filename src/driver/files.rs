@@ -32,6 +32,7 @@ impl Driver {
                 },
                 None => FetchResult::Missing,
             },
+            Fetch::Person { ip } => FetchResult::Person(self.persons.get(&ip).cloned()),
         }
     }
 

@@ -39,9 +39,11 @@ use crate::ids::ConnId;
 use crate::limits::{CLOSE_GRACE_MS, SHUTDOWN_DRAIN_MS, SHUTDOWN_SPREAD_MS};
 use crate::log::LogLine;
 use crate::now::Now;
+use crate::tailnet::person::Person;
 use crate::wire::message::Pool;
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use store::Store;
 
 /// The secret of a gateway whose options name none.
@@ -85,6 +87,10 @@ pub struct Driver {
     pub store: Store,
     /// Pages and assets by path, as `gateway.controlUi.root` would hold them.
     pub files: BTreeMap<String, (&'static str, Vec<u8>)>,
+    /// Whose addresses of the tailnet are, as its daemon would say.
+    pub persons: BTreeMap<IpAddr, Person>,
+    /// Where it is Some, the daemon is silent, and the tickets of questions gather here.
+    pub asked: Option<Vec<u64>>,
     /// The text of the configuration file as it is now.
     pub config: String,
     /// Steps that nobody has answered yet.
@@ -141,6 +147,8 @@ impl Driver {
             now,
             store,
             files: BTreeMap::new(),
+            persons: BTreeMap::new(),
+            asked: None,
             config,
             steps: VecDeque::new(),
             steps_by,

@@ -4,7 +4,7 @@ use super::{Driver, Remote, Steps};
 use crate::conn::{Fault, Input as Bytes, Item};
 use crate::gateway::auth::admission::Admission;
 use crate::gateway::auth::locality::Arrival;
-use crate::gateway::{Effect, Input};
+use crate::gateway::{Effect, Fetch, Input};
 use crate::ids::ConnId;
 use crate::limits::{JSON_PADDING_BYTES, MESSAGE_BYTES_MAX_BEFORE_HELLO, OUTBOX_SOFT_BYTES};
 use crate::outbox::Flush;
@@ -144,6 +144,10 @@ impl Driver {
                     }
                 }
                 Effect::Store(request) => self.store.ask(request),
+                Effect::Fetch {
+                    ticket,
+                    fetch: Fetch::Person { .. },
+                } if self.asked.is_some() => self.asked.iter_mut().for_each(|it| it.push(ticket)),
                 Effect::Fetch { ticket, fetch } => {
                     let result = self.answer_fetch(fetch);
                     self.handle(Input::Fetched { ticket, result });

@@ -8,7 +8,10 @@ use crate::config::plan::{self, WriteKind};
 use crate::ids::ConnId;
 use crate::log::LogLine;
 use crate::state::{StoreAnswer, StoreRequest};
+use crate::tailnet::Tailnet;
+use crate::tailnet::person::Person;
 use crate::wire::http::Head;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Everything that can happen to the gateway.
@@ -43,6 +46,8 @@ pub enum Input<'a> {
     Fetched { ticket: u64, result: FetchResult },
     /// The configuration file was read again, at SIGHUP or because it changed.
     Config(Result<Box<LoadedConfig>, String>),
+    /// Something was found out about the tailnet.
+    Tailnet(Tailnet),
     /// A signal asked the process to end.
     Shutdown { reason: &'static str },
     /// A deadline passed.
@@ -63,7 +68,7 @@ pub enum Effect {
     Admitted { conn: ConnId },
     /// Ask the store, then answer with [`Input::Store`].
     Store(StoreRequest),
-    /// Read or write a file, then answer with [`Input::Fetched`].
+    /// Read or write a file, or ask about a person, then answer with [`Input::Fetched`].
     Fetch { ticket: u64, fetch: Fetch },
     /// Execute one step of a run.
     Step(Box<Step>),
@@ -77,7 +82,7 @@ pub enum Effect {
     Abort { message: String },
 }
 
-/// Files that the core may ask for. It never waits for the answer.
+/// What the core may ask the world for. It never waits for the answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fetch {
     /// Lines of the log file, as `logs.tail` wants them.
@@ -96,9 +101,11 @@ pub enum Fetch {
     },
     /// A file below `root`, or its page for a path that names none.
     StaticFile { root: String, path: String },
+    /// Who is behind an address of the tailnet.
+    Person { ip: IpAddr },
 }
 
-/// What came back from disk.
+/// What came back.
 pub enum FetchResult {
     /// A piece of the log.
     LogTail(crate::log::Tail),
@@ -119,6 +126,8 @@ pub enum FetchResult {
         media_type: &'static str,
         bytes: Vec<u8>,
     },
+    /// Who it is; None where it is nobody, or nobody says.
+    Person(Option<Person>),
     /// There is no such thing.
     Missing,
     /// The disk failed; the text says what and where.

@@ -97,6 +97,7 @@ impl Gateway {
             return Err(HttpRefusal::new(503, "shutting down"));
         }
         let (client, provenance) = self.vet(conn, head)?;
+        let voucher = self.voucher(conn, head);
         self.waiting.heard(conn, now.mono_ms);
         let is_told = self
             .peers
@@ -112,6 +113,7 @@ impl Gateway {
             nonce: self.uuid(),
             client,
             provenance,
+            voucher,
             conn_uuid: self.uuid().into(),
             pipelined: Vec::new(),
         };
@@ -162,6 +164,7 @@ impl Gateway {
             port: self.identity.port,
             tls: gateway.tls.enabled,
             trusted: &gateway.trusted_proxies,
+            behind_tailscale: gateway.is_behind_tailscale(),
         };
         let fields: Vec<(&str, &[u8])> = head.fields().collect();
         let fields = fields.iter().copied();

@@ -37,6 +37,7 @@ mod runs;
 mod sessions;
 mod slash;
 mod slow;
+mod tailnet;
 mod timers;
 mod tools;
 mod transcript;
@@ -50,6 +51,7 @@ use crate::log::{Level, LogLine};
 use crate::now::Now;
 use crate::outbox::{Outbox, Turn};
 use crate::state::State;
+use crate::tailnet::Tailnet;
 use crate::wire::envelope::Parser;
 use auth::admission::{Budget, Waiting};
 use auth::limiter::Limiter;
@@ -67,6 +69,10 @@ pub struct Gateway {
     now: Now,
     identity: Identity,
     loaded: LoadedConfig,
+    /// What io found out about the tailnet.
+    tailnet: Tailnet,
+    /// Whose addresses of the tailnet are.
+    known: auth::tailnet::Known,
     allowed: auth::origin::Allowed,
     state: State,
     entropy: Box<dyn Entropy>,
@@ -120,8 +126,10 @@ impl Gateway {
         });
         let mut gateway = Self {
             now,
-            allowed: reload::allowed(&identity, &loaded.config),
+            allowed: reload::allowed(&identity, None, &loaded.config),
             identity,
+            tailnet: Tailnet::default(),
+            known: auth::tailnet::Known::default(),
             state,
             entropy,
             boot_id: Box::default(),
@@ -174,6 +182,7 @@ impl Gateway {
             Input::Store(answer) => self.on_store(now, answer),
             Input::Fetched { ticket, result } => self.on_fetched(now, ticket, result),
             Input::Config(result) => self.on_config(result),
+            Input::Tailnet(tailnet) => self.on_tailnet(tailnet),
             Input::Shutdown { reason } => self.on_shutdown(reason),
             Input::Expire => {}
         }

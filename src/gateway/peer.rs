@@ -3,6 +3,7 @@
 use super::auth::locality::{Arrival, Client};
 use super::auth::origin::Provenance;
 use super::auth::scope::ScopeSet;
+use super::auth::tailnet::Voucher;
 use crate::ids::ConnId;
 use crate::outbox::Outbox;
 use crate::state::Role;
@@ -44,6 +45,8 @@ pub struct Challenged {
     pub client: Client,
     /// Where the upgrade says that it comes from.
     pub provenance: Provenance,
+    /// Who vouches for the client.
+    pub voucher: Voucher,
     /// Connection id for people and logs.
     pub conn_uuid: Box<str>,
     /// Messages that arrived while the handshake waits for the store.

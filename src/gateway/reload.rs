@@ -18,38 +18,49 @@ impl Gateway {
             return;
         }
         let rotated = self.loaded.secret != loaded.secret;
-        self.allowed = allowed(&self.identity, &loaded.config);
+        let had_persons = self.config().gateway.allow_tailscale();
         self.loaded = loaded;
+        self.know_hosts();
         self.touch_health();
         self.log(Level::Info, "gateway/reload", "configuration reloaded");
         if rotated {
             self.codes.clear();
-            self.close_shared_secret_peers();
+            self.close_peers_of(SecretUsed::Shared, "gateway secret changed");
+        }
+        if had_persons && !self.config().gateway.allow_tailscale() {
+            self.close_peers_of(SecretUsed::Identity, "Tailscale identities count no more");
         }
     }
 
-    /// Whoever is on his way in was judged by the former secret as well.
-    fn close_shared_secret_peers(&mut self) {
+    /// Which names are ours depends on the configuration and on the tailnet.
+    pub(super) fn know_hosts(&mut self) {
+        let name = self.tailnet.name.as_deref();
+        self.allowed = allowed(&self.identity, name, &self.loaded.config);
+    }
+
+    /// Whoever is on his way in was judged by the former rules as well.
+    fn close_peers_of(&mut self, secret: SecretUsed, reason: &str) {
         let conns: Vec<ConnId> = self
             .peers
             .iter()
             .filter(|peer| match &peer.phase {
-                Phase::Live(live) => live.secret == SecretUsed::Shared,
+                Phase::Live(live) => live.secret == secret,
                 Phase::Joining(_) => true,
                 Phase::Http | Phase::Challenged(_) | Phase::Closing => false,
             })
             .map(|peer| peer.conn)
             .collect();
         for conn in conns {
-            self.close(conn, 1008, "gateway secret changed");
+            self.close(conn, 1008, reason);
         }
     }
 }
 
 /// The names and pages that may talk to the gateway. A validated configuration has no entry
 /// that cannot be read; if one slips through, none is allowed.
-pub(super) fn allowed(identity: &Identity, config: &Config) -> Allowed {
+pub(super) fn allowed(identity: &Identity, tailnet: Option<&str>, config: &Config) -> Allowed {
     let hosts = identity.allowed_hosts.iter().map(String::as_str);
+    let hosts = hosts.chain(tailnet);
     let origins = config
         .gateway
         .control_ui

@@ -30,6 +30,7 @@ pub mod static_files;
 pub mod store;
 pub mod supervisor;
 pub mod sys;
+pub mod tailnet;
 mod timers;
 pub mod tls;
 pub mod workers;

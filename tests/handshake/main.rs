@@ -6,6 +6,7 @@ mod nodes;
 mod origins;
 mod proofs;
 mod scopes;
+mod tailnet;
 mod version_four;
 
 use clawdia::driver::device::{Device, Proof};

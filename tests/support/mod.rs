@@ -16,6 +16,7 @@ pub use testing::{FakeGateway, Peer};
 pub mod http;
 pub mod model;
 pub mod node;
+pub mod tailscale;
 
 /// Asks until it is so.
 #[track_caller]

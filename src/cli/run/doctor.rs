@@ -322,6 +322,10 @@ fn talk(mut session: Session, found: &mut Findings) {
         Ok(health) => clock(&health, found),
         Err(failure) => found.failed("health", &failure),
     }
+    match session.call("status", &json!({})) {
+        Ok(status) => tailnet(&status["tailscale"], found),
+        Err(failure) => found.failed("status", &failure),
+    }
     match session.call("device.pair.list", &json!({})) {
         Ok(devices) => pending(&devices, found),
         Err(failure) => found.failed("pairing", &failure),
@@ -350,6 +354,20 @@ fn scopes(hello: &Value, found: &mut Findings) {
         told,
         &["clawdia devices list", "clawdia devices rotate DEVICE"],
     );
+}
+
+/// Says nothing about a gateway that has nothing to do with a tailnet.
+fn tailnet(tailscale: &Value, found: &mut Findings) {
+    let fault = text(tailscale, "fault");
+    let name = match text(tailscale, "url") {
+        "" => text(tailscale, "name"),
+        url => url,
+    };
+    match (fault, name) {
+        ("", "") => {}
+        ("", name) => found.good("tailnet", name),
+        (fault, _) => found.add("tailnet", State::Fault, fault, &["tailscale serve status"]),
+    }
 }
 
 /// A proof of a device counts for ten minutes before and after, so clocks must agree.

@@ -42,6 +42,7 @@ pub fn status(setup: &Setup, out: &mut Out) -> Outcome {
         let listens = format!("{address} port {port} (bind {})", text(listen, "mode"));
         out.field("listens on", Paint::Plain, &listens)?;
     }
+    tailnet(&payload["tailscale"], out)?;
     let version = format!("{} (protocol {})", hello.server_version, hello.protocol);
     out.field("version", Paint::Plain, &version)?;
     out.field("up", Paint::Plain, &span(uptime_ms))?;
@@ -57,6 +58,24 @@ pub fn status(setup: &Setup, out: &mut Out) -> Outcome {
     }
     session.client.close();
     Ok(())
+}
+
+/// Where the gateway is in its tailnet, or why it is not.
+pub fn tailnet(tailscale: &Value, out: &mut Out) -> Outcome {
+    let shown = match (text(tailscale, "url"), text(tailscale, "name")) {
+        ("", name) => name,
+        (url, _) => url,
+    };
+    if !shown.is_empty() {
+        let mode = text(tailscale, "mode");
+        out.field("tailnet", Paint::Plain, &format!("{shown} ({mode})"))?;
+    }
+    match text(tailscale, "fault") {
+        "" => Ok(()),
+        fault => out
+            .field("tailnet", Paint::Warning, fault)
+            .map_err(Into::into),
+    }
 }
 
 /// `gateway call`

@@ -10,7 +10,7 @@ use super::super::out::{Out, Paint};
 use super::super::setup::Setup;
 use super::super::text::count;
 use crate::client::GatewayUrl;
-use crate::config::{BindMode, Config, Secret};
+use crate::config::{BindMode, Config, Secret, TailscaleMode};
 use crate::io::private;
 use crate::limits::{AUDIT_LOG_BYTES_MAX, SECRET_CHARS_GOOD, SECRET_CHARS_MIN};
 
@@ -133,7 +133,9 @@ fn print(finding: &Finding, out: &mut Out) -> Outcome {
 fn of_config(config: &Config) -> Vec<Finding> {
     let mut found = Vec::new();
     let open = is_open(config);
-    secrets(config, open, &mut found);
+    let on_internet = config.gateway.tailscale.mode == TailscaleMode::Funnel;
+    secrets(config, open || on_internet, &mut found);
+    tailscale(config, &mut found);
     network(config, open, &mut found);
     page(config, open, &mut found);
     remote(config, &mut found);
@@ -229,6 +231,26 @@ fn network(config: &Config, open: bool, found: &mut Vec<Finding>) {
                 "clawdia config set gateway.trustedProxies '[\"PROXY ADDRESS\"]'",
             ));
         }
+    }
+}
+
+fn tailscale(config: &Config, found: &mut Vec<Finding>) {
+    let gateway = &config.gateway;
+    if gateway.tailscale.mode == TailscaleMode::Funnel {
+        found.push(finding(
+            "tailscale.funnel",
+            Severity::Warning,
+            "gateway.tailscale.mode is \"funnel\": the whole internet reaches the port",
+            "clawdia config set gateway.tailscale.mode serve   # the tailnet alone",
+        ));
+    }
+    if gateway.allow_tailscale() {
+        found.push(finding(
+            "tailscale.identities",
+            Severity::Info,
+            "persons of the tailnet need no secret, only a device that was let in",
+            "clawdia config set gateway.auth.allowTailscale false",
+        ));
     }
 }
 
@@ -350,6 +372,13 @@ mod tests {
             [("bind.open", "info")]
         );
         assert_eq!(ids("auth: { token: 'short' }"), [("auth.short", "warning")]);
+        let identities = ("tailscale.identities", "info");
+        assert_eq!(ids("tailscale: { mode: 'serve' }"), [identities]);
+        let off = "tailscale: { mode: 'serve' }, auth: { allowTailscale: false }";
+        assert_eq!(ids(off), []);
+        let funnel = "tailscale: { mode: 'funnel' }, auth: { mode: 'password', password: 'short' }";
+        let found = [("auth.short", "critical"), ("tailscale.funnel", "warning")];
+        assert_eq!(ids(funnel), found);
         let short = "bind: 'tailnet', auth: { token: 'short' }";
         assert_eq!(
             ids(short),

@@ -7,7 +7,7 @@ use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup};
 use super::super::table::{Cell, Table};
 use super::super::text::{count, short_id};
-use super::{age, channels, health, joined, list, or_dash, text, unix_ms};
+use super::{age, channels, gateway, health, joined, list, or_dash, text, unix_ms};
 
 /// Connects once and shows everything that matters.
 pub fn run(deep: bool, setup: &Setup, out: &mut Out) -> Outcome {
@@ -55,6 +55,7 @@ fn print(answer: &Value, session: &Session, deep: bool, out: &mut Out) -> Outcom
     let line = format!("{} {}", out.paint(paint, "●"), out.paint(paint, word));
     out.line(&line)?;
     health::print(&answer["health"], session, out)?;
+    gateway::tailnet(&answer["status"]["tailscale"], out)?;
     let defaults = &answer["status"]["sessions"]["defaults"];
     out.field("model", Paint::Plain, or_dash(text(defaults, "model")))?;
     let queued = list(&answer["status"], "queuedSystemEvents").len() as u64;

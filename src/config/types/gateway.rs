@@ -111,6 +111,11 @@ impl AuthConfig {
 }
 
 impl GatewayConfig {
+    /// Whether Tailscale's daemon on this machine may bring others' connections.
+    pub fn is_behind_tailscale(&self) -> bool {
+        self.tailscale.mode != TailscaleMode::Off || self.allow_tailscale()
+    }
+
     /// Whether a verified Tailscale identity counts as a secret.
     pub fn allow_tailscale(&self) -> bool {
         self.auth.allow_tailscale.unwrap_or(
@@ -264,6 +269,8 @@ pub struct TlsConfig {
 pub struct TailscaleConfig {
     pub mode: TailscaleMode,
     pub reset_on_exit: bool,
+    /// The daemon's socket, where it is not the usual one.
+    pub socket: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -79,6 +79,8 @@ pub struct Listener<'a> {
     pub tls: bool,
     /// `gateway.trustedProxies`.
     pub trusted: &'a [Cidr],
+    /// Whether Tailscale's daemon, which is on this machine, is a proxy of ours too.
+    pub behind_tailscale: bool,
 }
 
 /// The party behind a connection.
@@ -128,7 +130,9 @@ pub fn resolve<'a>(
     let has_fields = headers.clone().any(|(name, _)| is_proxy_field(name));
     let via_proxy = has_fields || matches!(arrival, Arrival::Relayed(_));
     let trusted = |ip: IpAddr| listener.trusted.iter().any(|cidr| cidr.contains(ip));
-    let believed = has_fields && trusted(peer);
+    let is_daemon = listener.behind_tailscale && peer.is_loopback();
+    let believed =
+        has_fields && (trusted(peer) || is_daemon && !matches!(arrival, Arrival::Relayed(_)));
     let ip = match (hops, real) {
         (Some(hops), _) if believed => client_of(hops, trusted)?,
         (None, Some(real)) if believed => hop(real)?,
@@ -231,6 +235,7 @@ mod tests {
             port: 18789,
             tls: false,
             trusted: &trusted,
+            behind_tailscale: false,
         };
         let arrival = match peer {
             "socket" => Arrival::Socket { uid: 1 },

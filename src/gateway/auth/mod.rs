@@ -16,3 +16,4 @@ pub mod proof;
 pub mod replay;
 pub mod scope;
 pub mod secret;
+pub mod tailnet;

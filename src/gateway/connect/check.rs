@@ -40,8 +40,9 @@ impl Gateway {
         proof::verify(&claim, &signed, &expected).map_err(refused_proof)
     }
 
-    /// The gateway's own user needs none. Else the device's own token, or the gateway's secret. Guesses at the latter are counted;
-    /// a valid device token passes even while they are locked.
+    /// The gateway's own user needs none. Else the device's own token, the gateway's secret, or a
+    /// person that the tailnet's daemon knows. Guesses at the secret are counted; a valid device
+    /// token and a known person pass even while they are locked.
     pub(super) fn check_secret(
         &mut self,
         connect: &Connect<'_, '_>,
@@ -63,12 +64,19 @@ impl Gateway {
         if let (Some(code), true) = (connect.code(), nothing_shown(connect)) {
             return self.redeem_code(connect, code, device_id, challenged);
         }
-        let guesser = self.guesser(challenged, SecretKind::Shared)?;
-        match self
-            .loaded
-            .secret
-            .check(connect.token(), connect.auth.text("password"))
+        // While guesses are locked nobody learns whether one was right.
+        let checked = self.guesser(challenged, SecretKind::Shared).map(|guesser| {
+            let password = connect.auth.text("password");
+            (guesser, self.loaded.secret.check(connect.token(), password))
+        });
+        if !matches!(checked, Ok((_, Ok(()))))
+            && device_id.is_some()
+            && self.is_vouched_for(challenged)?
         {
+            return Ok(Proven::Identity);
+        }
+        let (guesser, checked) = checked?;
+        match checked {
             Ok(()) => Ok(Proven::Shared),
             Err(SecretFault::Missing(_)) if nothing_shown(connect) && device_id.is_none() => {
                 Err(Refusal::new(Code::NotPaired, "device identity required").into())

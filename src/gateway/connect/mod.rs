@@ -11,10 +11,11 @@ mod shape;
 use crate::gateway::auth::pairing::{Ask, Decision, PAIRING_REQUIRED, decide};
 use crate::gateway::auth::proof::Proof;
 use crate::gateway::auth::scope::ScopeSet;
+use crate::gateway::auth::tailnet::{Claim, Voucher};
 use crate::gateway::hello::{PROTOCOL_MAX, PROTOCOL_MIN};
 use crate::gateway::params::Params;
 use crate::gateway::peer::Phase;
-use crate::gateway::{Code, Gateway, Refusal};
+use crate::gateway::{Code, Fetch, FetchResult, Gateway, Refusal};
 use crate::ids::ConnId;
 use crate::limits::NODE_DECLARED_MAX;
 use crate::log::{Level, LogLine};
@@ -31,6 +32,8 @@ pub(in crate::gateway) enum Halt {
     Refused(Refusal, u16),
     /// Its device is being written for another connection: it is judged again afterwards.
     Busy,
+    /// Somebody vouches for it, and has to be asked: it is judged again afterwards.
+    Unconfirmed(Claim),
 }
 
 impl From<Refusal> for Halt {
@@ -124,6 +127,7 @@ impl Gateway {
                 self.refuse_connect(conn, request.id, &refusal, code);
             }
             Err(Halt::Busy) => self.connect_later(conn, root),
+            Err(Halt::Unconfirmed(claim)) => self.confirm(conn, root, claim),
         }
     }
 
@@ -133,15 +137,41 @@ impl Gateway {
         Writer::new(&mut text).json(root);
         self.start_joining(conn);
         self.commits.wait(Box::new(move |gateway, now| {
-            if let Some(peer) = gateway.peers.get_mut(conn) {
-                let phase = std::mem::replace(&mut peer.phase, Phase::Closing);
-                peer.phase = match phase {
-                    Phase::Joining(challenged) => Phase::Challenged(challenged),
-                    other => other,
-                };
-                gateway.on_bytes(now, conn, text);
-            }
+            gateway.connect_again(now, conn, text, None);
         }));
+    }
+
+    /// Asks the tailnet's daemon whether it knows the client as that person, and judges the same
+    /// `connect` again when it has answered, or has not in time.
+    fn confirm(&mut self, conn: ConnId, root: Json<'_, '_>, claim: Claim) {
+        let mut text = Vec::new();
+        Writer::new(&mut text).json(root);
+        self.start_joining(conn);
+        let fetch = Fetch::Person { ip: claim.ip };
+        self.fetch(fetch, move |gateway, now, result| {
+            let person = match result {
+                FetchResult::Person(person) => person,
+                _ => None,
+            };
+            let voucher = gateway.weigh(&claim, person);
+            gateway.connect_again(now, conn, text, Some(voucher));
+        });
+    }
+
+    /// Judges a `connect` that had to wait, unless its connection has gone meanwhile.
+    fn connect_again(&mut self, now: Now, conn: ConnId, text: Vec<u8>, voucher: Option<Voucher>) {
+        let Some(peer) = self.peers.get_mut(conn) else {
+            return;
+        };
+        let phase = std::mem::replace(&mut peer.phase, Phase::Closing);
+        peer.phase = match phase {
+            Phase::Joining(mut challenged) => {
+                challenged.voucher = voucher.unwrap_or(challenged.voucher);
+                Phase::Challenged(challenged)
+            }
+            other => other,
+        };
+        self.on_bytes(now, conn, text);
     }
 
     /// Answers a `connect` with an error and closes with the same words.

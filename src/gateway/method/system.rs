@@ -200,6 +200,7 @@ impl Gateway {
                 w.field_str("address", &self.identity.bind);
                 w.field_u64("port", u64::from(self.identity.port));
             });
+            self.write_tailnet(w);
             w.key("channelSummary");
             self.write_channel_summary(w);
             w.field_strs(

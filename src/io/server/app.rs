@@ -5,7 +5,7 @@ use super::heart::Heart;
 use crate::agent::StepOutput;
 use crate::gateway::auth::admission::Admission;
 use crate::gateway::auth::locality::Arrival;
-use crate::gateway::{Effect, Gateway, Input};
+use crate::gateway::{Effect, Fetch, FetchResult, Gateway, Input};
 use crate::ids::ConnId;
 use crate::io::app::{Admit, Answer, App, Closed, Command, Message};
 use crate::io::log::Log;
@@ -13,6 +13,7 @@ use crate::io::signals::Signal;
 use crate::io::socket::PeerAddr;
 use crate::io::store::Store;
 use crate::io::sys;
+use crate::io::tailnet::{Answer as TailnetAnswer, Keeper};
 use crate::io::tls::Acceptor;
 use crate::io::workers::Workers;
 use crate::limits::ANSWERS_PER_TURN_MAX;
@@ -28,6 +29,7 @@ pub struct GatewayApp {
     pub gateway: Gateway,
     pub store: Store,
     pub files: Files,
+    pub tailnet: Keeper,
     pub workers: Workers,
     pub steps: Receiver<StepOutput>,
     pub log: Log,
@@ -140,6 +142,8 @@ impl App for GatewayApp {
                 self.gateway.handle(now, Input::Step(output));
             } else if let Some(answer) = self.files.try_answer() {
                 self.on_file(now, answer);
+            } else if let Some(answer) = self.tailnet.try_answer() {
+                self.on_tailnet(now, answer);
             } else {
                 return false;
             }
@@ -205,6 +209,14 @@ impl GatewayApp {
                     self.gateway.handle(now, Input::Store(answer));
                 }
             }
+            Effect::Fetch {
+                ticket,
+                fetch: Fetch::Person { ip },
+            } => {
+                if let Some(answer) = self.tailnet.whois(ticket, ip) {
+                    self.on_tailnet(crate::io::clock::now(), answer);
+                }
+            }
             Effect::Fetch { ticket, fetch } => {
                 if let Some(answer) = self.files.fetch(ticket, fetch) {
                     self.on_file(crate::io::clock::now(), answer);
@@ -222,6 +234,19 @@ impl GatewayApp {
             Effect::Log(line) => self.log.write(line),
         }
         None
+    }
+
+    fn on_tailnet(&mut self, now: Now, answer: TailnetAnswer) {
+        self.gateway.handle(
+            now,
+            match answer {
+                TailnetAnswer::Tailnet(tailnet) => Input::Tailnet(tailnet),
+                TailnetAnswer::Person { ticket, person } => Input::Fetched {
+                    ticket,
+                    result: FetchResult::Person(person),
+                },
+            },
+        );
     }
 
     fn on_file(&mut self, now: Now, answer: FileAnswer) {

@@ -181,6 +181,8 @@ impl Reader {
                 base_hash,
             } => self.write_config(kind, &raw, base_hash.as_deref()),
             Fetch::StaticFile { root, path } => static_files::read(&PathBuf::from(root), &path),
+            // Asked elsewhere: a daemon may take longer than a disk.
+            Fetch::Person { .. } => FetchResult::Person(None),
         }
     }
 

@@ -10,6 +10,7 @@ mod files;
 mod heart;
 mod identity;
 mod source;
+mod tailnet;
 mod tls;
 
 use crate::agent::Providers;
@@ -144,6 +145,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
     let identity = identity::gather(&source, &loaded, &bound, start);
     let log_path = identity.log_path.clone();
     let certificate = tls.as_ref().map_or_else(Vec::new, tls::Tls::paths);
+    let keeper = tailnet::keeper(&config, &bound, wake.clone())?;
     let files = files::Files::start(source, log.settings(), log_path, tls, wake)?;
     watch_config(&loaded, &files, &certificate, &log);
     let gateway = Gateway::new(
@@ -162,6 +164,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
         gateway,
         store: opened.store,
         files,
+        tailnet: keeper,
         workers,
         steps,
         log,
@@ -178,10 +181,12 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
         workers,
         log,
         files,
+        tailnet,
         fault,
         restarts,
         ..
     } = app;
+    tailnet.stop();
     files.stop();
     workers.shutdown(Duration::from_millis(WORKERS_STOP_MS));
     store.close();
