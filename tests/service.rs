@@ -190,9 +190,9 @@ fn a_socket_that_systemd_holds_is_served_if_it_is_no_wider_than_the_configuratio
             assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
             let pid = rustix::process::Pid::from_child(&child);
             rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-            assert_eq!(child.wait().unwrap().code(), Some(0));
+            assert_eq!(support::ended(&mut child), Some(0));
         } else {
-            assert_eq!(child.wait().unwrap().code(), Some(78));
+            assert_eq!(support::ended(&mut child), Some(78));
             let mut said = String::new();
             child
                 .stderr

@@ -4,25 +4,15 @@
 #
 #   tools/interop-tls.sh
 #
-# Env: INTEROP_ROOT, CLAWDIA as for interop.sh.
+# Env: as in interop/clients.sh.
 # Exit: 0 all as it should be; 1 not.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-. "$here/interop/install.sh"
-. "$here/interop/gateway.sh"
+. "$here/interop/clients.sh"
 
-root=${INTEROP_ROOT:-$here/../target/interop}
-mkdir -p "$root"
-root=$(cd "$root" && pwd)
-install_node "$root" 22.20.0 bin
-export PATH="$root/bin:$PATH"
-install_clawdbot "$root"
-entry=$root/claw/node_modules/clawdbot/dist/entry.js
-
-dir=$(mktemp -d) node_pid=
-trap '[ -z "$node_pid" ] || kill "$node_pid" 2>/dev/null || true; stop_gateway || true; rm -rf "$dir"' EXIT
-token=interop-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
-program=$(clawdia_program)
+bring_client
+begin_run
+node_pid=
 start_gateway "$dir/gateway" "$program" \
   "{ gateway: { auth: { mode: 'token', token: '$token' }, tls: { enabled: true } } }"
 state=$dir/gateway/state
@@ -33,10 +23,13 @@ pin=$(ours gateway fingerprint --json | field sha256)
 wrong=$(printf 'ab%.0s' $(seq 32))
 
 # theirs FOLDER WORDS...: their program with a state of its own
-theirs() {
+theirs() { (become_theirs "$@"); }
+
+# In the background, so that $! is the program's own number.
+become_theirs() {
   local own=$dir/$1; shift
   mkdir -p "$own"
-  env -i PATH="$PATH" HOME="$own" CLAWDBOT_STATE_DIR="$own" CLAWDBOT_CONFIG_PATH="$own/clawdbot.json" \
+  exec env -i PATH="$PATH" HOME="$own" CLAWDBOT_STATE_DIR="$own" CLAWDBOT_CONFIG_PATH="$own/clawdbot.json" \
     CLAWDBOT_DISABLE_BONJOUR=1 CLAWDBOT_GATEWAY_TOKEN="$token" NODE_EXTRA_CA_CERTS="${AUTHORITY-}" \
     timeout 90 node "$entry" "$@"
 }
@@ -77,7 +70,7 @@ connected() {
     process.exit(list.some((node) => node.displayName === '$1' && node.connected) ? 0 : 1)"
 }
 run_node() {
-  theirs "node-$1" node run --host 127.0.0.1 --port "$GATEWAY_PORT" --tls --tls-fingerprint "$2" \
+  become_theirs "node-$1" node run --host 127.0.0.1 --port "$GATEWAY_PORT" --tls --tls-fingerprint "$2" \
     --display-name "$1" >"$dir/node-$1.out" 2>&1 & node_pid=$!
 }
 becomes_connected() {

@@ -33,19 +33,6 @@ finish() {
 }
 
 show_logs() { tail -n 20 "$dir"/*.out "$dir"/*.err "$dir/sshd.log" 2>/dev/null; }
-say() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
-die() { say "FAILED: $*"; exit 1; }
-
-# until_true SECONDS WHAT COMMAND …: polls.
-until_true() {
-  local deadline=$((SECONDS + $1)) what=$2
-  shift 2
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $deadline ] || die "not in time: $what"
-    sleep 0.1
-  done
-}
-
 # Every ssh of the near host.
 tunnels() { ip netns pids "$near" | while read -r pid; do [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != ssh ] || echo "$pid"; done; }
 no_tunnels() { [ -z "$(tunnels)" ]; }

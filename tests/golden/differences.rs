@@ -88,7 +88,7 @@ pub const DIFFERENCES: &[(&str, &str, &str)] = &[
         "every code is another one",
     ),
     (
-        "exec-approvals-*",
+        "*exec*approvals*",
         "res:exec.approvals.* /payload/file/socket missing",
         "nobody asks over a socket here",
     ),
@@ -101,6 +101,11 @@ pub const DIFFERENCES: &[(&str, &str, &str)] = &[
         "exec-approval-timeout",
         "*event:exec.approval.resolved*",
         "who watches is told that a request is gone",
+    ),
+    (
+        "nodes-run-*",
+        "event:node.invoke.request /payload/timeoutMs extra",
+        "a node has the deadline of every call, so that nothing runs on when nobody waits",
     ),
     (
         "models-list",
@@ -301,6 +306,11 @@ pub const DIFFERENCES: &[(&str, &str, &str)] = &[
         "webchat-tool-nodes",
         "res:chat.history /payload/messages/0/details/*",
         "the tool says how many nodes there are, of which it shows some",
+    ),
+    (
+        "webchat-tool-exec",
+        "res:chat.history /payload/messages/0/details missing",
+        "there is no tool exec here, and the model is told so",
     ),
     (
         "webchat-verbose-tools",

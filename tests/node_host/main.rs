@@ -8,4 +8,5 @@ mod life;
 mod pairing;
 mod relay;
 mod runs;
+mod voice;
 mod world;

@@ -1,9 +1,11 @@
 //! How a node gets in, and what keeps it out.
 
-use serde_json::json;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
 
 use crate::support::FakeGateway;
-use crate::world::World;
+use crate::world::{World, until};
 
 #[test]
 fn a_node_waits_to_be_approved_and_then_needs_no_secret_any_more() {
@@ -130,4 +132,67 @@ fn a_code_is_shown_once_and_the_token_for_it_from_then_on() {
     again.join();
     let status = world.node_home.run(&["node", "status"]).ok();
     assert!(status.out.contains("yes, it has a token"), "{status:?}");
+}
+
+#[test]
+fn a_code_lets_a_node_in_and_what_is_always_approved_is_asked_once() {
+    let world = World::new();
+    let invited = world.gateway_home.run(&["devices", "pair", "--json"]);
+    let invited = invited.ok().json();
+    let url = format!("ws://127.0.0.1:{}", world.relay.port);
+    let code = invited["code"].as_str().unwrap();
+    let mut node = world.start(&["--url", &url, "--code", code]);
+    node.hear("connected");
+    let devices = world.call("device.pair.list", &json!({}));
+    assert_eq!(devices["pending"], json!([]), "nobody had to be asked");
+    assert_eq!(devices["paired"][0]["deviceId"], world.node_id());
+
+    world.allow(
+        &json!({"version":1,"defaults":{"security":"allowlist","ask":"on-miss"},"agents":{}}),
+    );
+    let run = ["nodes", "run", "--", "touch", "asked-for"];
+    let mut asks = world.gateway_home.command(&run);
+    let asks = asks.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let asks = asks.unwrap();
+    let waiting = || world.call("exec.approval.list", &json!({}))["pending"].take();
+    let mut pending = Value::Null;
+    until("the command waits for a decision", || {
+        pending = waiting();
+        pending[0].is_object()
+    });
+    assert_eq!(pending[0]["request"]["command"], "touch asked-for");
+    let home = world.node_home.state();
+    let made = |name: &str| home.parent().unwrap().join(name).exists();
+    assert!(!made("asked-for"), "nothing runs before somebody decided");
+    let id = pending[0]["id"].as_str().unwrap();
+    let approve = ["approvals", "approve", "--always", id];
+    world.gateway_home.run(&approve).ok();
+    let asked = asks.wait_with_output().unwrap();
+    assert!(asked.status.success() && made("asked-for"), "{asked:?}");
+
+    let again = ["nodes", "run", "--", "touch", "asked-no-more"];
+    let again = world.gateway_home.run(&again).ok();
+    assert!(made("asked-no-more"), "{again:?}");
+    assert!(!again.err.contains("approval"), "{again:?}");
+    assert_eq!(waiting(), json!([]));
+    let other = [
+        "nodes",
+        "run",
+        "--timeout",
+        "500ms",
+        "--",
+        "rm",
+        "asked-for",
+    ];
+    let mut other = world.gateway_home.command(&other);
+    let mut other = other.stderr(Stdio::null()).spawn().unwrap();
+    until("another program is asked for", || waiting()[0].is_object());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert!(made("asked-for"));
+
+    // The code is used up.
+    let used = crate::support::Home::new();
+    let ran = used.run(&["node", "run", "--url", &url, "--code", code]);
+    assert_eq!(ran.code, 78, "{ran:?}");
 }

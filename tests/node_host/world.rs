@@ -222,8 +222,8 @@ impl Node {
     /// Waits for its end; gives the exit code and how long it took.
     pub fn wait(mut self) -> (Option<i32>, Duration) {
         let began = Instant::now();
-        let status = self.child.wait().unwrap();
-        (status.code(), began.elapsed())
+        let code = crate::support::ended(&mut self.child);
+        (code, began.elapsed())
     }
 }
 

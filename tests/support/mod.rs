@@ -28,6 +28,23 @@ pub fn eventually(is_so: impl Fn() -> bool) {
     }
 }
 
+/// Waits until a process has ended by itself, and kills one that does not; gives its exit code.
+#[track_caller]
+pub fn ended(child: &mut Child) -> Option<i32> {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if std::time::Instant::now() > deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("it does not end");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
 /// How a command ended.
 #[derive(Debug)]
 pub struct Ran {
@@ -150,12 +167,12 @@ impl Running {
     pub fn stop(mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        self.child.wait().unwrap().code()
+        ended(&mut self.child)
     }
 
     /// Waits until it ends by itself.
     pub fn wait(mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        ended(&mut self.child)
     }
 }
 

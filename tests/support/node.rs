@@ -14,6 +14,27 @@ use std::time::{Duration, Instant};
 /// What a node does with a command and its parameters: a payload, or an error's message.
 pub type Does = fn(&str, &Value) -> Result<Value, &'static str>;
 
+/// Connects with the device whose key is in `dir`, straight to a gateway of this machine.
+pub fn connect(port: u16, token: &str, dir: &Path, party: &Party, mode: &str) -> Client {
+    let url = GatewayUrl::parse(&format!("ws://127.0.0.1:{port}")).unwrap();
+    let secrets = Secrets {
+        token: Some(Secret::new(token, "the test")),
+        password: None,
+    };
+    let options = ConnectOptions {
+        url: &url,
+        secrets: &secrets,
+        gateway: None,
+        pin: None,
+        identity: &Identity::load_or_create(dir).unwrap(),
+        tokens: &TokenStore::new(dir, "test"),
+        mode,
+        insecure: false,
+        still_meant: &|| true,
+    };
+    connect_as(party, &options, soon()).unwrap()
+}
+
 /// A node that is connected until it is dropped.
 pub struct TestNode {
     pub id: String,
@@ -32,35 +53,21 @@ impl TestNode {
         does: Does,
     ) -> Self {
         let commands = ["system.run", "system.notify", "camera.snap", "location.get"];
-        let connect = json!({"caps": ["camera", "system"], "commands": commands});
+        let offers = json!({"caps": ["camera", "system"], "commands": commands});
         let client = json!({"displayName": name, "platform": platform});
         let party = Party {
             client_id: "test-node",
             role: "node",
             scopes: &[],
             client: client.as_object().unwrap().clone(),
-            connect: connect.as_object().unwrap().clone(),
+            connect: offers.as_object().unwrap().clone(),
             code: None,
         };
-        let identity = Identity::load_or_create(dir).unwrap();
-        let url = GatewayUrl::parse(&format!("ws://127.0.0.1:{port}")).unwrap();
-        let secrets = Secrets {
-            token: Some(Secret::new(token, "the test")),
-            password: None,
-        };
-        let options = ConnectOptions {
-            url: &url,
-            secrets: &secrets,
-            gateway: None,
-            pin: None,
-            identity: &identity,
-            tokens: &TokenStore::new(dir, "test"),
-            mode: "node",
-            insecure: false,
-            still_meant: &|| true,
-        };
-        let client = connect_as(&party, &options, soon()).unwrap();
-        let id = identity.device_id().to_owned();
+        let client = connect(port, token, dir, &party, "node");
+        let id = Identity::load_or_create(dir)
+            .unwrap()
+            .device_id()
+            .to_owned();
         let stop = Arc::new(AtomicBool::new(false));
         let (its_id, its_stop) = (id.clone(), stop.clone());
         let thread = std::thread::spawn(move || serve(client, &its_id, &its_stop, does));
@@ -81,7 +88,7 @@ impl Drop for TestNode {
     }
 }
 
-fn soon() -> Instant {
+pub fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
 

@@ -1,4 +1,4 @@
-# Sourced by interop.sh and page.sh: a gateway of this repository in a folder of its own.
+# Sourced: a gateway of this repository in a folder of its own.
 
 # start_gateway DIR BINARY CONFIG: serves DIR/state on a free port; sets GATEWAY_PORT, and ends with the script.
 start_gateway() {

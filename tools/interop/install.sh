@@ -1,4 +1,4 @@
-# Sourced by interop.sh and page.sh: brings the ecosystem's own clients into a scratch folder.
+# Sourced by clients.sh: brings the ecosystem's own clients into a scratch folder.
 #
 # All of it comes from the public package registries: Node as a Python wheel, the clients from npm. Nothing of
 # it becomes a part of the product; a second run finds what the first one installed.

@@ -1,4 +1,4 @@
-# Sourced by ssh.sh: two hosts made of network namespaces, the far one with OpenSSH's sshd and a gateway.
+# Sourced: two hosts made of network namespaces, the far one with OpenSSH's sshd and a gateway.
 #
 # Nothing of the system's own configuration is read or written: keys, known hosts and both configurations are
 # made for the run. The near host's `ssh` is a script that names the configuration to the real one.
@@ -6,6 +6,19 @@
 near=clawdia-near-$$
 far=clawdia-far-$$
 far_address=10.213.7.2
+
+say() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
+die() { say "FAILED: $*"; exit 1; }
+
+# until_true SECONDS WHAT COMMAND …: polls.
+until_true() {
+  local deadline=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $deadline ] || die "not in time: $what"
+    sleep 0.1
+  done
+}
 
 on_near() { (become_near "$@"); }
 on_far() { (become_far "$@"); }
