@@ -4,12 +4,15 @@
 //! `CLAWDIA_SEED=n cargo test --test simulation` replays one world and prints it.
 
 mod ledger;
+mod nodes;
 mod peer;
 mod world;
 
+use nodes::Nodes;
 use world::{Cuts, World};
 
 const SEEDS: u64 = 256;
+const NODE_SEEDS: u64 = 32;
 /// Things that happen in one world.
 const EVENTS: usize = 50;
 
@@ -21,16 +24,19 @@ fn sweep(part: u64) {
         return;
     }
     for seed in (0..SEEDS).filter(|seed| seed % 4 == part) {
-        let whole = run(seed, Cuts::Whole);
-        let cut = run(seed, Cuts::Anywhere);
-        // The same seed gives the same transcript, and how bytes were cut changes nothing.
-        if whole != cut {
-            let differs = whole
-                .lines()
-                .zip(cut.lines())
-                .find(|(one, other)| one != other);
-            panic!("seed {seed}: {differs:#?}");
-        }
+        compare(seed, run);
+    }
+}
+
+/// The same seed gives the same transcript, and how bytes were cut changes nothing.
+fn compare(seed: u64, run: fn(u64, Cuts) -> String) {
+    let (whole, cut) = (run(seed, Cuts::Whole), run(seed, Cuts::Anywhere));
+    if whole != cut {
+        let differs = whole
+            .lines()
+            .zip(cut.lines())
+            .find(|(one, other)| one != other);
+        panic!("seed {seed}: {differs:#?}");
     }
 }
 
@@ -38,6 +44,17 @@ fn run(seed: u64, cuts: Cuts) -> String {
     let mut world = World::new(seed, cuts);
     let guard = Tell(seed);
     for _ in 0..EVENTS {
+        world.step();
+    }
+    let transcript = world.end();
+    std::mem::forget(guard);
+    transcript
+}
+
+fn run_nodes(seed: u64, cuts: Cuts) -> String {
+    let mut world = Nodes::new(seed, cuts);
+    let guard = Tell(seed);
+    for _ in 0..2 * EVENTS {
         world.step();
     }
     let transcript = world.end();
@@ -72,4 +89,29 @@ fn worlds_hold_together_3_of_4() {
 #[test]
 fn worlds_hold_together_4_of_4() {
     sweep(3);
+}
+
+fn sweep_nodes(part: u64) {
+    if let Ok(seed) = std::env::var("CLAWDIA_SEED") {
+        if part == 0 {
+            println!(
+                "{}",
+                run_nodes(seed.parse().expect("a number"), Cuts::Whole)
+            );
+        }
+        return;
+    }
+    for seed in (0..NODE_SEEDS).filter(|seed| seed % 2 == part) {
+        compare(seed, run_nodes);
+    }
+}
+
+#[test]
+fn worlds_of_nodes_hold_together_1_of_2() {
+    sweep_nodes(0);
+}
+
+#[test]
+fn worlds_of_nodes_hold_together_2_of_2() {
+    sweep_nodes(1);
 }
