@@ -112,6 +112,24 @@ fn a_caller_that_leaves_asks_nobody_any_more() {
 }
 
 #[test]
+fn of_many_nodes_nobody_can_say_that_it_was_approved() {
+    for said in [
+        json!({"approved": true}),
+        json!({"approvalDecision": "allow-once"}),
+    ] {
+        let (mut driver, operator, nodes) = fleet(2);
+        let mut params = call(&json!({}), "k");
+        params["params"]
+            .as_object_mut()
+            .unwrap()
+            .extend(said.as_object().unwrap().clone());
+        let refused = driver.err(operator, "node.invokeMany", params);
+        assert_eq!(refused["code"], "INVALID_REQUEST", "{said}");
+        assert_eq!(answer(&mut driver, &nodes), 0, "{said}: nobody is asked");
+    }
+}
+
+#[test]
 fn clients_of_version_three_see_it_only_where_they_ask_for_it() {
     for (caps, expected) in [(json!([]), false), (json!(["clawdia.v1"]), true)] {
         let mut driver = Driver::default();

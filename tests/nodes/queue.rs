@@ -133,6 +133,20 @@ fn a_node_with_a_journal_gets_an_open_call_again_and_one_without_never() {
 }
 
 #[test]
+fn what_a_node_without_a_journal_had_is_in_doubt_as_soon_as_the_gateway_is_back() {
+    let mut scene = away(&[]);
+    let params = queued(&scene, "k");
+    scene
+        .driver
+        .ok(scene.operator, "node.invoke", params.clone());
+    assert_eq!(come_back(&mut scene, &[]).len(), 1);
+    restart(&mut scene);
+    // Whoever asks need not wait for the node to come back, nor for the call's time to end.
+    let refused = scene.driver.err(scene.operator, "node.invoke", params);
+    assert_eq!(refused["details"]["nodeError"]["code"], "UNKNOWN");
+}
+
+#[test]
 fn a_node_that_comes_back_without_its_journal_does_not_get_a_call_again() {
     let mut scene = away(&["journal"]);
     let params = queued(&scene, "k");
