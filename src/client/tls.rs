@@ -278,7 +278,8 @@ impl Verifier {
             (Trust::Pinned(pins), _) => security(format!(
                 "the certificate of {url} is not the pinned one; nothing was sent. Expected {pins}, \
                  got {got}. Was it renewed? Compare with `clawdia gateway fingerprint` on the \
-                 gateway's machine; if it is the same, pin it anew: \
+                 gateway's machine; if it is the same, pin it anew: --tls-fingerprint {got}, or where \
+                 the pin is that of gateway.remote: \
                  clawdia config set gateway.remote.tlsFingerprint {got}"
             )),
             (Trust::Authorities(_) | Trust::Nobody, reason) => security(format!(

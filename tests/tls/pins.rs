@@ -72,6 +72,8 @@ fn every_spelling_of_the_right_pin_is_let_through() {
     for line in printed["paste"].as_object().unwrap().values() {
         assert!(line.as_str().unwrap().contains(sha256), "{line}");
     }
+    let node = printed["paste"]["node"].as_str().unwrap();
+    assert!(node.starts_with("clawdia node run --host "), "{node}");
 }
 
 #[test]
@@ -92,6 +94,8 @@ fn a_wrong_pin_and_no_pin_end_before_anything_is_sent() {
             .err
             .contains("clawdia config set gateway.remote.tlsFingerprint")
     );
+    let flag = format!("--tls-fingerprint {right}");
+    assert!(refused.err.contains(&flag), "{refused:?}");
     // A certificate that signed itself is nobody's whom this machine trusts.
     let unknown = health(&home, &gateway, &[]);
     assert_eq!(unknown.code, 1);

@@ -90,15 +90,20 @@ fn print(seen: &Seen, out: &mut Out) -> Outcome {
         "clawdia --url {} --tls-fingerprint {sha256} status",
         seen.url
     );
-    let node =
-        format!("clawdbot node run --host {host} --port {port} --tls --tls-fingerprint {sha256}");
+    let node = format!("--host {host} --port {port} --tls --tls-fingerprint {sha256}");
+    let (node, clawdbot_node) = (
+        format!("clawdia node run {node}"),
+        format!("clawdbot node run {node}"),
+    );
     if out.wants_json() {
         out.json(&json!({
             "source": seen.source,
             "sha256": sha256,
             "spki": spki,
             "notAfterMs": until.map(|seconds| seconds * 1_000),
-            "paste": {"remote": remote, "once": once, "node": node},
+            "paste": {
+                "remote": remote, "once": once, "node": node, "clawdbotNode": clawdbot_node,
+            },
         }))?;
         return Ok(());
     }
@@ -117,7 +122,7 @@ fn print(seen: &Seen, out: &mut Out) -> Outcome {
     }
     out.line("")?;
     out.line("To paste on another machine, where you trust the way that this came:")?;
-    for line in [remote, once, node] {
+    for line in [remote, once, node, clawdbot_node] {
         out.line(&format!("  {line}"))?;
     }
     Ok(())
