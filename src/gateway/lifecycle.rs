@@ -226,8 +226,8 @@ impl Gateway {
             Role::Operator => self.operators.remove(&conn),
             Role::Node => self.nodes.remove(&conn),
         };
-        if let (Role::Node, Some(device_id)) = (live.role, &live.device_id) {
-            self.unregister_node(conn, device_id);
+        if live.role == Role::Node {
+            self.unregister_node(conn);
         }
         self.on_left(&live, why);
         self.on_asker_left(conn);

@@ -159,7 +159,7 @@ impl Gateway {
         order: Order<'_>,
         waiter: impl FnOnce() -> Waiter,
     ) -> Result<u64, Refusal> {
-        let Some((node_id, node)) = self.fleet.registry.get_with_id(order.node_id) else {
+        let Some(node) = self.fleet.registry.get(order.node_id) else {
             return Err(not_connected());
         };
         let config = &self.config().gateway.nodes;
@@ -184,14 +184,14 @@ impl Gateway {
         }
         let call = Call {
             node: conn,
-            node_id: node_id.clone(),
+            node_id: node.device_id.clone(),
             command,
             waiter: waiter(),
             also: Vec::new(),
             key: order.key,
         };
         let number = self.fleet.calls.insert(call);
-        if let Some(node) = self.fleet.registry.get_mut(order.node_id) {
+        if let Some(node) = self.fleet.registry.at_mut(conn) {
             node.calls.push(number);
             if Execs::is_exec(order.command) {
                 node.execs
@@ -225,8 +225,7 @@ impl Gateway {
     pub(super) fn take_call(&mut self, number: u64) -> Option<Call> {
         let call = self.fleet.calls.remove(number)?;
         self.timers.clear(Timer::Invoke(number));
-        let node = self.fleet.registry.get_mut(&call.node_id);
-        if let Some(node) = node.filter(|node| node.conn == call.node) {
+        if let Some(node) = self.fleet.registry.at_mut(call.node) {
             node.calls.retain(|other| *other != number);
             node.execs.end(number, self.now.mono_ms);
         }

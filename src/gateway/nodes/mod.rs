@@ -88,8 +88,8 @@ impl Gateway {
         };
         let row = self.state.devices().get(device_id);
         let device_id = row.map_or_else(|| Text::from(device_id), |row| row.device_id.clone());
-        let node = Node::new(conn, facts, row.map(|row| &**row));
-        if let Some(old) = self.fleet.registry.insert(device_id, node) {
+        let node = Node::new(device_id, conn, facts, row.map(|row| &**row));
+        if let Some(old) = self.fleet.registry.insert(node) {
             self.lose_calls(&old.calls);
             self.close(
                 old.conn,
@@ -100,9 +100,9 @@ impl Gateway {
     }
 
     /// A node's connection takes part no more. A late close of an older one changes nothing.
-    pub(super) fn unregister_node(&mut self, conn: ConnId, device_id: &str) {
+    pub(super) fn unregister_node(&mut self, conn: ConnId) {
         self.fleet.subscriptions.remove_node(conn);
-        if let Some(node) = self.fleet.registry.remove(device_id, conn) {
+        if let Some(node) = self.fleet.registry.remove(conn) {
             self.lose_calls(&node.calls);
         }
     }

@@ -54,6 +54,7 @@ pub fn sorted<'a>(texts: impl Iterator<Item = &'a str>) -> Texts {
 
 /// A node that is connected.
 pub struct Node {
+    pub device_id: Text,
     /// Where it is reached.
     pub conn: ConnId,
     /// What it said of itself.
@@ -66,12 +67,13 @@ pub struct Node {
 
 impl Node {
     /// What the pairing holds as well is shared with it: most of a fleet is the same.
-    pub fn new(conn: ConnId, mut facts: NodeFacts, row: Option<&Device>) -> Self {
+    pub fn new(device_id: Text, conn: ConnId, mut facts: NodeFacts, row: Option<&Device>) -> Self {
         if let Some(row) = row {
             share(&mut facts.caps, &row.caps);
             share(&mut facts.commands, &row.commands);
         }
         Self {
+            device_id,
             conn,
             facts,
             calls: Vec::new(),
@@ -86,37 +88,50 @@ fn share(own: &mut Texts, stored: &Texts) {
     }
 }
 
-/// Connected nodes by device id.
+/// Connected nodes: found by device id, and by connection without a search, as the answer of a
+/// call is.
 #[derive(Default)]
 pub struct Registry {
-    by_id: BTreeMap<Text, Node>,
+    by_id: BTreeMap<Text, ConnId>,
+    by_slot: Vec<Option<Box<Node>>>,
 }
 
 impl Registry {
     /// The node of a device.
     pub fn get(&self, device_id: &str) -> Option<&Node> {
-        self.by_id.get(device_id)
+        self.at(*self.by_id.get(device_id)?)
+    }
+
+    /// The node of exactly this connection.
+    pub fn at(&self, conn: ConnId) -> Option<&Node> {
+        let node = self.by_slot.get(conn.slot())?.as_deref();
+        node.filter(|node| node.conn == conn)
     }
 
     /// The same, to be changed.
-    pub fn get_mut(&mut self, device_id: &str) -> Option<&mut Node> {
-        self.by_id.get_mut(device_id)
-    }
-
-    /// The same with its id, which others may share.
-    pub fn get_with_id(&self, device_id: &str) -> Option<(&Text, &Node)> {
-        self.by_id.get_key_value(device_id)
+    pub fn at_mut(&mut self, conn: ConnId) -> Option<&mut Node> {
+        let node = self.by_slot.get_mut(conn.slot())?.as_deref_mut();
+        node.filter(|node| node.conn == conn)
     }
 
     /// Puts a node in the place of an older connection of the same one, which is given back.
-    pub fn insert(&mut self, device_id: Text, node: Node) -> Option<Node> {
-        self.by_id.insert(device_id, node)
+    pub fn insert(&mut self, node: Node) -> Option<Box<Node>> {
+        let (device_id, conn) = (node.device_id.clone(), node.conn);
+        let old = self.by_id.insert(device_id, conn);
+        let old = old.and_then(|old| self.by_slot.get_mut(old.slot())?.take());
+        if conn.slot() >= self.by_slot.len() {
+            self.by_slot.resize_with(conn.slot() + 1, || None);
+        }
+        self.by_slot[conn.slot()] = Some(Box::new(node));
+        old
     }
 
-    /// Takes a node out, if this is its connection.
-    pub fn remove(&mut self, device_id: &str, conn: ConnId) -> Option<Node> {
-        self.get(device_id).filter(|node| node.conn == conn)?;
-        self.by_id.remove(device_id)
+    /// Takes the node of this connection out.
+    pub fn remove(&mut self, conn: ConnId) -> Option<Box<Node>> {
+        self.at(conn)?;
+        let node = self.by_slot[conn.slot()].take()?;
+        self.by_id.remove(&node.device_id);
+        Some(node)
     }
 
     /// How many are connected.
@@ -126,6 +141,32 @@ impl Registry {
 
     /// Every connected node, by device id.
     pub fn iter(&self) -> impl Iterator<Item = (&Text, &Node)> {
-        self.by_id.iter()
+        let node = |(id, conn): (_, &ConnId)| Some((id, self.at(*conn)?));
+        self.by_id.iter().filter_map(node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(id: &str, conn: ConnId) -> Node {
+        Node::new(id.into(), conn, NodeFacts::default(), None)
+    }
+
+    #[test]
+    fn a_node_is_its_newest_connection() {
+        let mut registry = Registry::default();
+        let (old, new, other) = (ConnId::new(4, 0), ConnId::new(1, 3), ConnId::new(4, 1));
+        assert!(registry.insert(node("a", old)).is_none());
+        let replaced = registry.insert(node("a", new));
+        assert_eq!(replaced.map(|node| node.conn), Some(old));
+        assert!(registry.at(old).is_none() && registry.remove(old).is_none());
+        registry.insert(node("b", other));
+        assert!(registry.at(old).is_none(), "the slot is another node's now");
+        let connected: Vec<&str> = registry.iter().map(|(id, _)| &**id).collect();
+        assert_eq!(connected, ["a", "b"]);
+        assert!(registry.remove(new).is_some() && registry.get("a").is_none());
+        assert_eq!(registry.len(), 1);
     }
 }

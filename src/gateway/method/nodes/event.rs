@@ -181,15 +181,13 @@ impl Gateway {
         event: &str,
         payload: &Payload,
     ) -> Result<(), Refusal> {
-        let live = self.peers.get(call.conn).and_then(|peer| peer.live());
-        let node_id = live.and_then(|live| live.device_id.as_deref());
-        let node = node_id.and_then(|id| self.fleet.registry.get_mut(id));
+        let node = self.fleet.registry.at_mut(call.conn);
         let is_believed = node.is_some_and(|node| {
             let run_id = payload.text("runId").unwrap_or("");
             let session_key = payload.text("sessionKey").unwrap_or("");
             let is_last = event != "exec.started";
             let execs = &mut node.execs;
-            node.conn == call.conn && execs.believe(run_id, session_key, is_last, now.mono_ms)
+            execs.believe(run_id, session_key, is_last, now.mono_ms)
         });
         match is_believed {
             true => Ok(()),
