@@ -31,7 +31,9 @@ impl Home {
     pub fn new(program: &Path) -> io::Result<Self> {
         Ok(Self {
             dir: tempfile::tempdir()?,
-            program: program.canonicalize()?,
+            program: program.canonicalize().map_err(|error| {
+                io::Error::new(error.kind(), format!("{}: {error}", program.display()))
+            })?,
         })
     }
 

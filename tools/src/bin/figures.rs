@@ -44,6 +44,7 @@ fn run(args: &Args) -> io::Result<()> {
     start::starts(&mut table, &home, "empty", 7, 15.0)?;
     memory::idle(&mut table, &home)?;
     calls::health(&mut table, &home, few(5_000, 30_000))?;
+    calls::invokes(&mut table, &home, few(2_000, 20_000))?;
     calls::connects(&mut table, &home, few(200, 2_000))?;
     start::command(&mut table, &home, few(20, 100) as u32)?;
     start::seed_devices(&home, DEVICES)?;

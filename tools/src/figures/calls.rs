@@ -11,6 +11,7 @@ use clawdia::wire::frame::Opcode;
 use super::Table;
 use super::party::{As, Party};
 use crate::client::masked_frame;
+use crate::fleet::link::text_behind;
 use crate::gateway::Home;
 use crate::process::{own_cpu_us, process_cpu_us};
 
@@ -41,6 +42,48 @@ pub fn health(table: &mut Table, home: &Home, calls: usize) -> io::Result<()> {
             goal,
         );
     }
+    gateway.stop()?;
+    Ok(())
+}
+
+/// `node.invoke`, both ways: an operator asks, the node answers, one call after the other.
+///
+/// # Errors
+///
+/// When a call is not answered.
+pub fn invokes(table: &mut Table, home: &Home, calls: usize) -> io::Result<()> {
+    let gateway = home.start()?;
+    let token = home.token()?;
+    let device = Device::new(u64::MAX - 1);
+    let (mut node, _) = Party::join(gateway.port, As::Node(&device), &token)?;
+    let (mut operator, _) = Party::join(gateway.port, As::Operator, &token)?;
+    let mut call = |number: usize| -> io::Result<()> {
+        operator.text(&format!(
+            r#"{{"type":"req","id":"{number}","method":"node.invoke","params":{{"nodeId":"{}",
+            "command":"system.which","params":{{"bins":["uptime"]}},"idempotencyKey":"{number}"}}}}"#,
+            device.id
+        ))?;
+        let asked = loop {
+            let text = node.next_payload()?;
+            if let Some(id) = text_behind(text, br#"node.invoke.request","payload":{"id":""#) {
+                break id.to_owned();
+            }
+        };
+        node.text(&format!(
+            r#"{{"type":"req","id":"{number}","method":"node.invoke.result","params":{{
+            "id":"{asked}","nodeId":"{}","ok":true,"payloadJSON":"{{\"bins\":{{}}}}"}}}}"#,
+            device.id
+        ))?;
+        match operator.answers()? {
+            1 => Ok(()),
+            _ => Err(io::Error::other("a call was answered more than once")),
+        }
+    };
+    (0..calls / 10).try_for_each(&mut call)?;
+    let before = process_cpu_us(gateway.pid())?;
+    (0..calls).try_for_each(|number| call(calls + number))?;
+    let cpu_us = (process_cpu_us(gateway.pid())? - before) as f64 / calls as f64;
+    table.put("node.invoke, both ways: CPU", cpu_us, "us", 25.0);
     gateway.stop()?;
     Ok(())
 }

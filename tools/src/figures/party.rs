@@ -95,6 +95,15 @@ impl Party {
         self.stream.flush()
     }
 
+    /// Sends a text message.
+    ///
+    /// # Errors
+    ///
+    /// When the connection broke.
+    pub fn text(&mut self, text: &str) -> io::Result<()> {
+        self.send(&masked_frame(Opcode::Text, text.as_bytes()))
+    }
+
     /// The payload of the next frame.
     ///
     /// # Errors

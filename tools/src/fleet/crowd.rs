@@ -144,6 +144,25 @@ impl Crowd {
         }
     }
 
+    /// Calls so many nodes, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// As [`Crowd::run`].
+    pub fn call_in_turn(&mut self, calls: usize) -> io::Result<()> {
+        let until = Instant::now() + PATIENCE;
+        for _ in 0..calls {
+            self.call(Instant::now())?;
+            while self.ledger.open() > 0 {
+                self.serve(Duration::from_millis(50))?;
+                if Instant::now() > until {
+                    return Err(io::Error::other("calls are not answered in time"));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// A connection in place of the one that this party has.
     fn open(&mut self, party: usize) -> io::Result<()> {
         // The old one is closed by being dropped; the gateway sees a node that simply goes.

