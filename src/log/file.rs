@@ -69,6 +69,10 @@ pub fn plain(text: &str, mask: &Mask, bytes_max: usize) -> String {
         None => text,
     };
     let masked = mask.apply(looked_at);
+    // As nearly every text is: short, and of characters that show themselves.
+    if masked.len() <= bytes_max && masked.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return masked;
+    }
     let mut out = String::with_capacity(masked.len().min(bytes_max) + 4);
     for c in masked.chars() {
         let mut piece = String::new();
@@ -166,6 +170,17 @@ mod tests {
         );
         assert!(out.len() < 1_000 && !out.contains("hunter2"), "{out}");
         assert!(out.contains("\"o\":{\"token\":\"***\",\"n\":1}"));
+    }
+
+    #[test]
+    fn a_text_that_shows_itself_is_left_as_it_is_up_to_its_bound() {
+        let mask = Mask::default();
+        let shown: String = (' '..='~').collect();
+        assert_eq!(plain(&shown, &mask, shown.len()), shown);
+        let cut = plain(&shown, &mask, shown.len() - 1);
+        assert_eq!(cut, shown[..shown.len() - 1].to_owned() + "…");
+        assert_eq!(plain("\u{7f}", &mask, 10), "\\u007f");
+        assert_eq!(plain("a\u{1f}", &mask, 10), "a\\u001f");
     }
 
     #[test]

@@ -4,8 +4,6 @@
 //! bits. `ring` refuses an S that is not below the group order; it takes keys of small
 //! order and coordinates that are not reduced, so those are refused here.
 
-use std::fmt::Write;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::signature::{ED25519, UnparsedPublicKey};
@@ -35,7 +33,9 @@ impl Key {
     pub fn device_id(&self) -> String {
         let mut id = String::with_capacity(64);
         for byte in sha256(&self.0) {
-            let _ = write!(id, "{byte:02x}");
+            for digit in [byte >> 4, byte & 0xf] {
+                id.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+            }
         }
         id
     }
