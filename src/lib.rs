@@ -9,6 +9,7 @@ pub mod conn;
 pub mod driver;
 pub mod fuzz;
 pub mod gateway;
+pub mod host;
 pub mod ids;
 pub mod io;
 pub mod limits;

@@ -179,6 +179,34 @@ pub const TOOL_COMMAND_MS: u64 = 60_000;
 pub const TOOL_COMMAND_GRACE_MS: u64 = 5_000;
 /// How long a tool waits for a person's approval.
 pub const TOOL_APPROVAL_MS: u64 = 120_000;
+/// How long a command in the background may run, where the model names no time.
+pub const TOOL_BACKGROUND_MS: u64 = 1_800_000;
+/// Longest time that a model may give a command.
+pub const TOOL_COMMAND_MS_MAX: u64 = 24 * 3_600_000;
+/// Commands that run on the gateway's machine, and ended ones that are remembered.
+pub const PROCESSES_MAX: usize = 32;
+/// The end of each stream of such a command that is kept and shown.
+pub const PROCESS_SHOWN_BYTES_MAX: usize = 16 * 1024;
+/// How often what a command prints is told while it runs.
+pub const PROCESS_TOLD_EVERY_MS: u64 = 100;
+/// Things that tools do on this machine at a time, besides commands, and that wait.
+pub const ACTS_AT_ONCE_MAX: usize = 8;
+/// The same, that wait.
+pub const ACTS_QUEUED_MAX: usize = 1_024;
+/// Stack of a thread that does them: a page of the web may come over TLS.
+pub const ACT_STACK_BYTES: usize = 512 * 1024;
+/// Longest file of a workspace that is read or written.
+pub const WORKSPACE_FILE_BYTES_MAX: usize = 1024 * 1024;
+/// Lines of a file that are read at once, where the model names no number.
+pub const READ_LINES: u64 = 1_000;
+/// Longest note of a workspace that goes into the system prompt; the rest is cut.
+pub const NOTE_BYTES_MAX: usize = 20_000;
+/// Redirects that a page of the web may make.
+pub const WEB_REDIRECTS_MAX: usize = 5;
+/// Bytes of such a page that are read.
+pub const WEB_BYTES_MAX: u64 = 2 * 1024 * 1024;
+/// Time for all of it.
+pub const WEB_MS: u64 = 30_000;
 /// Longest result of a tool that goes to the model and the transcript.
 pub const TOOL_RESULT_BYTES_MAX: usize = 32 * 1024;
 /// Longest result of a tool for programs; a longer one is left out.

@@ -100,9 +100,10 @@ const LAYERS: &[Layer] = &[
     ),
     row(
         "node",
-        &["approvals", "client", "io", "limits"],
+        &["approvals", "client", "host", "io", "limits"],
         &[&["mio::"]],
     ),
+    row("host", &["agent", "io", "limits"], &[&["mio::"]]),
     row("service", &["client", "io"], &[&["mio::"]]),
     row(
         "cli",

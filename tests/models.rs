@@ -66,7 +66,20 @@ fn a_model_asks_for_a_node_and_tells_what_it_found() {
     let names: Vec<&str> = tools
         .map(|it| it["function"]["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["nodes", "sessions"]);
+    assert_eq!(
+        names,
+        [
+            "nodes",
+            "sessions",
+            "exec",
+            "process",
+            "read",
+            "write",
+            "edit",
+            "web_fetch",
+            "gateway"
+        ]
+    );
     let (_, second) = model.seen.recv().unwrap();
     let result = second["messages"].as_array().unwrap().last().unwrap();
     assert_eq!(

@@ -25,6 +25,7 @@
 //! [`StepSink::pause`], which an abort ends. The built-in agent in [`builtin`] is one provider
 //! among others and needs no network.
 
+mod act;
 pub mod builtin;
 mod cancel;
 mod endpoint;
@@ -34,6 +35,7 @@ mod provider;
 pub mod remote;
 mod step;
 
+pub use act::{Act, Acted, Below, Ended, Find, Found, Order, Printed};
 pub use cancel::CancelToken;
 pub use endpoint::{Api, Endpoint};
 pub use facts::{

@@ -118,6 +118,13 @@ impl Command {
             || text == self.argv.iter().map(double).collect::<Vec<_>>().join(" ")
     }
 
+    /// The names of all programs that have to be looked up to judge and to execute it.
+    pub fn names(&self) -> Vec<String> {
+        let inner = self.programs().unwrap_or_default();
+        let inner = inner.iter().filter_map(|words| words.first());
+        inner.chain(self.argv.first()).cloned().collect()
+    }
+
     /// The words of each program that this starts; None where that is not certain.
     pub(super) fn programs(&self) -> Option<Vec<Vec<String>>> {
         match shell_text(&self.argv) {

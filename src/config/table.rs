@@ -117,6 +117,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("ui", "Web page"),
     ("browser", "Browser"),
     ("nodeHost", "Node host"),
+    ("tools", "Tools"),
     ("logging", "Logging"),
     ("env", "Environment"),
 ];
@@ -244,7 +245,9 @@ pub const ROWS: &[Row] = &[
     row("agents.list[].groupChat", Kept, Live, "Group chat", "When it answers in groups."),
     row("agents.list[].subagents", Kept, Live, "Subagents", "Runs that a run starts."),
     row("agents.list[].sandbox", Kept, Live, "Sandbox", "Where tools run."),
-    row("agents.list[].tools", Kept, Live, "Tools", "Which tools the agent has."),
+    row("agents.list[].tools.allow", List(&Text), Live, "Allowed tools", "Only these of what all agents have; group:fs, group:runtime, * and the like."),
+    row("agents.list[].tools.deny", List(&Text), Live, "Denied tools", "Outranks what is allowed."),
+    row("agents.list[].tools.*", Kept, Live, "", ""),
 
     row("models.mode", Choice(&["merge", "replace"]), Live, "Mode", "Adds to the known models, or replaces them."),
     row("models.bedrockDiscovery", Kept, Live, "Discovery", "Models found by asking."),
@@ -321,6 +324,10 @@ pub const ROWS: &[Row] = &[
     row("nodeHost.*", Kept, Live, "", ""),
     row("env", Kept, Restart, "Environment", "Variables for references; the process's own come first."),
 
+    row("tools.allow", List(&Text), Live, "Allowed tools", "Only these; empty: all. Names, group:fs, group:runtime, group:web, * and the like."),
+    row("tools.deny", List(&Text), Live, "Denied tools", "Outranks what is allowed."),
+    row("tools.*", Kept, Live, "", ""),
+
     row("approvals", Kept, Live, "Approvals", "Kept for the programs that use it."),
     row("audio", Kept, Live, "Audio", "Kept for the programs that use it."),
     row("auth", Kept, Live, "Provider logins", "Kept for the programs that use it."),
@@ -336,7 +343,6 @@ pub const ROWS: &[Row] = &[
     row("plugins", Kept, Live, "Plugins", "Kept for the programs that use it."),
     row("skills", Kept, Live, "Skills", "Kept for the programs that use it."),
     row("talk", Kept, Live, "Talk", "Kept for the programs that use it."),
-    row("tools", Kept, Live, "Tools", "Kept for the programs that use it."),
     row("update", Kept, Live, "Update", "Kept for the programs that use it."),
     row("web", Kept, Live, "Web", "Kept for the programs that use it."),
     row("wizard", Kept, Live, "Wizard", "Kept for the programs that use it."),

@@ -1,10 +1,11 @@
 //! Files that exist in a map only.
 
 use super::{Driver, config};
+use crate::agent::{Act, Acted};
 use crate::config::document::Document;
 use crate::config::payload::{get_payload, written_payload};
 use crate::config::plan::{WriteRequest, plan_write};
-use crate::gateway::{Fetch, FetchResult};
+use crate::gateway::{Fetch, FetchResult, Input};
 use crate::log::Tail;
 
 /// Where the log would be.
@@ -34,6 +35,21 @@ impl Driver {
             },
             Fetch::Person { ip } => FetchResult::Person(self.persons.get(&ip).cloned()),
         }
+    }
+
+    /// Notes are there at once; everything else waits in [`Driver::acts`] for [`Driver::acted`].
+    pub(super) fn take_act(&mut self, ticket: u64, act: Act) {
+        let Act::Notes { names, .. } = act else {
+            return self.acts.push_back((ticket, act));
+        };
+        let text = |name: &&'static str| Some((*name, self.notes.get(name)?.clone()));
+        let found = names.iter().filter_map(text).collect();
+        self.acted(ticket, Acted::Notes(found));
+    }
+
+    /// Reports what came of something.
+    pub fn acted(&mut self, ticket: u64, acted: Acted) {
+        self.handle(Input::Acted { ticket, acted });
     }
 
     fn document(&self) -> Document {

@@ -97,6 +97,12 @@ pub struct Driver {
     pub steps: VecDeque<Box<crate::agent::Step>>,
     /// Who answers them.
     pub steps_by: Steps,
+    /// What tools want to be done on this machine and nobody has answered, by ticket.
+    pub acts: VecDeque<(u64, crate::agent::Act)>,
+    /// How each of them is cancelled, those that were answered too.
+    pub cancels: Vec<crate::agent::CancelToken>,
+    /// Files of every workspace.
+    pub notes: BTreeMap<&'static str, String>,
     /// Lines that were logged, oldest first.
     pub log: Vec<LogLine>,
     /// The core takes more connections.
@@ -152,6 +158,9 @@ impl Driver {
             config,
             steps: VecDeque::new(),
             steps_by,
+            acts: VecDeque::new(),
+            cancels: Vec::new(),
+            notes: BTreeMap::new(),
             log: Vec::new(),
             accepting: true,
             exited: false,

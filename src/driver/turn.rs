@@ -153,6 +153,14 @@ impl Driver {
                     self.handle(Input::Fetched { ticket, result });
                 }
                 Effect::Step(step) => self.steps.push_back(step),
+                Effect::Act {
+                    ticket,
+                    act,
+                    cancel,
+                } => {
+                    self.cancels.push(cancel);
+                    self.take_act(ticket, *act);
+                }
                 Effect::Log(line) => self.log.push(line),
                 Effect::StopAccepting => self.accepting = false,
                 Effect::Exit | Effect::Abort { .. } => self.exited = true,

@@ -1,7 +1,7 @@
 //! The core's surface: what goes in, and what the world is asked to do.
 
 use super::auth::secret::GatewaySecret;
-use crate::agent::{RunTag, Step, StepOutput};
+use crate::agent::{Act, Acted, CancelToken, RunTag, Step, StepOutput};
 use crate::config::Config;
 use crate::config::document::Document;
 use crate::config::plan::{self, WriteKind};
@@ -40,6 +40,8 @@ pub enum Input<'a> {
     Step(StepOutput),
     /// The pool did not take a step.
     StepRefused { tag: RunTag, message: String },
+    /// What comes of an [`Effect::Act`].
+    Acted { ticket: u64, acted: Acted },
     /// The store's answer to [`Effect::Store`].
     Store(StoreAnswer),
     /// The answer to [`Effect::Fetch`].
@@ -72,6 +74,12 @@ pub enum Effect {
     Fetch { ticket: u64, fetch: Fetch },
     /// Execute one step of a run.
     Step(Box<Step>),
+    /// Do something on this machine, then answer with [`Input::Acted`].
+    Act {
+        ticket: u64,
+        act: Box<Act>,
+        cancel: CancelToken,
+    },
     /// Write a line to the log.
     Log(LogLine),
     /// No more connections are accepted.

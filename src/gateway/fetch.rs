@@ -1,17 +1,21 @@
 //! Questions to the disk, files and transcripts: a ticket each, and what to do with the answer.
 
 use super::{Effect, Fetch, FetchResult, Gateway};
+use crate::agent::{Act, Acted, CancelToken};
 use crate::now::Now;
 use crate::state::{Page, PageEnd, Pruned, StoreAnswer, StoreFault, StoreRequest, Text};
 use std::collections::BTreeMap;
 
 type ThenFile = Box<dyn FnOnce(&mut Gateway, Now, FetchResult) + Send>;
+/// Gets the ticket too.
+type ThenActed = Box<dyn FnOnce(&mut Gateway, u64, Acted) + Send>;
 type ThenPages = Box<dyn FnOnce(&mut Gateway, Now, Result<Vec<Page>, StoreFault>) + Send>;
 
 /// Questions that were asked and not answered.
 #[derive(Default)]
 pub struct Tickets {
     files: BTreeMap<u64, ThenFile>,
+    acts: BTreeMap<u64, ThenActed>,
     pages: BTreeMap<u64, ThenPages>,
     given: u64,
 }
@@ -22,7 +26,7 @@ impl Tickets {
         self.given
     }
 
-    /// Whether nothing was asked.
+    /// Whether nobody waits for a file or a page of a transcript.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.pages.is_empty()
     }
@@ -43,6 +47,32 @@ impl Gateway {
     pub(super) fn on_fetched(&mut self, now: Now, ticket: u64, result: FetchResult) {
         if let Some(then) = self.tickets.files.remove(&ticket) {
             then(self, now, result);
+        }
+        self.drain();
+    }
+
+    /// Has something done on this machine; `then` gets what came of it. Names it.
+    pub(super) fn act(
+        &mut self,
+        act: Act,
+        cancel: &CancelToken,
+        then: impl FnOnce(&mut Gateway, u64, Acted) + Send + 'static,
+    ) -> u64 {
+        let ticket = self.tickets.next();
+        self.tickets.acts.insert(ticket, Box::new(then));
+        self.effects.push_back(Effect::Act {
+            ticket,
+            act: Box::new(act),
+            cancel: cancel.clone(),
+        });
+        ticket
+    }
+
+    pub(super) fn on_acted(&mut self, ticket: u64, acted: Acted) {
+        if let Acted::Printed(printed) = acted {
+            self.processes.printed(ticket, printed);
+        } else if let Some(then) = self.tickets.acts.remove(&ticket) {
+            then(self, ticket, acted);
         }
         self.drain();
     }

@@ -102,6 +102,7 @@ pub struct Gateway {
     http_runs: api::HttpRuns,
     approvals: approvals::Approvals,
     fleet: nodes::Fleet,
+    processes: tools::Processes,
     system_events: VecDeque<Box<str>>,
     /// When the store is to forget what retention allows, on the monotonic clock.
     prune_at_ms: u64,
@@ -155,6 +156,7 @@ impl Gateway {
             http_runs: api::HttpRuns::default(),
             approvals: approvals::Approvals::default(),
             fleet: nodes::Fleet::default(),
+            processes: tools::Processes::default(),
             system_events: VecDeque::new(),
             prune_at_ms: 0,
             stopping: false,
@@ -179,6 +181,7 @@ impl Gateway {
             Input::Closed { conn, why } => self.on_closed(conn, why),
             Input::Step(output) => self.on_step(output),
             Input::StepRefused { tag, message } => self.on_step_refused(tag, &message),
+            Input::Acted { ticket, acted } => self.on_acted(ticket, acted),
             Input::Store(answer) => self.on_store(now, answer),
             Input::Fetched { ticket, result } => self.on_fetched(now, ticket, result),
             Input::Config(result) => self.on_config(result),

@@ -41,6 +41,15 @@ impl Gateway {
         format!("agent:{}:{key}", self.default_agent())
     }
 
+    /// The directory that an agent works in.
+    pub(super) fn workspace_of(&self, agent: &str) -> String {
+        let agents = &self.config().agents;
+        agents.workspace_of(agent).unwrap_or_else(|| {
+            let common = format!("{}/workspace", self.identity.state_dir);
+            agents.workspace_below(&common, agent)
+        })
+    }
+
     /// Where sessions are kept, for people.
     pub(super) fn database_path(&self) -> String {
         format!("{}/clawdia.db", self.identity.state_dir)

@@ -33,6 +33,8 @@ pub enum Timer {
     Unsaved,
     /// The time of a tool is over.
     Tool(CallTag),
+    /// A tool waits no longer for the command with this ticket, which goes on.
+    Process(u64),
     /// The bounded time to drain at shutdown is over, or that to say goodbye.
     Drained,
     /// The next connections are closed at shutdown.
@@ -98,6 +100,7 @@ impl Gateway {
                 Timer::Invoke(number) => self.on_invoke_over(number),
                 Timer::Unsaved => self.retry_unsaved(),
                 Timer::Tool(tag) => self.on_tool_overdue(tag),
+                Timer::Process(ticket) => self.on_process_wait_over(ticket),
                 Timer::Drained => self.on_drained(),
                 Timer::Part => self.on_part(),
             }

@@ -11,6 +11,7 @@ pub mod config_watch;
 mod converse;
 pub mod entropy;
 pub mod file_lock;
+pub mod hands;
 pub mod import;
 pub mod interfaces;
 mod leaving;

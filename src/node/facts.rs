@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::commands::environment::Environment;
 use super::commands::{self, BROWSER_COMMAND, COMMANDS};
 use super::settings::Settings;
 use crate::client::Party;
 use crate::client::party::host_name;
+use crate::host::environment::Environment;
 
 /// Caps that the node always has. `journal` tells a gateway that a repeat of a call with the same
 /// idempotency key does not act again.

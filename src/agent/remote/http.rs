@@ -158,13 +158,17 @@ fn agent(remaining_ms: u64, is_tls: bool) -> Agent {
         .timeout_recv_response(ms(MODEL_FIRST_BYTE_MS))
         .timeout_per_read(ms(MODEL_IDLE_MS));
     if is_tls {
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::Specific(roots()))
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
-        config = config.tls_config(tls);
+        config = config.tls_config(tls_config());
     }
     config.build().into()
+}
+
+/// Servers are those whom this machine trusts.
+pub fn tls_config() -> TlsConfig {
+    TlsConfig::builder()
+        .root_certs(RootCerts::Specific(roots()))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build()
 }
 
 /// What this machine trusts, read once, and only where a provider is reached over TLS.

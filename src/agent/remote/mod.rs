@@ -12,6 +12,7 @@ mod turn;
 
 use super::{Api, Endpoint, FailureKind, ModelInfo, Provider, Reply, Step, StepError, StepSink};
 use http::Answer;
+pub use http::tls_config;
 use turn::Turn;
 
 /// A protocol: how a step becomes a request, and its events an answer.

@@ -32,6 +32,8 @@ pub struct AgentDefaults {
     /// `off`, `on` or `full`: whether tool events reach the chat.
     pub verbose_default: Option<String>,
     pub context_tokens: Option<u64>,
+    /// Such as `Europe/Vienna`.
+    pub user_timezone: Option<String>,
 }
 
 /// One agent.
@@ -46,6 +48,8 @@ pub struct AgentConfig {
     pub identity: IdentityConfig,
     pub model: Option<ModelRef>,
     pub heartbeat: Option<HeartbeatConfig>,
+    /// On top of what holds for all agents.
+    pub tools: super::ToolPolicy,
 }
 
 /// How an agent shows itself.
@@ -160,6 +164,23 @@ impl AgentsConfig {
             .or(self.defaults.model.as_ref())
     }
 
+    /// The directory that an agent works in, where the configuration says so: its own, or beside
+    /// the common one, so that no two agents share what they are.
+    pub fn workspace_of(&self, id: &str) -> Option<String> {
+        let own = self.get(id).and_then(|agent| agent.workspace.clone());
+        let common = self.defaults.workspace.as_deref();
+        own.or_else(|| common.map(|folder| self.workspace_below(folder, id)))
+    }
+
+    /// An agent's workspace where the common one is `folder`.
+    pub fn workspace_below(&self, folder: &str, id: &str) -> String {
+        let folder = folder.trim_end_matches('/');
+        match id == self.default_id() {
+            true => folder.to_owned(),
+            false => format!("{folder}-{id}"),
+        }
+    }
+
     /// The heartbeat of an agent, its own or the common one.
     pub fn heartbeat_of(&self, id: &str) -> &HeartbeatConfig {
         self.get(id)
@@ -179,6 +200,7 @@ impl Default for AgentDefaults {
             thinking_default: None,
             verbose_default: None,
             context_tokens: None,
+            user_timezone: None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod logging;
 mod models;
 mod node;
 mod session;
+mod tools;
 
 pub use agents::*;
 pub use channels::*;
@@ -15,6 +16,7 @@ pub use logging::*;
 pub use models::*;
 pub use node::*;
 pub use session::*;
+pub use tools::*;
 
 use serde::Deserialize;
 
@@ -36,4 +38,5 @@ pub struct Config {
     pub ui: UiConfig,
     pub browser: BrowserConfig,
     pub node_host: NodeHostConfig,
+    pub tools: ToolPolicy,
 }

@@ -209,6 +209,7 @@ impl Gateway {
             used: Usage::default(),
             thinking: kept.thinking.as_deref().and_then(Thinking::parse),
             extra_prompt: kept.extra_prompt.map(Text::from),
+            notes: None,
             deadline_mono_ms: self.now.mono_ms.saturating_add(kept.timeout_ms),
             call: None,
             generation: 0,

@@ -16,6 +16,7 @@ mod end;
 mod events;
 mod fallback;
 mod over;
+mod prompt;
 mod resume;
 mod round;
 mod step;
@@ -57,6 +58,8 @@ pub struct LiveRun {
     pub thinking: Option<Thinking>,
     /// More for the system prompt.
     pub extra_prompt: Option<Text>,
+    /// What its agent's workspace says of it, once that was read.
+    notes: Option<prompt::Notes>,
     /// When it must have ended, on the monotonic clock.
     pub deadline_mono_ms: u64,
     /// The `agent` call that gets a second answer.

@@ -138,7 +138,9 @@ impl Gateway {
         let (call, arguments) = (it.call.clone(), it.arguments.clone());
         let fault = it.fault.take();
         self.send_tool_start(tag.run, &call, &arguments);
-        let ran = match (fault, tools::find(&call.name)) {
+        let agent = self.agent_of_session(&session_key).to_owned();
+        let tool = self.tools_of(&agent).find(|tool| *call.name == *tool.name);
+        let ran = match (fault, tool) {
             (Some(fault), _) => Ran::Done(ToolResult::error(fault)),
             (None, Some(tool)) => {
                 let it = Use {
@@ -150,7 +152,7 @@ impl Gateway {
                 let ran = (tool.run)(self, now, &it);
                 ran.unwrap_or_else(|fault| Ran::Done(ToolResult::error(fault)))
             }
-            (None, None) => Ran::Done(unknown(&call.name)),
+            (None, None) => Ran::Done(self.unknown_tool(&agent, &call.name)),
         };
         match ran {
             Ran::Done(result) => self.on_tool_done(tag, result),
@@ -160,6 +162,14 @@ impl Gateway {
                 }
             }
         }
+    }
+
+    fn unknown_tool(&self, agent: &str, name: &str) -> ToolResult {
+        let names: Vec<&str> = self.tools_of(agent).map(|tool| tool.name).collect();
+        ToolResult::error(format!(
+            "there is no tool {name:?}; there are: {}",
+            names.join(", ")
+        ))
     }
 
     /// What stops a tool that is at work, from now on; whether it still is.
@@ -321,14 +331,6 @@ impl super::Runs {
         let run = self.in_round(tag)?;
         run.round.as_mut()?.uses.get_mut(tag.index)
     }
-}
-
-fn unknown(name: &str) -> ToolResult {
-    let names: Vec<&str> = tools::TOOLS.iter().map(|tool| tool.name).collect();
-    ToolResult::error(format!(
-        "there is no tool {name:?}; there are: {}",
-        names.join(", ")
-    ))
 }
 
 /// The numbers of the run's own messages once `len` more are stored.

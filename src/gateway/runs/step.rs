@@ -3,9 +3,9 @@
 use super::RunPhase;
 use super::context::{Place, conversation};
 use crate::agent::{RunTag, Step, StepEvent, StepOutput};
-use crate::gateway::{Effect, Gateway, tools};
+use crate::gateway::{Effect, Gateway};
 use crate::limits::{CONTEXT_BYTES_MAX, CONTEXT_MESSAGES_MAX};
-use crate::state::{Page, StoreFault, StoredMessage, Text};
+use crate::state::{Page, StoreFault, StoredMessage};
 use std::sync::Arc;
 
 impl Gateway {
@@ -30,6 +30,16 @@ impl Gateway {
         let tag = RunTag {
             run: slot,
             generation: run.generation,
+        };
+        match run.notes {
+            Some(_) => self.read_context(tag),
+            None => self.read_notes(tag),
+        }
+    }
+
+    pub(super) fn read_context(&mut self, tag: RunTag) {
+        let Some(run) = self.runs.loading(tag) else {
+            return;
         };
         let session_id = run.row.session_id.clone();
         self.read_messages(
@@ -110,9 +120,9 @@ impl Gateway {
             tag,
             endpoint: self.endpoint_of(&model),
             model,
-            system_prompt: self.system_prompt(run.extra_prompt.as_deref()),
+            system_prompt: self.system_prompt(run, &session),
             messages,
-            tools: tools::specs(),
+            tools: self.tool_specs(&session.agent_id),
             thinking: run.thinking.unwrap_or_else(|| self.thinking_of(&session)),
             session_key: session.key.clone(),
             facts,
@@ -120,23 +130,6 @@ impl Gateway {
             cancel: run.cancel.clone(),
             seed: u64::from_le_bytes(seed),
         })
-    }
-
-    fn system_prompt(&self, extra: Option<&str>) -> Text {
-        let mut prompt = format!(
-            "You are {}, the personal agent behind the gateway on {}.",
-            self.agent_name(self.default_agent()),
-            self.identity.host
-        );
-        for event in &self.system_events {
-            prompt.push_str("\nSystem: ");
-            prompt.push_str(event);
-        }
-        if let Some(extra) = extra {
-            prompt.push('\n');
-            prompt.push_str(extra);
-        }
-        prompt.into()
     }
 
     /// A worker's output.

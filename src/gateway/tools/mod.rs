@@ -4,18 +4,22 @@
 //! comes back through [`Gateway::on_tool_done`]; no worker is held meanwhile. What happens to
 //! the result is the run's affair: see [`super::runs`].
 
+mod config;
+mod exec;
+mod files;
 mod nodes;
+mod policy;
 mod sessions;
+mod web;
+
+pub use exec::Processes;
 
 use super::Gateway;
 use super::runs::Origin;
-use crate::agent::ToolSpec;
 use crate::limits::{TOOL_DETAILS_BYTES_MAX, TOOL_RESULT_BYTES_MAX};
 use crate::now::Now;
 use crate::state::Text;
 use serde_json::Value;
-use std::borrow::Cow;
-use std::sync::Arc;
 
 /// One row of the table.
 pub struct Tool {
@@ -37,7 +41,17 @@ pub struct Tool {
 }
 
 /// All tools.
-pub const TOOLS: &[Tool] = &[nodes::TOOL, sessions::TOOL];
+pub const TOOLS: &[Tool] = &[
+    nodes::TOOL,
+    sessions::TOOL,
+    exec::TOOL,
+    exec::PROCESS,
+    files::READ,
+    files::WRITE,
+    files::EDIT,
+    web::TOOL,
+    config::TOOL,
+];
 
 /// Names one call of one step of a run, so that a late result is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -169,18 +183,6 @@ impl ToolResult {
 /// The row of a tool.
 pub fn find(name: &str) -> Option<&'static Tool> {
     TOOLS.iter().find(|tool| tool.name == name)
-}
-
-/// The tools as a model is told of them.
-pub fn specs() -> Arc<[ToolSpec]> {
-    TOOLS
-        .iter()
-        .map(|tool| ToolSpec {
-            name: Cow::Borrowed(tool.name),
-            description: Cow::Borrowed(tool.description),
-            schema: Cow::Borrowed(tool.schema),
-        })
-        .collect()
 }
 
 impl Gateway {

@@ -8,6 +8,7 @@ use crate::gateway::auth::locality::Arrival;
 use crate::gateway::{Effect, Fetch, FetchResult, Gateway, Input};
 use crate::ids::ConnId;
 use crate::io::app::{Admit, Answer, App, Closed, Command, Message};
+use crate::io::hands::Hands;
 use crate::io::log::Log;
 use crate::io::signals::Signal;
 use crate::io::socket::PeerAddr;
@@ -31,6 +32,7 @@ pub struct GatewayApp {
     pub files: Files,
     pub tailnet: Keeper,
     pub workers: Workers,
+    pub hands: Hands,
     pub steps: Receiver<StepOutput>,
     pub log: Log,
     /// For connections that are accepted from now on.
@@ -140,6 +142,8 @@ impl App for GatewayApp {
                 self.gateway.handle(now, Input::Store(answer));
             } else if let Ok(output) = self.steps.try_recv() {
                 self.gateway.handle(now, Input::Step(output));
+            } else if let Some((ticket, acted)) = self.hands.try_answer() {
+                self.gateway.handle(now, Input::Acted { ticket, acted });
             } else if let Some(answer) = self.files.try_answer() {
                 self.on_file(now, answer);
             } else if let Some(answer) = self.tailnet.try_answer() {
@@ -229,6 +233,16 @@ impl GatewayApp {
                     let now = crate::io::clock::now();
                     self.gateway
                         .handle(now, Input::StepRefused { tag, message });
+                }
+            }
+            Effect::Act {
+                ticket,
+                act,
+                cancel,
+            } => {
+                if let Some(acted) = self.hands.begin(ticket, *act, cancel) {
+                    let now = crate::io::clock::now();
+                    self.gateway.handle(now, Input::Acted { ticket, acted });
                 }
             }
             Effect::Log(line) => self.log.write(line),

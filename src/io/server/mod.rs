@@ -23,6 +23,7 @@ use crate::config::{ReloadMode, Secret};
 use crate::gateway::auth::secret::GatewaySecret;
 use crate::gateway::{Gateway, LoadedConfig};
 use crate::io::app::Settings;
+use crate::io::hands::Hands;
 use crate::io::lock::{LockHolder, StateLock};
 use crate::io::log::{Log, LogConfig};
 use crate::io::reactor::Reactor;
@@ -142,6 +143,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
         wake: wake.clone(),
         mono_ms: Arc::new(|| clock::now().mono_ms),
     });
+    let hands = Hands::new(wake.clone());
     let identity = identity::gather(&source, &loaded, &bound, start);
     let log_path = identity.log_path.clone();
     let certificate = tls.as_ref().map_or_else(Vec::new, tls::Tls::paths);
@@ -166,6 +168,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
         files,
         tailnet: keeper,
         workers,
+        hands,
         steps,
         log,
         acceptor: None,
@@ -179,6 +182,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
     let app::GatewayApp {
         store,
         workers,
+        hands,
         log,
         files,
         tailnet,
@@ -187,6 +191,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
         ..
     } = app;
     tailnet.stop();
+    hands.stop(Duration::from_millis(WORKERS_STOP_MS));
     files.stop();
     workers.shutdown(Duration::from_millis(WORKERS_STOP_MS));
     store.close();

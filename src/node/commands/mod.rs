@@ -4,10 +4,7 @@
 pub mod approvals;
 mod browser;
 mod browser_http;
-pub mod environment;
 mod notify;
-pub mod output;
-pub mod process;
 mod run;
 mod which;
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::Context;
-use super::environment::Environment;
-use super::process::{self, Task};
+use crate::host::environment::Environment;
+use crate::host::process::{self, Task};
 use crate::limits::{NODE_NOTIFY_BYTES_MAX, NODE_NOTIFY_MS};
 use crate::node::invoke::Fault;
 

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::approvals::new_id;
-use super::environment::Environment;
-use super::output::{self, last_chars};
-use super::process::{self, Ended, Task};
 use super::{Context, Tell};
 use crate::approvals::{Command, Policy, Reason, Use, Verdict};
 use crate::client::random;
+use crate::host::environment::Environment;
+use crate::host::output::{self, last_chars};
+use crate::host::process::{self, Ended, Task};
 use crate::limits::{NODE_EVENT_OUTPUT_CHARS_MAX, NODE_RESULT_BYTES_MAX, NODE_USE_NOTED_EVERY_MS};
 use crate::node::invoke::{Fault, milliseconds};
 
@@ -81,7 +81,9 @@ impl Request {
         Ok(Self {
             command: command(params)?,
             cwd: folder(context, text("cwd"))?,
-            environment: Environment::of_this_process().with(&params["env"])?,
+            environment: Environment::of_this_process()
+                .with(&params["env"])
+                .map_err(Fault::invalid)?,
             agent: text("agentId").unwrap_or_else(|| AGENT.to_owned()),
             session_key: text("sessionKey").unwrap_or_else(|| "node".to_owned()),
             run_id,

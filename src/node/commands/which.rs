@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::environment::Environment;
+use crate::host::environment::Environment;
 use crate::limits::NODE_WHICH_BINS_MAX;
 use crate::node::invoke::Fault;
 

@@ -29,6 +29,16 @@ impl Tail {
         self.bytes.extend(chunk);
     }
 
+    /// The last `max` bytes as text, while more may come.
+    pub fn last(&self, max: usize) -> Text {
+        let from = self.bytes.len().saturating_sub(max);
+        Self {
+            bytes: self.bytes.range(from..).copied().collect(),
+            is_cut: self.is_cut || from > 0,
+        }
+        .into_text()
+    }
+
     /// As text; what is no UTF-8 is shown as such.
     pub fn into_text(self) -> Text {
         let bytes: Vec<u8> = self.bytes.into();

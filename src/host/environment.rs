@@ -8,8 +8,6 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::node::invoke::Fault;
-
 /// Where programs are without any setting.
 const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -56,6 +54,16 @@ const REFUSED_PREFIXES: &[&str] = &[
 /// What the node was started with and no command shall see.
 const KEPT_BACK_PREFIXES: &[&str] = &["CLAWDIA_", "CLAWDBOT_", "MOLTBOT_", "OPENCLAW_"];
 const KEPT_BACK_ENDS: &[&str] = &["TOKEN", "PASSWORD", "SECRET", "KEY"];
+/// What secrets are called, whosever they are.
+const SECRET_ENDS: &[&str] = &[
+    "KEY",
+    "KEYS",
+    "TOKEN",
+    "PASSWORD",
+    "PASSWD",
+    "SECRET",
+    "CREDENTIALS",
+];
 /// Of the supervisor, for this process alone.
 const SUPERVISORS: &[&str] = &[
     "NOTIFY_SOCKET",
@@ -89,30 +97,41 @@ impl Environment {
         Self { variables }
     }
 
+    /// Without any variable that is called like a secret: of a gateway these are the keys of its
+    /// models and channels.
+    #[must_use]
+    pub fn without_secrets(mut self) -> Self {
+        self.variables.retain(|name, _| {
+            let name = name.to_string_lossy().to_ascii_uppercase();
+            !SECRET_ENDS.iter().any(|end| name.ends_with(end))
+        });
+        self
+    }
+
     /// With what a caller asks for besides.
     ///
     /// # Errors
     ///
     /// A name that no variable has, or one that nobody may set from afar. `PATH` may only be
     /// extended in front.
-    pub fn with(mut self, asked: &Value) -> Result<Self, Fault> {
+    pub fn with(mut self, asked: &Value) -> Result<Self, String> {
         let asked = match asked {
             Value::Null => return Ok(self),
             Value::Object(asked) => asked,
-            _ => return Err(Fault::invalid("env is no object")),
+            _ => return Err("env is no object".into()),
         };
         for (name, value) in asked {
             let (name, value) = (name.trim(), value.as_str());
-            let value = value.ok_or_else(|| Fault::invalid(format!("env.{name} is no text")))?;
+            let value = value.ok_or_else(|| format!("env.{name} is no text"))?;
             self.check(name, value)?;
             self.variables.insert(name.into(), value.into());
         }
         Ok(self)
     }
 
-    fn check(&self, name: &str, value: &str) -> Result<(), Fault> {
+    fn check(&self, name: &str, value: &str) -> Result<(), String> {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-            return Err(Fault::invalid(format!("env has no variable {name:?}")));
+            return Err(format!("env has no variable {name:?}"));
         }
         let upper = name.to_ascii_uppercase();
         if REFUSED.contains(&upper.as_str())
@@ -120,9 +139,7 @@ impl Environment {
                 .iter()
                 .any(|prefix| upper.starts_with(prefix))
         {
-            return Err(Fault::invalid(format!(
-                "env.{name} may not be set from afar"
-            )));
+            return Err(format!("env.{name} may not be set from afar"));
         }
         if upper == "PATH" {
             let own = self.path();
@@ -130,9 +147,7 @@ impl Environment {
             if name != "PATH"
                 || !extends.is_some_and(|front| front.is_empty() || front.ends_with(':'))
             {
-                return Err(Fault::invalid(
-                    "env.PATH may only put folders before the node's own",
-                ));
+                return Err("env.PATH may only put folders before its own".into());
             }
         }
         Ok(())
@@ -213,8 +228,7 @@ mod tests {
             "A=B",
             "A\0",
         ] {
-            let fault = base().with(&json!({name: "x"})).unwrap_err();
-            assert_eq!(fault.code, "INVALID_REQUEST", "{name:?}");
+            assert!(base().with(&json!({name: "x"})).is_err(), "{name:?}");
         }
         assert!(base().with(&json!({"A": "\0"})).is_err());
         assert!(base().with(&json!({"A": 1})).is_err());
@@ -225,6 +239,22 @@ mod tests {
                 .with(&json!({"LANG": "C", "_X": "LD_PRELOAD"}))
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn no_command_of_an_agent_sees_a_secret() {
+        let mut base = base();
+        for name in [
+            "OPENAI_API_KEY",
+            "MY_TOKEN",
+            "db_password",
+            "X_SECRET",
+            "HOME",
+        ] {
+            base.variables.insert(name.into(), "x".into());
+        }
+        let left: Vec<_> = base.without_secrets().variables.into_keys().collect();
+        assert_eq!(left, ["HOME", "PATH"]);
     }
 
     #[test]

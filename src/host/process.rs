@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::environment::Environment;
 use super::output::Tail;
 use crate::io::sys::die_with_this_thread;
-use crate::limits::{NODE_CHILD_POLL_MS, NODE_CHILD_REAP_MS};
+use crate::limits::{NODE_CHILD_POLL_MS, NODE_CHILD_REAP_MS, PROCESS_TOLD_EVERY_MS};
 
 /// What is to be executed.
 pub struct Task<'a> {
@@ -43,9 +43,21 @@ pub struct Ended {
     pub error: Option<String>,
 }
 
+/// Who is shown what a process has printed so far: its output, then its errors.
+pub type Watch<'a> = &'a mut dyn FnMut(&Tail, &Tail);
+
 /// Executes `task`, on this thread, until it has ended. What it leaves behind in the background
 /// goes on, unless it had to be killed.
 pub fn run(task: &Task<'_>) -> Ended {
+    execute(task, None)
+}
+
+/// The same, and shows what was printed so far, at most every [`PROCESS_TOLD_EVERY_MS`].
+pub fn run_watched(task: &Task<'_>, watch: Watch<'_>) -> Ended {
+    execute(task, Some(watch))
+}
+
+fn execute(task: &Task<'_>, watch: Option<Watch<'_>>) -> Ended {
     let mut command = Command::new(task.program);
     command.arg0(&task.argv[0]).args(&task.argv[1..]);
     command
@@ -59,7 +71,7 @@ pub fn run(task: &Task<'_>) -> Ended {
     }
     die_with_this_thread(&mut command);
     match command.spawn() {
-        Ok(child) => Running::new(child).listen(task),
+        Ok(child) => Running::new(child).listen(task, watch),
         Err(error) => Ended {
             error: Some(format!(
                 "cannot execute {}: {error}",
@@ -70,6 +82,8 @@ pub fn run(task: &Task<'_>) -> Ended {
     }
 }
 
+const SHOWN_EVERY: Duration = Duration::from_millis(PROCESS_TOLD_EVERY_MS);
+
 struct Running {
     child: Child,
     /// Stands for the process; `None` where the system has no such thing.
@@ -77,6 +91,8 @@ struct Running {
     ended: Ended,
     /// When it was killed: what is killed ends soon, and what does not is not waited for.
     killed_at: Option<Instant>,
+    /// When there was something to show first that nobody was shown yet.
+    news_at: Option<Instant>,
 }
 
 impl Running {
@@ -86,10 +102,11 @@ impl Running {
             child,
             ended: Ended::default(),
             killed_at: None,
+            news_at: None,
         }
     }
 
-    fn listen(mut self, task: &Task<'_>) -> Ended {
+    fn listen(mut self, task: &Task<'_>, mut watch: Option<Watch<'_>>) -> Ended {
         loop {
             let seen = self.wait(task);
             if self.killed_at.is_none() {
@@ -102,6 +119,9 @@ impl Running {
                 }
             }
             self.read(seen.stdout, seen.stderr);
+            if let Some(watch) = &mut watch {
+                self.show(seen.stdout || seen.stderr, watch);
+            }
             if let Ok(Some(status)) = self.child.try_wait() {
                 return self.finish(status);
             }
@@ -110,6 +130,16 @@ impl Running {
                 self.ended.error = Some("it was killed and does not end".into());
                 return self.ended;
             }
+        }
+    }
+
+    fn show(&mut self, has_news: bool, watch: Watch<'_>) {
+        if has_news {
+            self.news_at.get_or_insert_with(Instant::now);
+        }
+        if self.news_at.is_some_and(|at| at.elapsed() >= SHOWN_EVERY) {
+            self.news_at = None;
+            watch(&self.ended.stdout, &self.ended.stderr);
         }
     }
 
@@ -152,8 +182,9 @@ impl Running {
         if self.killed_at.is_some() || self.process.is_none() {
             return Some(short);
         }
-        let deadline = task.deadline?;
-        Some(deadline.saturating_duration_since(Instant::now()))
+        let news = self.news_at.map(|at| at + SHOWN_EVERY);
+        let next = [task.deadline, news].into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
     }
 
     /// The child has not been waited for, so its number and group are still its own.
