@@ -75,6 +75,12 @@ export const CALLS = [
       params: async (world) => ({ nodeId: await world.node(), command: "system.which", params: { bins: ["sh"] }, idempotencyKey: key() }),
       check: ({ payload }) => payload.payload.result.asked.bins[0] === "sh",
     },
+    { method: "exec.approvals.node.get", params: async (world) => ({ nodeId: await world.node() }), check: ({ payload }) => payload.hash === "interop" },
+    {
+      method: "exec.approvals.node.set",
+      params: async (world) => ({ nodeId: await world.node(), file: { version: 1, defaults: { security: "deny" }, agents: {} }, baseHash: "interop" }),
+      check: ({ payload }) => payload.file.defaults.security === "deny",
+    },
     { method: "browser.request", params: async (world) => (await world.node()) && { method: "GET", path: "/" }, check: ({ payload }) => payload.command === "browser.proxy" },
   ],
   [
@@ -102,6 +108,7 @@ export const CALLS = [
   // A client from elsewhere waits to be let in: each decision has one of its own.
   [
     { method: "device.pair.list", params: {} },
+    { method: "device.pair.code", params: { role: "node" }, check: ({ payload }) => payload.code !== "" },
     { method: "device.pair.approve", params: async (world) => ({ requestId: (await world.stranger()).requestId }) },
     { method: "device.token.rotate", params: async (world) => ({ deviceId: await world.approved(), role: "operator" }) },
     { method: "device.token.revoke", params: async (world) => ({ deviceId: await world.approved(), role: "operator" }) },

@@ -1,7 +1,14 @@
-// A small node of our own, for the methods that need one: it answers every invocation with what it was asked.
+// A small node of our own, for the methods that need one: it answers every invocation with what it was asked, and
+// has a file of what may be executed.
 import { createHash, generateKeyPairSync, sign } from "node:crypto";
 
-const COMMANDS = ["system.which", "browser.proxy"];
+const COMMANDS = ["system.which", "browser.proxy", "system.execApprovals.get", "system.execApprovals.set"];
+
+/** Its answer to a command. */
+function answer(command, asked) {
+  if (!command.startsWith("system.execApprovals.")) return { result: { command, asked } };
+  return { path: "/interop/exec-approvals.json", exists: true, hash: "interop", file: asked?.file ?? { version: 1, agents: {} } };
+}
 
 /** Connects as a node of this machine, which is paired at once; resolves with its id and a way to hang up. */
 export async function node(port, token) {
@@ -32,8 +39,8 @@ export async function node(port, token) {
       const { type, event, payload, ok, error } = JSON.parse(data);
       if (event === "connect.challenge") connect(payload.nonce);
       if (event === "node.invoke.request") {
-        const answer = { result: { command: payload.command, asked: JSON.parse(payload.paramsJSON ?? "null") } };
-        request("node.invoke.result", { id: payload.id, nodeId: id, ok: true, payloadJSON: JSON.stringify(answer) });
+        const said = answer(payload.command, JSON.parse(payload.paramsJSON ?? "null"));
+        request("node.invoke.result", { id: payload.id, nodeId: id, ok: true, payloadJSON: JSON.stringify(said) });
       }
       if (type === "res" && payload?.type === "hello-ok") resolve();
       if (type === "res" && !ok) reject(new Error(error.message));
