@@ -315,7 +315,7 @@ pub const DIFFERENCES: &[(&str, &str, &str)] = &[
     (
         "webchat-tool-exec",
         "res:chat.history /payload/messages/0/details missing",
-        "there is no tool exec here, and the model is told so",
+        "the tool exec takes a command as a list of words here, and the model is told so",
     ),
     (
         "webchat-verbose-tools",
@@ -325,7 +325,7 @@ pub const DIFFERENCES: &[(&str, &str, &str)] = &[
     (
         "webchat-verbose-tools",
         "event:agent:tool /payload/data/*",
-        "there is no tool exec here, and the model is told so",
+        "the tool exec takes a command as a list of words here, and the model is told so",
     ),
     (
         "agent-bad-params",
