@@ -8,7 +8,7 @@ use super::broadcast::{Audience, EVENTS};
 use super::methods::{ADDITIONS, Access, METHODS};
 use super::peer::{Live, SecretUsed};
 use crate::ids::ConnId;
-use crate::limits::{OUTBOX_SOFT_BYTES, TICK_INTERVAL_MS};
+use crate::limits::OUTBOX_SOFT_BYTES;
 use crate::state::{DeviceToken, Role};
 use crate::wire::envelope::{StateVersion, write_response};
 use crate::wire::json::Writer;
@@ -80,7 +80,7 @@ impl Gateway {
             w.object(|w| {
                 w.field_u64("maxPayload", limits.max_payload_bytes as u64);
                 w.field_u64("maxBufferedBytes", OUTBOX_SOFT_BYTES as u64);
-                w.field_u64("tickIntervalMs", TICK_INTERVAL_MS);
+                w.field_u64("tickIntervalMs", limits.tick_interval_ms);
             });
         });
     }

@@ -3,7 +3,6 @@
 use super::Gateway;
 use super::broadcast::Weight;
 use super::tools::CallTag;
-use crate::limits::TICK_INTERVAL_MS;
 use crate::outbox::SharedFrame;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -116,7 +115,8 @@ impl Gateway {
 
     /// Sees to it that the slice of a new peer ticks.
     pub(super) fn start_ticking(&mut self, slot: usize) {
-        self.set_timer(TICK_INTERVAL_MS, Timer::Tick(slot / TICK_SLICE_SLOTS));
+        let interval_ms = self.config().gateway.limits.tick_interval_ms;
+        self.set_timer(interval_ms, Timer::Tick(slot / TICK_SLICE_SLOTS));
     }
 
     fn tick(&mut self, slice: usize) {
@@ -139,8 +139,9 @@ impl Gateway {
             self.deliver(conn, frame, Weight::Must);
         }
         if frame.is_some() {
+            let interval_ms = self.config().gateway.limits.tick_interval_ms;
             self.timers
-                .set(self.now.mono_ms + TICK_INTERVAL_MS, Timer::Tick(slice));
+                .set(self.now.mono_ms + interval_ms, Timer::Tick(slice));
         }
     }
 }

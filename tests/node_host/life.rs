@@ -62,6 +62,38 @@ fn a_node_that_waits_to_be_let_in_ends_at_once_too() {
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
+/// Its socket stays open, so nothing but its missing pongs tells that it is gone.
+#[test]
+fn a_node_that_stands_still_is_missed_and_comes_back() {
+    let (world, mut node) = World::with_node();
+    world
+        .gateway_home
+        .configure("{ gateway: { limits: { pingIntervalMs: 2000 } } }");
+    world.restart_gateway();
+    node.hear("connected");
+    let row = || world.call("node.list", &json!({}))["nodes"][0].clone();
+    assert_eq!(row()["connected"], true);
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| world.try_shell("a", "echo x >> began; sleep 30"));
+        until("the command runs", || world.lines("began") == 1);
+        node.signal(Signal::STOP);
+        let answer = call.join().unwrap();
+        assert!(answer.out.contains("DISCONNECTED"), "{answer:?}");
+    });
+    assert_eq!(row()["connected"], false, "list and routing agree");
+    let presence = world.call("system-presence", &json!({}));
+    let id = world.node_id();
+    let its = presence.as_array().unwrap().iter();
+    let its: Vec<_> = its.filter(|entry| entry["deviceId"] == *id).collect();
+    assert_eq!(its.len(), 1, "{presence}");
+    assert_eq!(its[0]["reason"], "disconnect", "{presence}");
+    let refused = world.try_shell("b", "true");
+    assert!(refused.out.contains("NOT_CONNECTED"), "{refused:?}");
+    node.signal(Signal::CONT);
+    node.hear("connected");
+    assert_eq!(row()["connected"], true);
+}
+
 /// The gateway's side is made up: no real one misses its ticks while it keeps a connection.
 #[test]
 fn a_gateway_that_falls_silent_is_given_up() {

@@ -248,6 +248,9 @@ pub struct LimitsConfig {
     /// Interval of the `tick` event.
     #[serde(rename = "tickIntervalMs")]
     pub tick_interval_ms: u64,
+    /// Between two pings; who answers none of the last is gone.
+    #[serde(rename = "pingIntervalMs")]
+    pub ping_interval_ms: u64,
 }
 
 /// TLS on the gateway's port.
@@ -335,6 +338,7 @@ impl Default for LimitsConfig {
             outbox_soft_bytes: limits::OUTBOX_SOFT_BYTES,
             outbox_total_bytes_max: limits::OUTBOX_TOTAL_BYTES_MAX,
             tick_interval_ms: limits::TICK_INTERVAL_MS,
+            ping_interval_ms: limits::PING_INTERVAL_MS,
         }
     }
 }

@@ -34,7 +34,7 @@ use crate::io::workers::{Workers, WorkersConfig};
 use crate::io::{clock, config_watch, entropy, socket_file, store, sys};
 use crate::limits::{
     ANSWERS_PER_TURN_MAX, CLOSE_GRACE_MS, HANDSHAKE_DEADLINE_MS, HTTP_BODY_DEADLINE_MS,
-    MESSAGE_BYTES_MAX_BEFORE_HELLO, PING_INTERVAL_MS, STEPS_QUEUED_MAX,
+    MESSAGE_BYTES_MAX_BEFORE_HELLO, STEPS_QUEUED_MAX,
 };
 use crate::log::{Level, LogLine};
 use crate::wire::message::MessageLimits;
@@ -303,7 +303,7 @@ fn settings(config: &crate::config::Config) -> Settings {
         after: messages(limits.max_payload_bytes),
         handshake_deadline_ms: Some(HANDSHAKE_DEADLINE_MS),
         body_deadline_ms: HTTP_BODY_DEADLINE_MS,
-        ping_interval_ms: Some(PING_INTERVAL_MS),
+        ping_interval_ms: Some(limits.ping_interval_ms),
         close_grace_ms: CLOSE_GRACE_MS,
     }
 }
