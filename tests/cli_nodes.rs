@@ -302,3 +302,53 @@ fn the_agent_does_with_nodes_what_it_is_asked_in_plain_words() {
     let roles: Vec<&str> = roles.map(|row| row["role"].as_str().unwrap()).collect();
     assert_eq!(roles, ["user", "assistant", "toolResult", "assistant"]);
 }
+
+#[test]
+fn one_command_on_many_nodes_is_told_node_by_node_with_a_sum() {
+    let mut world = World::start();
+    let _boxes = [world.node("box-1", "macos"), world.node("box-2", "macos")];
+    let _phone = world.node("phone", "ios");
+    let many = |more: &[&str]| world.run(&[&["nodes", "invoke-many"], more].concat());
+
+    let ran = many(&["--name", "box-*", "--", "uptime"]).ok();
+    let mut lines: Vec<&str> = ran.out.lines().collect();
+    assert!(lines.pop().unwrap().contains("2 of 2 nodes did it"));
+    lines.sort_unstable();
+    assert_eq!(lines, ["box-1: up 3 days", "box-2: up 3 days"]);
+
+    let told = many(&["--all", "--command", "location.get", "--json"]).ok();
+    let lines: Vec<Value> = told
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(lines[..3].iter().all(|one| one["payload"]["lat"] == 48.2));
+    assert_eq!(
+        (&lines[3]["total"], &lines[3]["succeeded"]),
+        (&json!(3), &json!(3))
+    );
+
+    let some = many(&["--node", "box-1", "--node", "phone", "--", "uptime"]);
+    assert_eq!(some.code, 1, "{some:?}");
+    assert!(some.out.contains("box-1: up 3 days"), "{some:?}");
+    assert!(some.out.contains("✗ phone: node command not allowed"));
+    assert!(some.err.contains("1 of 2 nodes did it"), "{some:?}");
+    let failed = many(&["--platform", "macos", "--", "false"]);
+    assert_eq!(failed.code, 1);
+    assert!(failed.out.contains("box-2: oh no") && failed.out.contains("exit code 3"));
+    assert!(failed.err.contains("0 of 2"), "{failed:?}");
+
+    let nobody = many(&["--platform", "linux", "--", "uptime"]);
+    assert_eq!(nobody.code, 1);
+    assert!(nobody.err.contains("no connected node"), "{nobody:?}");
+    for words in [
+        &["--", "uptime"][..],
+        &["--all"],
+        &["--all", "--name", "x", "--", "uptime"],
+        &["--node", "phone", "--cap", "camera", "--", "uptime"],
+        &["--all", "--command", "x", "--", "uptime"],
+    ] {
+        assert_eq!(many(words).code, 2, "{words:?}");
+    }
+}

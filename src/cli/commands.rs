@@ -945,6 +945,7 @@ pub enum NodesCommand {
     Describe(NodesDescribe),
     Rename(NodesRename),
     Invoke(NodesInvoke),
+    InvokeMany(NodesInvokeMany),
     Run(NodesRun),
     Notify(NodesNotify),
 }
@@ -1081,6 +1082,50 @@ pub struct NodesInvoke {
     /// how long it is kept with --queue: 30m, 24h, 7d (default: a day)
     #[argh(option, arg_name = "duration")]
     pub ttl: Option<String>,
+}
+
+/// have many nodes do something, a few at a time; each outcome is printed as it comes
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "invoke-many",
+    help_triggers("--help", "-h", "help"),
+    note = "Only nodes that are connected are asked, and each runs what its own rules allow: nobody \
+            is asked for an approval. Ends with 0 where every node did it, else with 1. --timeout is \
+            how long each may take; --json prints a line a node, then the sum.",
+    example = "{command_name} --platform linux -- uptime\n{command_name} --name 'box-*' --command system.which --params '{{\"bins\":[\"git\"]}}'\n{command_name} --node phone --node tablet --command location.get"
+)]
+pub struct NodesInvokeMany {
+    /// a node; may be repeated
+    #[argh(option, arg_name = "node")]
+    pub node: Vec<String>,
+    /// nodes of this platform: linux, macos, windows, ios, android
+    #[argh(option, arg_name = "platform")]
+    pub platform: Option<String>,
+    /// nodes that have this capability; may be repeated
+    #[argh(option, arg_name = "cap")]
+    pub cap: Vec<String>,
+    /// nodes with such a name; * stands for anything
+    #[argh(option, arg_name = "pattern")]
+    pub name: Option<String>,
+    /// every connected node
+    #[argh(switch)]
+    pub all: bool,
+    /// what they are to do, as `nodes describe` shows it
+    #[argh(option, arg_name = "name")]
+    pub command: Option<String>,
+    /// parameters, as JSON
+    #[argh(option, arg_name = "json")]
+    pub params: Option<String>,
+    /// how many are asked at a time (default: 16)
+    #[argh(option, arg_name = "count")]
+    pub parallelism: Option<u64>,
+    /// the same key never does it twice (default: a new one)
+    #[argh(option, arg_name = "key")]
+    pub idempotency_key: Option<String>,
+    /// a program and its arguments to run, after --
+    #[argh(positional, greedy)]
+    pub words: Vec<String>,
 }
 
 /// run a command on a node, and print what it prints

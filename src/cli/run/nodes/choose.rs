@@ -119,7 +119,8 @@ pub fn only(command: &str, session: &mut Session) -> Result<Node, Failure> {
     }
 }
 
-fn pick(typed: &str, rows: &[Value]) -> Result<Node, Failure> {
+/// The same among rows of `node.list`.
+pub fn pick(typed: &str, rows: &[Value]) -> Result<Node, Failure> {
     const START_BYTES_MIN: usize = 4;
     let bare = |text: &str| -> String {
         let letters = text.chars().filter(|it| it.is_alphanumeric());

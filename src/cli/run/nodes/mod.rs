@@ -1,6 +1,7 @@
 //! `clawdia nodes …`
 
 mod choose;
+mod many;
 mod pairing;
 mod run;
 mod show;
@@ -39,6 +40,7 @@ pub fn run(command: NodesCommand, setup: &Setup, out: &mut Out) -> Outcome {
         }
         NodesCommand::Rename(args) => rename(&args, &mut session, out),
         NodesCommand::Invoke(args) => invoke(&args, setup, &mut session, out),
+        NodesCommand::InvokeMany(args) => many::run(&args, setup, &mut session, out),
         NodesCommand::Run(args) => run::run(&args, setup, &mut session, out),
         NodesCommand::Notify(args) => notify(&args, setup, &mut session, out),
     };
