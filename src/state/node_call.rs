@@ -91,6 +91,12 @@ impl NodeCallTable {
         keys.filter_map(|(_, key)| self.by_key.get(key))
     }
 
+    /// Those that have ended, newest first.
+    pub fn ended(&self) -> impl Iterator<Item = &NodeCall> {
+        let keys = self.ended.iter().rev();
+        keys.filter_map(|(_, key)| self.by_key.get(key).map(|call| &**call))
+    }
+
     /// How many are kept.
     pub fn len(&self) -> usize {
         self.by_key.len()

@@ -144,6 +144,15 @@ fn what_a_node_without_a_journal_had_is_in_doubt_as_soon_as_the_gateway_is_back(
     // Whoever asks need not wait for the node to come back, nor for the call's time to end.
     let refused = scene.driver.err(scene.operator, "node.invoke", params);
     assert_eq!(refused["details"]["nodeError"]["code"], "UNKNOWN");
+    let status = scene.driver.ok(scene.operator, "status", json!({}));
+    let told = &status["nodeCalls"];
+    assert_eq!(
+        (&told["waiting"], &told["unknownCount"]),
+        (&json!(0), &json!(1))
+    );
+    assert_eq!(told["unknown"][0]["idempotencyKey"], "k", "{told}");
+    assert_eq!(told["unknown"][0]["nodeId"], scene.device.id.as_str());
+    assert_eq!(told["unknown"][0]["endedAtMs"], scene.driver.now.unix_ms);
 }
 
 #[test]

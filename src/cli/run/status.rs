@@ -6,7 +6,7 @@ use super::super::exit::Outcome;
 use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup};
 use super::super::table::{Cell, Table};
-use super::super::text::{count, short_id};
+use super::super::text::{count, printable, short_id};
 use super::{age, channels, gateway, health, joined, list, or_dash, text, unix_ms};
 
 /// Connects once and shows everything that matters.
@@ -63,6 +63,7 @@ fn print(answer: &Value, session: &Session, deep: bool, out: &mut Out) -> Outcom
         let waiting = format!("{} for the next heartbeat", count(queued, "event"));
         out.field("waiting", Paint::Plain, &waiting)?;
     }
+    print_calls(&answer["status"]["nodeCalls"], out)?;
     out.line("")?;
     print_presence(&answer["presence"], out)?;
     print_sessions(&answer["status"]["sessions"], out)?;
@@ -71,6 +72,34 @@ fn print(answer: &Value, session: &Session, deep: bool, out: &mut Out) -> Outcom
         out.heading("Channels")?;
         channels::print(&answer["channels"], 2, out)?;
         print_pending(&answer["devices"], out)?;
+    }
+    Ok(())
+}
+
+/// Calls that wait for their nodes, and those of which nobody knows whether they were done.
+fn print_calls(calls: &Value, out: &mut Out) -> Outcome {
+    let waiting = calls["waiting"].as_u64().unwrap_or(0);
+    if waiting > 0 {
+        let told = format!(
+            "{} for nodes that are away or at work",
+            count(waiting, "call")
+        );
+        out.field("kept", Paint::Plain, &told)?;
+    }
+    let now = unix_ms();
+    for call in list(calls, "unknown") {
+        let told = format!(
+            "whether {} was done on {}: the connection was lost {}",
+            printable(text(call, "command")),
+            short_id(text(call, "nodeId")),
+            age(call, "endedAtMs", now)
+        );
+        out.field("unknown", Paint::Warning, &told)?;
+    }
+    let more = calls["unknownCount"].as_u64().unwrap_or(0) as usize;
+    let more = more.saturating_sub(list(calls, "unknown").len());
+    if more > 0 {
+        out.field("", Paint::Dim, &format!("and {more} earlier ones"))?;
     }
     Ok(())
 }

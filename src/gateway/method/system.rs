@@ -207,6 +207,7 @@ impl Gateway {
                 "queuedSystemEvents",
                 self.system_events.iter().map(|line| &**line),
             );
+            self.write_kept_calls(w);
             w.key("sessions");
             self.write_status_sessions(w);
         });

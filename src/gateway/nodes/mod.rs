@@ -13,6 +13,7 @@
 pub mod calls;
 mod execs;
 pub mod invoke;
+mod kept;
 pub mod policy;
 pub mod queue;
 mod registry;

@@ -27,6 +27,9 @@ use std::sync::Arc;
 /// What every node that keeps a journal of keys declares.
 const JOURNAL: &str = "journal";
 
+/// The code of a call of which nobody knows whether it was done.
+pub(super) const UNKNOWN: &str = "UNKNOWN";
+
 /// What lives in memory of the kept calls.
 #[derive(Default)]
 pub struct Queue {
@@ -361,7 +364,7 @@ fn failed(code: &str, message: &str) -> NodeCallState {
 }
 
 fn unknown(why: &str) -> NodeCallState {
-    failed("UNKNOWN", &format!("whether it was done is unknown: {why}"))
+    failed(UNKNOWN, &format!("whether it was done is unknown: {why}"))
 }
 
 /// How a call ended; None for one that is open.
