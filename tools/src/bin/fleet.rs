@@ -13,6 +13,8 @@ use clawdia_tools::fleet::measure::{Scale, fleet};
 
 /// A figure beyond so many times its goal fails the run: that much a busy machine does not do.
 const TOLERANCE: f64 = 2.0;
+/// Fewer are no fleet.
+const NODES_MIN: usize = 200;
 /// Descriptors that each process needs besides those of the fleet's connections.
 const DESCRIPTORS_SPARE: u64 = 2_000;
 
@@ -70,6 +72,9 @@ fn run(args: &Args) -> io::Result<bool> {
         calls: args.rate.max(1),
         churn: args.churn,
     };
+    if scale.nodes < NODES_MIN {
+        return Err(io::Error::other(format!("--nodes is at least {NODES_MIN}")));
+    }
     let descriptors = raise_descriptor_limit();
     if (scale.nodes + scale.operators) as u64 + DESCRIPTORS_SPARE > descriptors {
         return Err(io::Error::other(format!(

@@ -109,6 +109,16 @@ pub fn fleet(table: &mut Table, program: &Path, scale: Scale) -> io::Result<()> 
         idle / 1e3,
         "ms",
     );
+    let churn = Plan {
+        churn: scale.churn,
+        ..quiet(Duration::from_secs((scale.seconds / 6).max(2)))
+    };
+    let untold = many.rate(churn)?;
+    table.tell(
+        format!("{} nodes a second come back: CPU a second", scale.churn),
+        untold / 1e3,
+        "ms",
+    );
     many.crowd.join_operators(scale.operators)?;
     apart(table, &mut many, scale)?;
     together(table, &mut many, scale)?;
@@ -192,18 +202,14 @@ fn apart(table: &mut Table, many: &mut Played, scale: Scale) -> io::Result<()> {
         ..quiet(time)
     };
     let before = many.crowd.event_bytes;
-    let churned = many.rate(churn)?;
+    let told = many.rate(churn)?;
     let bytes = (many.crowd.event_bytes - before) as f64 / time.as_secs_f64();
     table.tell(
-        format!("{} nodes a second come back: CPU a second", scale.churn),
-        churned / 1e3,
+        format!("the same, and {operators} operators hear of it: CPU a second"),
+        told / 1e3,
         "ms",
     );
-    table.tell(
-        format!("events that tell {operators} operators: a second"),
-        mb(bytes),
-        "MB",
-    );
+    table.tell("events that tell them: a second", mb(bytes), "MB");
     Ok(())
 }
 
