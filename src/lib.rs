@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod approvals;
+pub mod channels;
 pub mod cli;
 pub mod client;
 pub mod config;

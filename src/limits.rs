@@ -633,3 +633,63 @@ const _: () = assert!(
     SHUTDOWN_DRAIN_MS + SHUTDOWN_SPREAD_MS + CLOSE_GRACE_MS + TAILSCALE_EXIT_MS
         < 1_000 * SERVICE_STOP_S as u64
 );
+
+// Channels.
+
+/// Milliseconds to resolve a channel's service, and as many to connect to it.
+pub const CHANNEL_CONNECT_MS: u64 = 10_000;
+/// Bytes of the head of a service's answer.
+pub const CHANNEL_HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a service's answer that is no file.
+pub const CHANNEL_ANSWER_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Milliseconds that a channel's service is asked to wait for news.
+pub const CHANNEL_POLL_MS: u64 = 25_000;
+/// Milliseconds for the rest of such a call.
+pub const CHANNEL_POLL_GRACE_MS: u64 = 15_000;
+/// Milliseconds after which a poll that says nothing at all is given up and its account opened
+/// anew.
+pub const CHANNEL_POLL_STALLED_MS: u64 = 60_000;
+/// Milliseconds for any other call.
+pub const CHANNEL_CALL_MS: u64 = 30_000;
+/// Milliseconds for a file of a message.
+pub const CHANNEL_FILE_MS: u64 = 60_000;
+/// Updates of one poll.
+pub const CHANNEL_UPDATES_MAX: usize = 50;
+/// Bytes of the text of one incoming message.
+pub const CHANNEL_TEXT_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a quoted text.
+pub const CHANNEL_QUOTE_BYTES_MAX: usize = 2 * 1024;
+/// Bytes of an answer that are sent to a channel; the rest is in the session.
+pub const CHANNEL_ANSWER_TEXT_BYTES_MAX: usize = 64 * 1024;
+/// Back-off of a channel whose service fails: first and longest wait in milliseconds.
+pub const CHANNEL_BACKOFF_MS: (u64, u64) = (1_000, 60_000);
+/// Orders of the core that wait for a thread of an account.
+pub const CHANNEL_ORDERS_MAX: usize = 64;
+/// Bytes of stack of a channel's thread.
+pub const CHANNEL_STACK_BYTES: usize = 512 * 1024;
+/// Milliseconds that a service's request to wait is honoured.
+pub const CHANNEL_RETRY_AFTER_MS_MAX: u64 = 3_600_000;
+/// Messages on their way to channels, with those that could not be sent.
+pub const OUTGOING_MAX: usize = 1_000;
+/// Milliseconds after which a message that could not be sent is given up.
+pub const OUTGOING_TTL_MS: u64 = 24 * 3_600_000;
+/// Milliseconds that a message that was not sent, or maybe, is shown.
+pub const OUTGOING_KEPT_MS: u64 = 7 * 24 * 3_600_000;
+/// Milliseconds that the pairing code of a person who wrote lasts.
+pub const CONTACT_CODE_TTL_MS: u64 = 3_600_000;
+/// People of one account who wait to be let in.
+pub const CONTACTS_PENDING_MAX: usize = 32;
+/// People who were let in, and who wait, altogether.
+pub const CONTACTS_MAX: usize = 1_000;
+/// Milliseconds before a person who waits is told the code again.
+pub const CONTACT_REMINDED_MS: u64 = 60_000;
+/// Characters of a person's or group's name that are kept.
+pub const CONTACT_NAME_CHARS_MAX: usize = 64;
+/// Milliseconds between two signs that an answer is being written.
+pub const CHANNEL_TYPING_MS: u64 = 4_000;
+/// Milliseconds between two edits of an answer that grows.
+pub const CHANNEL_DRAFT_MS: u64 = 1_500;
+/// Megabytes of a file that is taken from a channel where nothing else is configured.
+pub const CHANNEL_FILE_MB: u64 = 5;
+
+const _: () = assert!(CHANNEL_POLL_MS + CHANNEL_POLL_GRACE_MS < CHANNEL_POLL_STALLED_MS);

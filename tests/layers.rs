@@ -57,6 +57,7 @@ const LAYERS: &[Layer] = &[
         &[
             "agent",
             "approvals",
+            "channels",
             "config",
             "ids",
             "limits",
@@ -73,8 +74,8 @@ const LAYERS: &[Layer] = &[
     row(
         "driver",
         &[
-            "agent", "config", "conn", "gateway", "ids", "limits", "log", "now", "outbox", "state",
-            "tailnet", "wire",
+            "agent", "channels", "config", "conn", "gateway", "ids", "limits", "log", "now",
+            "outbox", "state", "tailnet", "wire",
         ],
         &[WORLD, UNREPEATABLE],
     ),
@@ -87,6 +88,12 @@ const LAYERS: &[Layer] = &[
         "agent",
         &["approvals", "config", "limits", "wire"],
         &[&["mio::"]],
+    ),
+    row("channels/markdown", &[], &[WORLD, UNREPEATABLE]),
+    row(
+        "channels",
+        &["agent", "config", "limits"],
+        &[&["mio::", "std::thread", "std::fs"]],
     ),
     row("client", &["config", "io", "limits", "wire"], &[&["mio::"]]),
     row("remote/target", &["limits"], &[WORLD, UNREPEATABLE]),

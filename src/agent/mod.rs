@@ -44,6 +44,7 @@ pub use facts::{
 };
 pub use message::{Answered, ChatMessage, Speaker, ToolCall, ToolSpec};
 pub use provider::{MODEL_APIS, ModelInfo, Provider, Providers, Reply, StepError, StepSink, Stop};
+pub use remote::tls_config;
 pub use step::{
     FailureKind, ModelRef, RunTag, Step, StepEvent, StepOutput, StopReason, Thinking, Usage,
     Verbosity,

@@ -78,13 +78,14 @@ const fn option(
 }
 
 /// What a command group means when no command of it is named.
-const DEFAULT_COMMANDS: [(&str, &str); 9] = [
+const DEFAULT_COMMANDS: [(&str, &str); 10] = [
     ("gateway", "run"),
     ("sessions", "list"),
     ("devices", "list"),
     ("nodes", "status"),
     ("approvals", "list"),
     ("channels", "status"),
+    ("pairing", "list"),
     ("models", "list"),
     ("remote", "list"),
     ("security", "audit"),

@@ -24,6 +24,7 @@ mod config;
 pub mod device;
 mod files;
 mod remote;
+mod service;
 mod steps;
 pub mod store;
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod turn;
 
 pub use ask::{Address, node_params, operator_params};
 pub use remote::{Remote, masked};
+pub use service::{Fate, Service};
 pub use steps::Steps;
 
 use crate::gateway::{Entropy, Gateway, Identity};
@@ -103,6 +105,8 @@ pub struct Driver {
     pub cancels: Vec<crate::agent::CancelToken>,
     /// Files of every workspace.
     pub notes: BTreeMap<&'static str, String>,
+    /// The chat service that channels speak to.
+    pub service: Service,
     /// Lines that were logged, oldest first.
     pub log: Vec<LogLine>,
     /// The core takes more connections.
@@ -135,10 +139,18 @@ impl Driver {
             options.steps,
             Store::default(),
             START,
+            Service::default(),
         )
     }
 
-    fn start(config: String, seed: u64, steps_by: Steps, store: Store, now: Now) -> Self {
+    fn start(
+        config: String,
+        seed: u64,
+        steps_by: Steps,
+        store: Store,
+        now: Now,
+        service: Service,
+    ) -> Self {
         let mut entropy = Seeded(seed);
         let loaded = config::load(&config).unwrap_or_else(|fault| panic!("{fault}"));
         let gateway = Gateway::new(
@@ -161,6 +173,7 @@ impl Driver {
             acts: VecDeque::new(),
             cancels: Vec::new(),
             notes: BTreeMap::new(),
+            service,
             log: Vec::new(),
             accepting: true,
             exited: false,
@@ -184,10 +197,12 @@ impl Driver {
             mut entropy,
             steps_by,
             files,
+            mut service,
             ..
         } = self;
         store.die(committed);
-        let mut next = Self::start(config, entropy.next(), steps_by, store, now);
+        service.lose();
+        let mut next = Self::start(config, entropy.next(), steps_by, store, now, service);
         next.files = files;
         next
     }
@@ -229,16 +244,22 @@ impl Driver {
     pub fn advance(&mut self, time_ms: u64) {
         let until_ms = self.now.mono_ms + time_ms;
         self.settle();
-        while let Some(due_ms) = self
-            .gateway
-            .next_deadline_ms()
-            .filter(|due| *due <= until_ms)
-        {
+        while let Some(due_ms) = self.next_due_ms().filter(|due| *due <= until_ms) {
             self.pass(due_ms.saturating_sub(self.now.mono_ms));
             self.handle(crate::gateway::Input::Expire);
             self.settle();
         }
         self.pass(until_ms - self.now.mono_ms);
+    }
+
+    /// The next deadline of the gateway or, while it answers, of the chat service.
+    fn next_due_ms(&self) -> Option<u64> {
+        let service = self.service.next_deadline_ms();
+        let service = service.filter(|_| !self.service.held);
+        service
+            .into_iter()
+            .chain(self.gateway.next_deadline_ms())
+            .min()
     }
 
     fn pass(&mut self, time_ms: u64) {

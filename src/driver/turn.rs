@@ -1,6 +1,6 @@
 //! Turns: bytes read, effects performed, outboxes flushed, as the loop does it.
 
-use super::{Driver, Remote, Steps};
+use super::{Driver, Fate, Remote, Steps};
 use crate::conn::{Fault, Input as Bytes, Item};
 use crate::gateway::auth::admission::Admission;
 use crate::gateway::auth::locality::Arrival;
@@ -116,6 +116,9 @@ impl Driver {
             moved = true;
         }
         moved |= self.perform();
+        if !self.service.held {
+            moved |= self.serve_next(Fate::Done);
+        }
         moved | self.flush()
     }
 
@@ -161,6 +164,7 @@ impl Driver {
                     self.cancels.push(cancel);
                     self.take_act(ticket, *act);
                 }
+                Effect::Channel(order) => self.service.orders.push_back(order),
                 Effect::Log(line) => self.log.push(line),
                 Effect::StopAccepting => self.accepting = false,
                 Effect::Exit | Effect::Abort { .. } => self.exited = true,

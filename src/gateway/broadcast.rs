@@ -34,6 +34,11 @@ pub const EVENTS: &[(&str, Audience)] = &[
     ("health", Audience::Operators(Scope::Read)),
     ("heartbeat", Audience::Operators(Scope::Read)),
     ("cron", Audience::Operators(Scope::Read)),
+    (
+        "channel.pair.requested",
+        Audience::Operators(Scope::Pairing),
+    ),
+    ("channel.pair.resolved", Audience::Operators(Scope::Pairing)),
     ("device.pair.requested", Audience::Operators(Scope::Pairing)),
     ("device.pair.resolved", Audience::Operators(Scope::Pairing)),
     (

@@ -29,6 +29,10 @@ pub enum Key {
     Idempotency(&'static str, Box<str>),
     /// A node's kept call, by its idempotency key.
     NodeCall(Box<str>),
+    /// An outgoing message, by its number.
+    Outgoing(u64),
+    /// All people who wrote to channels: they are few, and bounded together.
+    Contacts,
     /// A stored setting.
     Setting(&'static str),
     /// The configuration file.

@@ -2,6 +2,7 @@
 
 use super::auth::secret::GatewaySecret;
 use crate::agent::{Act, Acted, CancelToken, RunTag, Step, StepOutput};
+use crate::channels::{Order, Report};
 use crate::config::Config;
 use crate::config::document::Document;
 use crate::config::plan::{self, WriteKind};
@@ -42,6 +43,8 @@ pub enum Input<'a> {
     StepRefused { tag: RunTag, message: String },
     /// What comes of an [`Effect::Act`].
     Acted { ticket: u64, acted: Acted },
+    /// What came of a channel's call.
+    Channel(Report),
     /// The store's answer to [`Effect::Store`].
     Store(StoreAnswer),
     /// The answer to [`Effect::Fetch`].
@@ -80,6 +83,8 @@ pub enum Effect {
         act: Box<Act>,
         cancel: CancelToken,
     },
+    /// Something for the threads of a channel, which answer with [`Input::Channel`].
+    Channel(Order),
     /// Write a line to the log.
     Log(LogLine),
     /// No more connections are accepted.

@@ -26,8 +26,11 @@ const DAY_MS: u64 = 24 * 3_600_000;
 impl Gateway {
     pub(super) fn on_start(&mut self) {
         self.forget_expired();
+        // Ends of runs give numbers to messages: those that are taken come first.
+        self.resume_outgoing();
         self.resume_runs();
         self.resume_queue();
+        self.open_channels();
     }
 
     /// A connection was accepted: it gets a place, maybe another one's, or none.
@@ -253,6 +256,7 @@ impl Gateway {
         self.forget_pairings();
         self.fleet.forget(self.now.mono_ms);
         self.tend_queue();
+        self.tend_channels();
         if self.now.mono_ms >= self.prune_at_ms {
             self.prune();
         }

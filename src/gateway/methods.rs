@@ -51,8 +51,8 @@ const fn row(name: &'static str, scope: Scope, params: Shape, run: Run) -> Metho
 
 use Scope::{Admin, Approvals, Pairing, Read, Write};
 use method::{
-    agent, approvals, browser, channels, chat, config, devices, health, history, logs, models,
-    nodes, sessions, system, tables, voice,
+    agent, approvals, browser, channels, chat, config, contacts, devices, health, history, logs,
+    models, nodes, send, sessions, system, tables, voice,
 };
 
 /// Every method, sorted by name.
@@ -62,6 +62,25 @@ pub static METHODS: &[Method] = &[
     row("agent.wait", Write, AGENT_WAIT, agent::wait),
     row("agents.list", Read, params::NONE, models::agents),
     row("browser.request", Write, BROWSER_REQUEST, browser::request),
+    row("channels.logout", Admin, CHANNELS_LOGOUT, channels::logout),
+    row(
+        "channels.pairing.approve",
+        Pairing,
+        CONTACT_APPROVE,
+        contacts::approve,
+    ),
+    row(
+        "channels.pairing.list",
+        Pairing,
+        CONTACTS_LIST,
+        contacts::list,
+    ),
+    row(
+        "channels.pairing.remove",
+        Pairing,
+        CONTACT_REMOVE,
+        contacts::remove,
+    ),
     row("channels.status", Read, CHANNELS_STATUS, channels::status),
     row("chat.abort", Write, CHAT_ABORT, chat::abort),
     row("chat.history", Read, CHAT_HISTORY, history::history),
@@ -164,6 +183,7 @@ pub static METHODS: &[Method] = &[
         nodes::pair::verify,
     ),
     row("node.rename", Pairing, NODE_RENAME, nodes::rename),
+    row("send", Write, SEND, send::send),
     row(
         "sessions.compact",
         Admin,
@@ -289,6 +309,21 @@ const BROWSER_REQUEST: Shape = closed(&[
     opt("query", Kind::Map(&Kind::Any)),
     opt("body", Kind::Any),
     opt("timeoutMs", COUNT),
+]);
+const CHANNELS_LOGOUT: Shape = closed(&[req("channel", NAME), opt("accountId", NAME)]);
+const CONTACTS_LIST: Shape = closed(&[opt("channel", NAME)]);
+const CONTACT_APPROVE: Shape = closed(&[req("channel", NAME), req("code", NAME)]);
+const CONTACT_REMOVE: Shape = closed(&[req("channel", NAME), req("id", NAME)]);
+const SEND: Shape = closed(&[
+    req("to", NAME),
+    opt("message", TEXT),
+    opt("mediaUrl", TEXT),
+    opt("mediaUrls", Kind::List { min: 0, of: &TEXT }),
+    opt("gifPlayback", Kind::Bool),
+    opt("channel", NAME),
+    opt("accountId", NAME),
+    opt("sessionKey", TEXT),
+    req("idempotencyKey", IDEMPOTENCY_KEY),
 ]);
 const CHANNELS_STATUS: Shape = closed(&[opt("probe", Kind::Bool), opt("timeoutMs", COUNT)]);
 const CONFIG_CHANGE: Shape = closed(&[

@@ -11,6 +11,7 @@ mod api;
 mod approvals;
 pub mod auth;
 pub mod broadcast;
+mod channels;
 pub mod commit;
 mod connect;
 pub mod dispatch;
@@ -103,6 +104,7 @@ pub struct Gateway {
     approvals: approvals::Approvals,
     fleet: nodes::Fleet,
     processes: tools::Processes,
+    channels: channels::Channels,
     system_events: VecDeque<Box<str>>,
     /// When the store is to forget what retention allows, on the monotonic clock.
     prune_at_ms: u64,
@@ -157,6 +159,7 @@ impl Gateway {
             approvals: approvals::Approvals::default(),
             fleet: nodes::Fleet::default(),
             processes: tools::Processes::default(),
+            channels: channels::Channels::default(),
             system_events: VecDeque::new(),
             prune_at_ms: 0,
             stopping: false,
@@ -183,6 +186,7 @@ impl Gateway {
             Input::StepRefused { tag, message } => self.on_step_refused(tag, &message),
             Input::Acted { ticket, acted } => self.on_acted(ticket, acted),
             Input::Store(answer) => self.on_store(now, answer),
+            Input::Channel(report) => self.on_channel(report),
             Input::Fetched { ticket, result } => self.on_fetched(now, ticket, result),
             Input::Config(result) => self.on_config(result),
             Input::Tailnet(tailnet) => self.on_tailnet(tailnet),

@@ -43,6 +43,7 @@ impl Gateway {
     pub(super) fn drain(&mut self) {
         if self.stopping
             && !self.runs.is_busy()
+            && !self.channels.is_busy()
             && self.commits.is_idle()
             && self.tickets.is_empty()
         {

@@ -14,6 +14,7 @@ impl Gateway {
     pub(super) fn apply_config(&mut self, loaded: LoadedConfig) {
         if self.loaded.document.hash() == loaded.document.hash()
             && self.loaded.secret == loaded.secret
+            && self.loaded.config == loaded.config
         {
             return;
         }
@@ -23,6 +24,7 @@ impl Gateway {
         self.know_hosts();
         self.touch_health();
         self.log(Level::Info, "gateway/reload", "configuration reloaded");
+        self.open_channels();
         if rotated {
             self.codes.clear();
             self.close_peers_of(SecretUsed::Shared, "gateway secret changed");

@@ -38,11 +38,11 @@ pub struct SlashCommand {
 }
 
 /// What a command does: a text, and maybe a changed session.
-struct Answer {
-    text: String,
-    session: Session,
+pub(super) struct Answer {
+    pub text: String,
+    pub session: Session,
     /// Takes the old transcript away where the session starts over.
-    archived: Option<Record>,
+    pub archived: Option<Record>,
 }
 
 impl Gateway {
@@ -84,7 +84,7 @@ impl Gateway {
         if self.commits.is_reserved(&session_lock) {
             return Err(Stop::Busy);
         }
-        let answer = self.answer_slash(&request, &command)?;
+        let answer = self.answer_slash(&request.session_key, &command)?;
         let mut records = self
             .state
             .idempotency()
@@ -131,12 +131,12 @@ impl Gateway {
         Ok(())
     }
 
-    fn answer_slash(
+    pub(super) fn answer_slash(
         &mut self,
-        request: &Request,
+        session_key: &str,
         command: &SlashCommand,
     ) -> Result<Answer, Refusal> {
-        let mut session = self.session_or_new(&request.session_key, self.now);
+        let mut session = self.session_or_new(session_key, self.now);
         session.updated_at_ms = self.now.unix_ms;
         let mut archived = None;
         let text = match command.name.as_str() {

@@ -28,8 +28,14 @@ pub enum Timer {
     Approval(u64),
     /// The time of a node's call is over.
     Invoke(u64),
-    /// Ends of runs that the store did not take are tried again.
+    /// Ends of runs and of messages that the store did not take are tried again.
     Unsaved,
+    /// A channel's account tries again, or has said nothing for too long.
+    Link(u64),
+    /// The time of a `channels.status` call is over.
+    Probe(u64),
+    /// A channel's account may send again.
+    Outbox(u64),
     /// The time of a tool is over.
     Tool(CallTag),
     /// A tool waits no longer for the command with this ticket, which goes on.
@@ -97,7 +103,13 @@ impl Gateway {
                 Timer::Wait(number) => self.on_wait_over(number),
                 Timer::Approval(number) => self.on_approval_over(number),
                 Timer::Invoke(number) => self.on_invoke_over(number),
-                Timer::Unsaved => self.retry_unsaved(),
+                Timer::Unsaved => {
+                    self.retry_unsaved();
+                    self.settle_unsaved();
+                }
+                Timer::Link(slot) => self.on_link_due(slot),
+                Timer::Probe(number) => self.on_probe_over(number),
+                Timer::Outbox(slot) => self.offer_of(slot),
                 Timer::Tool(tag) => self.on_tool_overdue(tag),
                 Timer::Process(ticket) => self.on_process_wait_over(ticket),
                 Timer::Drained => self.on_drained(),

@@ -5,6 +5,7 @@ mod announce;
 pub mod app;
 pub mod atomic;
 pub mod backup;
+pub mod channels;
 pub mod clock;
 pub mod config_file;
 pub mod config_watch;

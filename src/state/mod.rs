@@ -8,10 +8,12 @@
 //! Rows are shared (`Arc`): a record, the table and the store's queue hold the same row. To
 //! change one, clone it, change the clone and put it back.
 
+mod contact;
 mod device;
 mod exchange;
 mod idempotency;
 mod node_call;
+mod outgoing;
 mod pairing;
 mod record;
 mod run;
@@ -20,6 +22,7 @@ mod session;
 pub(crate) use tables::fixture;
 mod tables;
 
+pub use contact::{Contact, ContactKey, ContactState, ContactTable};
 pub use device::{ClientFacts, Device, DeviceToken, Grant, Role, Texts, no_texts};
 pub use exchange::{
     Page, PageEnd, Pruned, Retention, StoreAnswer, StoreFault, StoreFaultKind, StoreRequest,
@@ -27,6 +30,7 @@ pub use exchange::{
 };
 pub use idempotency::{Idempotency, IdempotencyState, IdempotencyTable};
 pub use node_call::{NodeCall, NodeCallState, NodeCallTable};
+pub use outgoing::{Outgoing, OutgoingState, OutgoingTable};
 pub use pairing::PendingPairing;
 pub use record::Record;
 pub use run::{Delivery, Run, RunState, RunTable};

@@ -1,7 +1,8 @@
 //! Everything that can change in what survives.
 
 use super::{
-    Device, Idempotency, Message, NodeCall, PendingPairing, Run, Session, Text, Transcript, UnixMs,
+    Contact, ContactKey, Device, Idempotency, Message, NodeCall, Outgoing, PendingPairing, Run,
+    Session, Text, Transcript, UnixMs,
 };
 use std::sync::Arc;
 
@@ -52,6 +53,14 @@ pub enum Record {
     NodeCallPut(Arc<NodeCall>),
     NodeCallRemove {
         key: Text,
+    },
+    OutgoingPut(Arc<Outgoing>),
+    OutgoingRemove {
+        number: u64,
+    },
+    ContactPut(Arc<Contact>),
+    ContactRemove {
+        key: ContactKey,
     },
     /// `value` is JSON text.
     SettingPut {

@@ -52,6 +52,9 @@ pub struct Delivery {
     pub account_id: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<Text>,
+    /// The message that it answers there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<Text>,
 }
 
 /// One agent run.

@@ -1,8 +1,8 @@
 //! The tables themselves and how a record changes them.
 
 use super::{
-    Device, IdempotencyTable, NodeCallTable, PendingPairing, Record, RunTable, Session, Text,
-    Transcript,
+    ContactTable, Device, IdempotencyTable, NodeCallTable, OutgoingTable, PendingPairing, Record,
+    RunTable, Session, Text, Transcript,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub struct State {
     runs: RunTable,
     idempotency: IdempotencyTable,
     node_calls: NodeCallTable,
+    outgoing: OutgoingTable,
+    contacts: ContactTable,
     settings: BTreeMap<Text, Text>,
 }
 
@@ -56,6 +58,16 @@ impl State {
     /// Calls that are kept until their node has answered.
     pub fn node_calls(&self) -> &NodeCallTable {
         &self.node_calls
+    }
+
+    /// Messages on their way to channels.
+    pub fn outgoing(&self) -> &OutgoingTable {
+        &self.outgoing
+    }
+
+    /// People who wrote to channels.
+    pub fn contacts(&self) -> &ContactTable {
+        &self.contacts
     }
 
     /// A setting's JSON text.
@@ -119,6 +131,14 @@ impl State {
             Record::IdempotencyRemove { method, key } => self.idempotency.remove(method, key),
             Record::NodeCallPut(call) => self.node_calls.put(call),
             Record::NodeCallRemove { key } => self.node_calls.remove(key),
+            Record::OutgoingPut(message) => self.outgoing.put(message),
+            Record::OutgoingRemove { number } => self.outgoing.remove(*number),
+            Record::ContactPut(contact) => {
+                self.contacts.insert(contact.key(), contact.clone());
+            }
+            Record::ContactRemove { key } => {
+                self.contacts.remove(key);
+            }
             Record::SettingPut { key, value } => {
                 self.settings.insert(key.clone(), value.clone());
             }
@@ -311,6 +331,43 @@ pub(crate) mod fixture {
         }
     }
 
+    pub fn outgoing(n: u64) -> Outgoing {
+        Outgoing {
+            number: n,
+            channel: "telegram".into(),
+            account_id: "default".into(),
+            chat: format!("{n}").into(),
+            thread: None,
+            reply_to: None,
+            text: format!("text {n}").into(),
+            media_url: None,
+            state: if n.is_multiple_of(2) {
+                OutgoingState::Waiting
+            } else {
+                OutgoingState::Unknown { why: "cut".into() }
+            },
+            run_id: None,
+            session_key: None,
+            key: None,
+            tries: 0,
+            created_at_ms: n,
+            changed_at_ms: n,
+        }
+    }
+
+    pub fn contact(n: u64) -> Contact {
+        Contact {
+            channel: "telegram".into(),
+            account_id: "default".into(),
+            id: format!("{n}").into(),
+            username: Some(format!("user{n}").into()),
+            name: format!("User {n}").into(),
+            chat: format!("{n}").into(),
+            asked_at_ms: n,
+            state: ContactState::Approved { at_ms: n },
+        }
+    }
+
     fn texts(words: &[&str]) -> Texts {
         words.iter().map(|word| Text::from(*word)).collect()
     }
@@ -331,6 +388,8 @@ mod tests {
                 Record::RunPut(Arc::new(fixture::run(n))),
                 Record::IdempotencyPut(Arc::new(fixture::idempotency(n))),
                 Record::NodeCallPut(Arc::new(fixture::node_call(n))),
+                Record::OutgoingPut(Arc::new(fixture::outgoing(n))),
+                Record::ContactPut(Arc::new(fixture::contact(n))),
                 Record::SettingPut {
                     key: "k".into(),
                     value: "1".into(),
@@ -365,6 +424,10 @@ mod tests {
             },
             Record::NodeCallRemove {
                 key: "key-1".into(),
+            },
+            Record::OutgoingRemove { number: 1 },
+            Record::ContactRemove {
+                key: fixture::contact(1).key(),
             },
             Record::SettingRemove { key: "k".into() },
         ] {

@@ -17,6 +17,7 @@ pub mod http;
 pub mod model;
 pub mod node;
 pub mod tailscale;
+pub mod telegram;
 
 /// Asks until it is so.
 #[track_caller]

@@ -163,7 +163,7 @@ fn agent(remaining_ms: u64, is_tls: bool) -> Agent {
     config.build().into()
 }
 
-/// Servers are those whom this machine trusts.
+/// TLS as this program speaks it to the outside: servers are those whom this machine trusts.
 pub fn tls_config() -> TlsConfig {
     TlsConfig::builder()
         .root_certs(RootCerts::Specific(roots()))

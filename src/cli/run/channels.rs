@@ -7,19 +7,70 @@ use super::super::exit::Outcome;
 use super::super::out::{Out, Paint};
 use super::super::setup::Setup;
 use super::super::table::{Cell, Table};
-use super::{list, or_dash, text};
+use super::{age, list, or_dash, text, unix_ms};
 
 /// Shows the channels.
 pub fn run(command: ChannelsCommand, setup: &Setup, out: &mut Out) -> Outcome {
-    let ChannelsCommand::Status(args) = command;
     let mut session = setup.connect()?;
+    let args = match command {
+        ChannelsCommand::Status(args) => args,
+        ChannelsCommand::Logout(args) => {
+            let mut params = json!({"channel": args.channel});
+            if let Some(account) = args.account {
+                params["accountId"] = account.into();
+            }
+            let payload = session.call("channels.logout", &params)?;
+            session.client.close();
+            return logged_out(&payload, out);
+        }
+    };
     let payload = session.call("channels.status", &json!({"probe": args.probe}))?;
     session.client.close();
     if out.wants_json() {
         out.json(&payload)?;
         return Ok(());
     }
-    print(&payload, 0, out)
+    print(&payload, 0, out)?;
+    not_delivered(&payload, out)
+}
+
+fn logged_out(payload: &Value, out: &mut Out) -> Outcome {
+    if out.wants_json() {
+        out.json(payload)?;
+        return Ok(());
+    }
+    out.line(match payload["loggedOut"] == true {
+        true => "the account is not used until the gateway starts again",
+        false => "the account was not in use",
+    })?;
+    Ok(())
+}
+
+/// Messages that were not sent, or maybe were.
+fn not_delivered(payload: &Value, out: &mut Out) -> Outcome {
+    let accounts = payload["channelAccounts"].as_object().into_iter().flatten();
+    let accounts = accounts
+        .filter_map(|(_, accounts)| accounts.as_array())
+        .flatten();
+    let rows: Vec<&Value> = accounts.flat_map(|it| list(it, "notDelivered")).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    out.line("")?;
+    out.heading(&format!("Not delivered, or not known ({})", rows.len()))?;
+    let mut table = Table::new(&["STATE", "TO", "WHEN", "WHY", "TEXT"]);
+    let now_ms = unix_ms();
+    for row in rows {
+        table.row([
+            Cell::new(text(row, "state"), Paint::Warning),
+            text(row, "to").into(),
+            age(row, "at", now_ms).into(),
+            text(row, "error").into(),
+            text(row, "text").into(),
+        ]);
+    }
+    table.print(out, 2)?;
+    Ok(())
 }
 
 /// A `channels.status` payload as a table, indented by so many blanks.

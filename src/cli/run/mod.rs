@@ -13,10 +13,12 @@ pub mod gateway_service;
 pub mod health;
 pub mod import;
 pub mod logs;
+pub mod message;
 pub mod models;
 pub mod node;
 pub mod node_service;
 pub mod nodes;
+pub mod pairing;
 pub mod probe;
 pub mod profiles;
 pub mod remote;
@@ -75,6 +77,8 @@ pub fn command(command: Command, setup: &Setup, out: &mut Out) -> Outcome {
         Command::Nodes(args) => nodes::run(args.command, setup, out),
         Command::Approvals(args) => approvals::run(args.command, setup, out),
         Command::Channels(args) => channels::run(args.command, setup, out),
+        Command::Pairing(args) => pairing::run(args.command, setup, out),
+        Command::Message(args) => message::run(args.command, setup, out),
         Command::Models(_) => models::run(setup, out),
         Command::System(args) => system::run(args.command, setup, out),
         Command::Voicewake(args) => voicewake::run(args.command, setup, out),

@@ -1,7 +1,12 @@
-//! The `channels` section: an open map, one entry a channel.
+//! The `channels` section: an open map, one entry a channel, and its accounts as they are meant.
 
+use crate::config::Secret;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// The account that stands in a channel's entry itself.
+pub const DEFAULT_ACCOUNT: &str = "default";
 
 /// Channels by name, references resolved, otherwise as in the file. Each channel reads its own entry.
 #[derive(Clone, Default, PartialEq, Deserialize)]
@@ -21,11 +26,168 @@ impl ChannelsConfig {
             .filter(|(_, entry)| entry.get("enabled") != Some(&Value::Bool(false)))
             .map(|(name, _)| name.as_str())
     }
+
+    /// The accounts of a channel, in the order of their ids. What an account does not say, the
+    /// channel's entry says for it. One that cannot be read is told as such, in its place.
+    pub fn accounts(&self, channel: &str) -> Vec<Result<ChannelAccount, String>> {
+        let Some(entry) = self.get(channel) else {
+            return Vec::new();
+        };
+        let mut base = entry.clone();
+        let listed = match base.remove("accounts") {
+            Some(Value::Object(accounts)) => accounts,
+            _ => Map::new(),
+        };
+        let own_token = base.contains_key("botToken") || base.contains_key("tokenFile");
+        let mut merged: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+        if own_token || listed.is_empty() {
+            merged.insert(DEFAULT_ACCOUNT.to_owned(), base.clone());
+        }
+        for (id, account) in listed {
+            // A token is one account's alone.
+            let mut whole = base.clone();
+            whole.remove("botToken");
+            whole.remove("tokenFile");
+            whole.extend(account.as_object().cloned().unwrap_or_default());
+            merged.insert(id, whole);
+        }
+        let read = |(id, whole): (String, Map<String, Value>)| {
+            let account: Result<ChannelAccount, _> = serde_json::from_value(Value::Object(whole));
+            let account = account.map_err(|fault| format!("channels.{channel} ({id}): {fault}"))?;
+            Ok(ChannelAccount {
+                channel: channel.to_owned(),
+                id,
+                ..account
+            })
+        };
+        merged.into_iter().map(read).collect()
+    }
 }
 
 /// Names only: the entries hold bot tokens.
 impl std::fmt::Debug for ChannelsConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
+/// One account of a channel.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ChannelAccount {
+    #[serde(skip)]
+    pub channel: String,
+    #[serde(skip)]
+    pub id: String,
+    pub enabled: Option<bool>,
+    /// For people.
+    pub name: Option<String>,
+    pub bot_token: Option<Secret>,
+    pub dm_policy: DmPolicy,
+    /// Ids or names of people; `*` is everybody.
+    pub allow_from: Vec<String>,
+    pub group_policy: GroupPolicy,
+    /// Who may speak in groups; `allow_from` where there is none.
+    pub group_allow_from: Option<Vec<String>>,
+    /// Groups by id; where there are some, others are not answered. `*` is any group.
+    pub groups: BTreeMap<String, GroupRule>,
+    /// Where the service's interface is, for a server of one's own.
+    pub api_root: Option<String>,
+    /// Sends again what may have been sent already.
+    pub resend_unknown: bool,
+    /// Whether an answer is shown while it grows.
+    pub stream_mode: StreamMode,
+    /// Megabytes of a file that is taken.
+    pub media_max_mb: Option<u64>,
+}
+
+impl ChannelAccount {
+    /// Whether it is to run.
+    pub fn is_on(&self) -> bool {
+        self.enabled != Some(false) && self.bot_token.is_some()
+    }
+}
+
+/// Who may write to the agent directly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DmPolicy {
+    /// Those that are allowed or were paired; others get a code.
+    #[default]
+    Pairing,
+    /// Those that are allowed.
+    Allowlist,
+    /// Everybody, where `allowFrom` says `*`.
+    Open,
+    Disabled,
+}
+
+/// In which groups the agent answers whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GroupPolicy {
+    /// Everybody in them.
+    Open,
+    /// Those that are allowed.
+    #[default]
+    Allowlist,
+    Disabled,
+}
+
+/// What holds in one group.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct GroupRule {
+    pub enabled: Option<bool>,
+    /// Whether only what names the bot is answered.
+    pub require_mention: Option<bool>,
+    /// In place of the account's.
+    pub allow_from: Option<Vec<String>>,
+}
+
+/// Whether an answer is shown while it grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamMode {
+    Off,
+    #[default]
+    #[serde(alias = "block")]
+    Partial,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn accounts(entry: Value) -> Vec<ChannelAccount> {
+        let channels: ChannelsConfig =
+            serde_json::from_value(json!({ "telegram": entry })).unwrap();
+        let read = channels.accounts("telegram").into_iter();
+        read.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn an_account_inherits_everything_but_the_token() {
+        let entry = json!({"botToken": "1:a", "dmPolicy": "open", "allowFrom": ["*"],
+            "accounts": {"work": {"botToken": "2:b", "dmPolicy": "allowlist"}, "old": {}}});
+        let read = accounts(entry);
+        let ids: Vec<&str> = read.iter().map(|it| it.id.as_str()).collect();
+        assert_eq!(ids, ["default", "old", "work"]);
+        assert_eq!(read[0].bot_token, Some(Secret::new("1:a")));
+        assert!(!read[1].is_on(), "no token, no account");
+        assert_eq!(read[2].dm_policy, DmPolicy::Allowlist);
+        assert_eq!(read[2].allow_from, ["*"]);
+        assert_eq!(read[2].bot_token, Some(Secret::new("2:b")));
+    }
+
+    #[test]
+    fn without_accounts_the_entry_itself_is_one_and_strangers_need_a_code() {
+        let read = accounts(json!({"botToken": "1:a"}));
+        assert_eq!(read.len(), 1);
+        assert_eq!(read[0].id, DEFAULT_ACCOUNT);
+        assert_eq!(read[0].dm_policy, DmPolicy::Pairing);
+        assert_eq!(read[0].group_policy, GroupPolicy::Allowlist);
+        assert!(!format!("{:?}", read[0]).contains("1:a"));
     }
 }

@@ -103,6 +103,7 @@ impl Gateway {
                 timeout_ms: None,
                 delivery: Delivery::default(),
                 fingerprint: [0; 32],
+                also: Vec::new(),
             },
         );
     }

@@ -53,8 +53,10 @@ pub fn run(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '
             to: text("replyTo").or_else(|| text("to")),
             account_id: text("replyAccountId").or_else(|| text("accountId")),
             thread_id: text("threadId"),
+            reply_to: None,
         },
         fingerprint,
+        also: Vec::new(),
     };
     let kept = call.keep();
     let accepted_at = now.unix_ms;

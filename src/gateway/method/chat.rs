@@ -52,6 +52,7 @@ pub fn send(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, 
             ..Delivery::default()
         },
         fingerprint,
+        also: Vec::new(),
     };
     let kept = call.keep();
     let run_id = request.run_id.clone();
@@ -177,7 +178,8 @@ fn check_attachments(params: Params<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn is_stop_word(message: &str) -> bool {
+/// Whether a message is just a word to stop.
+pub fn is_stop_word(message: &str) -> bool {
     let word = message.trim();
     STOP_WORDS
         .iter()

@@ -27,6 +27,8 @@ pub enum Origin {
     Node,
     /// A plain HTTP request that waits for the answer: there is no key.
     Http,
+    /// Somebody in a channel: there is no key.
+    Channel,
 }
 
 impl Origin {
@@ -35,7 +37,7 @@ impl Origin {
         match self {
             Self::Chat => Some("chat.send"),
             Self::Agent => Some("agent"),
-            Self::Tool | Self::Node | Self::Http => None,
+            Self::Tool | Self::Node | Self::Http | Self::Channel => None,
         }
     }
 }
@@ -56,6 +58,8 @@ pub struct Request {
     pub delivery: Delivery,
     /// SHA-256 of what a repeat must have equal.
     pub fingerprint: [u8; 32],
+    /// What is stored in the same transaction.
+    pub also: Vec<Record>,
 }
 
 /// What a restart needs to go on with a run, kept in its row.
@@ -90,7 +94,7 @@ impl Gateway {
     /// Busy while the session or key is being written; refused where too many runs wait.
     pub(in crate::gateway) fn accept_run(
         &mut self,
-        request: Request,
+        mut request: Request,
         accepted: Accepted,
     ) -> Result<(), Stop> {
         let mut keys = vec![Key::Session(request.session_key.as_ref().into())];
@@ -104,6 +108,10 @@ impl Gateway {
         self.place_for_session(&request.session_key)?;
         let mut session = self.session_or_new(&request.session_key, self.now);
         session.updated_at_ms = self.now.unix_ms;
+        if request.origin == Origin::Channel {
+            session.last_channel = request.delivery.channel.clone();
+            session.last_to = request.delivery.to.clone();
+        }
         let message_seq = self.state.transcript(&session.session_id).last_seq + 1;
         let message = sessions::user_message(&request.message, self.now.unix_ms);
         let live = self.live_run(&request, &session, message_seq);
@@ -111,6 +119,7 @@ impl Gateway {
         records.push(Record::SessionPut(Arc::new(session.clone())));
         records.push(append(&session, message));
         records.push(Record::RunPut(live.row.clone()));
+        records.append(&mut request.also);
         self.commit(keys, records, move |gateway, now, result| {
             let stored = result.is_ok();
             let call = accepted(gateway, now, result);

@@ -105,6 +105,8 @@ impl Gateway {
             records.push(Record::SessionPut(Arc::new(session)));
         }
         records.extend(self.key_done(run, &end.response));
+        let said = end.error.as_deref().map(failed_words);
+        records.extend(self.delivery_records(&row, said.as_deref().unwrap_or(&end.text)));
         self.commit(keys, records, move |gateway, _, result| {
             gateway.on_run_ended(slot, row, &end, result);
         });
@@ -189,6 +191,7 @@ impl Gateway {
         });
         self.on_run_known(&row);
         self.touch_health();
+        self.offer_outgoing();
         self.start_runs();
         self.drain();
     }
@@ -208,11 +211,14 @@ impl Gateway {
                 self.keep_unsaved(row);
                 continue;
             }
-            let records = vec![Record::RunPut(row.clone())];
-            self.commit(keys, records, move |gateway, _, result| {
-                if result.is_err() {
-                    gateway.keep_unsaved(row);
-                }
+            let mut records = vec![Record::RunPut(row.clone())];
+            if matches!(row.state, RunState::Error | RunState::Interrupted) {
+                let said = failed_words(row.error.as_deref().unwrap_or(""));
+                records.extend(self.delivery_records(&row, &said));
+            }
+            self.commit(keys, records, move |gateway, _, result| match result {
+                Ok(()) => gateway.offer_outgoing(),
+                Err(_) => gateway.keep_unsaved(row),
             });
         }
     }
@@ -261,6 +267,11 @@ impl Gateway {
         });
         String::from_utf8_lossy(&out).into()
     }
+}
+
+/// What a channel is told in the place of an answer.
+pub(super) fn failed_words(error: &str) -> String {
+    format!("There is no answer: {error}")
 }
 
 /// The things that a run's end changes.

@@ -24,7 +24,7 @@ impl Gateway {
     pub(super) fn tell_starter(&mut self, over: &Over<'_>) {
         match over.run.origin {
             Origin::Http => self.on_http_run_over(over),
-            Origin::Chat | Origin::Agent | Origin::Tool | Origin::Node => {}
+            Origin::Chat | Origin::Agent | Origin::Tool | Origin::Node | Origin::Channel => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 //! end as interrupted, and nothing is repeated.
 
 use super::accept::{Kept, append};
-use super::end::run_keys;
+use super::end::{failed_words, run_keys};
 use crate::gateway::Gateway;
 use crate::state::{Record, Run, RunState, Text};
 use std::sync::Arc;
@@ -61,10 +61,10 @@ impl Gateway {
             let message = self.failed_message(text, &model, self.now.unix_ms);
             records.push(append(session, message));
         }
-        self.commit(keys, records, move |gateway, _, result| {
-            if result.is_err() {
-                gateway.keep_unsaved(ended);
-            }
+        records.extend(self.delivery_records(&ended, &failed_words(text)));
+        self.commit(keys, records, move |gateway, _, result| match result {
+            Ok(()) => gateway.offer_outgoing(),
+            Err(_) => gateway.keep_unsaved(ended),
         });
     }
 }

@@ -134,6 +134,7 @@ impl Gateway {
             timeout_ms: None,
             delivery: Delivery::default(),
             fingerprint: [0; 32],
+            also: Vec::new(),
         };
         let run_id = request.run_id.clone();
         let accepted = self.accept_run(

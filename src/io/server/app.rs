@@ -3,11 +3,13 @@
 use super::files::{Answer as FileAnswer, Files};
 use super::heart::Heart;
 use crate::agent::StepOutput;
+use crate::channels::Report;
 use crate::gateway::auth::admission::Admission;
 use crate::gateway::auth::locality::Arrival;
 use crate::gateway::{Effect, Fetch, FetchResult, Gateway, Input};
 use crate::ids::ConnId;
 use crate::io::app::{Admit, Answer, App, Closed, Command, Message};
+use crate::io::channels::Channels;
 use crate::io::hands::Hands;
 use crate::io::log::Log;
 use crate::io::signals::Signal;
@@ -34,6 +36,8 @@ pub struct GatewayApp {
     pub workers: Workers,
     pub hands: Hands,
     pub steps: Receiver<StepOutput>,
+    pub channels: Channels,
+    pub reports: Receiver<Report>,
     pub log: Log,
     /// For connections that are accepted from now on.
     pub acceptor: Option<Acceptor>,
@@ -144,6 +148,8 @@ impl App for GatewayApp {
                 self.gateway.handle(now, Input::Step(output));
             } else if let Some((ticket, acted)) = self.hands.try_answer() {
                 self.gateway.handle(now, Input::Acted { ticket, acted });
+            } else if let Ok(report) = self.reports.try_recv() {
+                self.gateway.handle(now, Input::Channel(report));
             } else if let Some(answer) = self.files.try_answer() {
                 self.on_file(now, answer);
             } else if let Some(answer) = self.tailnet.try_answer() {
@@ -243,6 +249,12 @@ impl GatewayApp {
                 if let Some(acted) = self.hands.begin(ticket, *act, cancel) {
                     let now = crate::io::clock::now();
                     self.gateway.handle(now, Input::Acted { ticket, acted });
+                }
+            }
+            Effect::Channel(order) => {
+                if let Some(report) = self.channels.perform(order) {
+                    let now = crate::io::clock::now();
+                    self.gateway.handle(now, Input::Channel(report));
                 }
             }
             Effect::Log(line) => self.log.write(line),

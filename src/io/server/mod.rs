@@ -6,6 +6,7 @@
 
 mod app;
 mod bind;
+mod channel_tokens;
 mod files;
 mod heart;
 mod identity;
@@ -23,6 +24,7 @@ use crate::config::{ReloadMode, Secret};
 use crate::gateway::auth::secret::GatewaySecret;
 use crate::gateway::{Gateway, LoadedConfig};
 use crate::io::app::Settings;
+use crate::io::channels::Channels;
 use crate::io::hands::Hands;
 use crate::io::lock::{LockHolder, StateLock};
 use crate::io::log::{Log, LogConfig};
@@ -144,6 +146,8 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
         mono_ms: Arc::new(|| clock::now().mono_ms),
     });
     let hands = Hands::new(wake.clone());
+    let (reports_out, reports) = crossbeam_channel::bounded(ANSWERS_PER_TURN_MAX);
+    let channels = Channels::new(reports_out, wake.clone());
     let identity = identity::gather(&source, &loaded, &bound, start);
     let log_path = identity.log_path.clone();
     let certificate = tls.as_ref().map_or_else(Vec::new, tls::Tls::paths);
@@ -170,6 +174,8 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
         workers,
         hands,
         steps,
+        channels,
+        reports,
         log,
         acceptor: None,
         heart: Heart::new(supervisor, start),

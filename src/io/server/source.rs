@@ -2,6 +2,7 @@
 
 use super::Options;
 use super::bind::Plan;
+use super::channel_tokens;
 use crate::config::document::Document;
 use crate::config::paths::expand_home;
 use crate::config::redact::secret_values;
@@ -67,6 +68,7 @@ impl Source {
             )));
         }
         self.override_auth(&mut config)?;
+        channel_tokens::fill(&mut config.channels, &self.options.paths.state_dir);
         let secret = secret_of(&config)
             .map_err(|(key, fault)| StartFault::refused(format!("{key} {fault}")))?;
         Ok(LoadedConfig {
@@ -163,6 +165,7 @@ impl Source {
             .iter()
             .map(|fault| format!("{}: {fault}", document.path()))
             .chain(config_file::check_mode(document))
+            .chain(channel_tokens::missing(&loaded.config.channels))
             .collect()
     }
 
@@ -175,6 +178,7 @@ impl Source {
         for secret in [&auth.token, &auth.password].into_iter().flatten() {
             secrets.push(secret.expose().to_owned());
         }
+        secrets.extend(channel_tokens::all(&loaded.config.channels));
         let generated = secret::load_token(&self.options.paths.state_dir);
         secrets.extend(generated.ok().flatten());
         log.learn(secrets);

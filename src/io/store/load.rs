@@ -65,6 +65,14 @@ fn load_tables(conn: &Connection, apply: &mut dyn FnMut(Record)) -> Result<()> {
         apply(Record::NodeCallPut(Arc::new(json(row, 0)?)));
         Ok(())
     })?;
+    each(conn, "SELECT body FROM outgoing", &mut |row| {
+        apply(Record::OutgoingPut(Arc::new(json(row, 0)?)));
+        Ok(())
+    })?;
+    each(conn, "SELECT body FROM contact", &mut |row| {
+        apply(Record::ContactPut(Arc::new(json(row, 0)?)));
+        Ok(())
+    })?;
     each(conn, "SELECT key, value FROM setting", &mut |row| {
         apply(Record::SettingPut {
             key: text(row, 0)?,

@@ -48,7 +48,7 @@ CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT
 ";
 
 /// The tables that are read whole at start, and so checked whole.
-const LOADED_TABLES: [&str; 7] = [
+const LOADED_TABLES: [&str; 9] = [
     "device",
     "pairing",
     "session",
@@ -56,12 +56,20 @@ const LOADED_TABLES: [&str; 7] = [
     "idempotency",
     "setting",
     "node_call",
+    "outgoing",
+    "contact",
 ];
 
 /// What leads from each version to the next: the first from 1 to 2.
 const MIGRATIONS: &[&str] = &[
     // 2: calls that are kept until their node has answered.
     "CREATE TABLE node_call (key TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+    // 3: messages on their way to channels, and people who wrote to them.
+    "CREATE TABLE outgoing (number INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+     CREATE TABLE contact (
+         channel TEXT NOT NULL, account_id TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
+         PRIMARY KEY (channel, account_id, id)
+     ) STRICT, WITHOUT ROWID;",
 ];
 
 /// The version that this program writes.

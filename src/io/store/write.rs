@@ -136,6 +136,20 @@ impl<'c> Writer<'c> {
             Record::NodeCallRemove { key } => {
                 self.execute("DELETE FROM node_call WHERE key = ?1", params![&**key])
             }
+            Record::OutgoingPut(message) => {
+                self.execute(OUTGOING_PUT, params![int(message.number), json(message)?])
+            }
+            Record::OutgoingRemove { number } => self.execute(
+                "DELETE FROM outgoing WHERE number = ?1",
+                params![int(*number)],
+            ),
+            Record::ContactPut(it) => {
+                let row = params![&*it.channel, &*it.account_id, &*it.id, json(it)?];
+                self.execute(CONTACT_PUT, row)
+            }
+            Record::ContactRemove { key } => {
+                self.execute(CONTACT_REMOVE, params![&*key.0, &*key.1, &*key.2])
+            }
             Record::SettingPut { key, value } => {
                 self.execute(SETTING_PUT, params![&**key, &**value])
             }
@@ -227,6 +241,12 @@ pub(super) const IDEMPOTENCY_REMOVE: &str =
     "DELETE FROM idempotency WHERE method = ?1 AND key = ?2";
 const NODE_CALL_PUT: &str =
     "INSERT INTO node_call VALUES (?1, ?2) ON CONFLICT DO UPDATE SET body = excluded.body";
+const OUTGOING_PUT: &str =
+    "INSERT INTO outgoing VALUES (?1, ?2) ON CONFLICT DO UPDATE SET body = excluded.body";
+const CONTACT_PUT: &str = "INSERT INTO contact VALUES (?1, ?2, ?3, ?4) \
+     ON CONFLICT DO UPDATE SET body = excluded.body";
+const CONTACT_REMOVE: &str =
+    "DELETE FROM contact WHERE channel = ?1 AND account_id = ?2 AND id = ?3";
 const SETTING_PUT: &str =
     "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
 

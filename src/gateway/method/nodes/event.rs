@@ -156,6 +156,7 @@ impl Gateway {
             timeout_ms: run.timeout_ms,
             delivery: run.delivery,
             fingerprint: [0; 32],
+            also: Vec::new(),
         };
         let call = call.keep();
         self.accept_run(

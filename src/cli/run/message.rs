@@ -1,0 +1,43 @@
+//! `clawdia message send`
+
+use serde_json::json;
+
+use super::super::commands::MessageCommand;
+use super::super::exit::{Failure, Outcome};
+use super::super::out::Out;
+use super::super::setup::Setup;
+use super::text;
+use crate::client::random;
+
+/// Sends a message and says what became of it.
+pub fn run(command: MessageCommand, setup: &Setup, out: &mut Out) -> Outcome {
+    let MessageCommand::Send(args) = command;
+    if args.message.is_none() && args.media.is_none() {
+        return Err(Failure::usage("give --message or --media"));
+    }
+    let key = match args.key {
+        Some(key) => key,
+        None => random::uuid()?,
+    };
+    let mut params = json!({"to": args.to, "idempotencyKey": key});
+    for (name, value) in [
+        ("message", args.message),
+        ("mediaUrl", args.media),
+        ("channel", args.channel),
+        ("accountId", args.account),
+    ] {
+        if let Some(value) = value {
+            params[name] = value.into();
+        }
+    }
+    let mut session = setup.connect()?;
+    let payload = session.call("send", &params)?;
+    session.client.close();
+    if out.wants_json() {
+        out.json(&payload)?;
+        return Ok(());
+    }
+    let (channel, id) = (text(&payload, "channel"), text(&payload, "messageId"));
+    out.line(&format!("sent over {channel} as message {id}"))?;
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! Channels: accounts at chat services, what people write to them and what is sent back.
+//!
+//! ```text
+//! poll ──> inbox ──> who may speak? ──commit: message, run, "taken"──> next poll
+//! answer ──commit with the run's end──> waiting ──commit──> sending ──> gone | failed | unknown
+//! ```
+//!
+//! An update counts as taken only with what became of it, in one transaction; the next poll tells the
+//! service so. A message that goes out has a row: that it may have been sent is stored before its
+//! first byte leaves, and what the service did not answer is never sent again, but told.
+
+mod account;
+mod commands;
+mod contacts;
+mod inbound;
+mod outbox;
+mod policy;
+mod probe;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+pub(super) use contacts::write_contact;
+pub(super) use outbox::{Letter, Receiver};
+use probe::{Probed, Probes};
+
+use super::Gateway;
+use super::dispatch::KeptCall;
+use crate::channels::{Bot, Done, Fault, Job, Order, Report, Update};
+use crate::config::types::ChannelAccount;
+use crate::state::UnixMs;
+use settle::Outcome;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// All accounts that are used, and what is on its way.
+#[derive(Default)]
+pub struct Channels {
+    /// By slot; slots are never given twice.
+    links: BTreeMap<u64, Link>,
+    slots_given: u64,
+    tickets_given: u64,
+    /// The number of the newest outgoing message.
+    outgoing_given: u64,
+    /// Calls of `send` by the number of the message that they wait for.
+    callers: BTreeMap<u64, Vec<KeptCall>>,
+    probes: Probes,
+    /// Outcomes that the store did not take yet.
+    unsaved: BTreeMap<u64, Outcome>,
+}
+
+/// One account at work.
+pub(super) struct Link {
+    pub account: Arc<ChannelAccount>,
+    /// Who it is; None until the service has said so.
+    pub bot: Option<Bot>,
+    phase: Phase,
+    /// The newest update that counts as taken.
+    after: Option<u64>,
+    /// Updates that were heard and not taken.
+    inbox: VecDeque<Update>,
+    /// Calls that failed in a row.
+    faults: u32,
+    /// What is wrong, for people.
+    pub problem: Option<String>,
+    pub last_heard_at_ms: Option<UnixMs>,
+    pub last_in_at_ms: Option<UnixMs>,
+    pub last_out_at_ms: Option<UnixMs>,
+    /// Ticket and number of the message that is being sent.
+    sending: Option<(u64, u64)>,
+    /// The service wants no message before this, on the monotonic clock.
+    paused_until_mono_ms: u64,
+    /// By ticket: which call of `channels.status` asked, and when on the monotonic clock.
+    probes: BTreeMap<u64, (u64, u64)>,
+    pub probed: Option<Probed>,
+}
+
+/// What an account waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// A deadline.
+    Resting,
+    /// The call with this ticket.
+    Identifying(u64),
+    Polling(u64),
+    /// The store, or somebody who writes what it needs.
+    Taking,
+}
+
+impl Channels {
+    /// Whether a message is being sent.
+    pub fn is_busy(&self) -> bool {
+        self.links.values().any(|link| link.sending.is_some())
+    }
+
+    /// The account at work with this name.
+    pub(super) fn link(&self, channel: &str, account_id: &str) -> Option<&Link> {
+        let slot = self.slot(channel, account_id)?;
+        self.links.get(&slot)
+    }
+
+    fn slot(&self, channel: &str, account_id: &str) -> Option<u64> {
+        let is_it = |link: &Link| link.account.channel == channel && link.account.id == account_id;
+        let mut links = self.links.iter();
+        links.find(|(_, link)| is_it(link)).map(|(slot, _)| *slot)
+    }
+}
+
+impl Gateway {
+    /// A channel's thread reports.
+    pub(super) fn on_channel(&mut self, report: Report) {
+        let Report {
+            slot,
+            ticket,
+            result,
+        } = report;
+        let Some(link) = self.channels.links.get_mut(&slot) else {
+            return;
+        };
+        if let Some((sent, number)) = link.sending
+            && sent == ticket
+        {
+            link.sending = None;
+            let id = result.and_then(|done| match done {
+                Done::Sent(id) => Ok(id),
+                _ => Err(Fault::Unknown("another call was answered".to_owned())),
+            });
+            self.on_sent(slot, number, id);
+            return self.drain();
+        }
+        if let Some(asked) = link.probes.remove(&ticket) {
+            let bot = result.and_then(|done| match done {
+                Done::Bot(bot) => Ok(bot),
+                _ => Err(Fault::Unknown("another call was answered".to_owned())),
+            });
+            return self.on_probed(slot, asked, bot);
+        }
+        match (link.phase, result) {
+            (Phase::Identifying(asked), result) if asked == ticket => match result {
+                Ok(Done::Bot(bot)) => self.on_identified(slot, bot),
+                Ok(_) => {}
+                Err(fault) => self.on_link_fault(slot, &fault),
+            },
+            (Phase::Polling(asked), result) if asked == ticket => match result {
+                Ok(Done::Updates(updates)) => self.on_updates(slot, updates),
+                Ok(_) => {}
+                Err(fault) => self.on_link_fault(slot, &fault),
+            },
+            _ => {}
+        }
+    }
+
+    /// Orders a call; its ticket.
+    fn call_channel(&mut self, slot: u64, job: Job) -> u64 {
+        self.channels.tickets_given += 1;
+        let ticket = self.channels.tickets_given;
+        let order = Order::Call { slot, ticket, job };
+        self.effects.push_back(super::Effect::Channel(order));
+        ticket
+    }
+}

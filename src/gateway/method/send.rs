@@ -1,0 +1,153 @@
+//! `send`: a message to somebody in a channel.
+
+use super::chat::{Repeat, fingerprint};
+use crate::channels;
+use crate::gateway::channels::{Letter, Receiver};
+use crate::gateway::commit::Key;
+use crate::gateway::dispatch::{Call, Handled, KeptCall, Outcome, Stop};
+use crate::gateway::params::Params;
+use crate::gateway::{Gateway, Refusal};
+use crate::limits::IDEMPOTENCY_TTL_MS;
+use crate::now::Now;
+use crate::state::{Idempotency, IdempotencyState, Record, Text};
+use std::sync::Arc;
+
+/// Stores the message, sends it, and answers with what became of it. A repeat of the key gets the
+/// same answer and sends nothing.
+pub fn send(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
+    let text = params.text("message").unwrap_or("");
+    let media = params.text("mediaUrl").filter(|url| !url.is_empty());
+    let media: Vec<&str> = params.texts("mediaUrls").chain(media).collect();
+    let receiver = gateway.receiver_of_call(params)?;
+    check_content(text, &media)?;
+    let key = params.required_text("idempotencyKey");
+    let mark = fingerprint(&[&receiver.channel, &receiver.chat, text]);
+    match gateway.repeated("send", key, &mark)? {
+        Repeat::Fresh => {}
+        Repeat::InFlight => {
+            gateway.wait_for_sent(key, call.keep());
+            return Ok(Outcome::Later);
+        }
+        Repeat::Done(response) => {
+            gateway.answer_repeat(call, &response);
+            return Ok(Outcome::Done);
+        }
+    }
+    let entry = Idempotency {
+        method: "send".into(),
+        key: key.into(),
+        fingerprint: mark,
+        run_id: None,
+        state: IdempotencyState::InFlight,
+        response: Text::from(""),
+        expires_at_ms: gateway.now.unix_ms + IDEMPOTENCY_TTL_MS,
+    };
+    let letter = Letter {
+        media_url: media.first().copied(),
+        key: Some(key.into()),
+        ..Letter::text(text)
+    };
+    gateway.send_stored(&receiver, &letter, entry, call.keep())?;
+    Ok(Outcome::Later)
+}
+
+fn check_content(text: &str, media: &[&str]) -> Result<(), Refusal> {
+    if text.trim().is_empty() && media.is_empty() {
+        return Err(Refusal::invalid("invalid send params: message is empty"));
+    }
+    match media {
+        [] => Ok(()),
+        [url] if url.starts_with("https://") => Ok(()),
+        [_] => Err(Refusal::invalid(
+            "invalid send params: mediaUrl has to be an https address",
+        )),
+        _ => Err(Refusal::invalid(
+            "invalid send params: one mediaUrl at a time",
+        )),
+    }
+}
+
+impl Gateway {
+    /// Whom a call of `send` means.
+    fn receiver_of_call(&self, params: Params<'_, '_>) -> Result<Receiver, Refusal> {
+        let only = || channels::KINDS.first().map_or("", |kind| kind.name);
+        let channel = params.text("channel").unwrap_or_else(only);
+        self.receiver_named(
+            channel,
+            params.required_text("to"),
+            params.text("accountId"),
+        )
+    }
+
+    /// Whom somebody means by a channel, a receiver and maybe an account.
+    ///
+    /// # Errors
+    ///
+    /// Says what there is no such thing as.
+    pub(in crate::gateway) fn receiver_named(
+        &self,
+        channel: &str,
+        to: &str,
+        account_id: Option<&str>,
+    ) -> Result<Receiver, Refusal> {
+        let name = channel.trim().to_lowercase();
+        let Some(kind) = channels::find(&name) else {
+            return Err(Refusal::invalid(format!("unsupported channel: {name}")));
+        };
+        let Some(place) = (kind.target)(to) else {
+            let text = format!("{to:?} is no receiver on {name}: use a chat's number or @name");
+            return Err(Refusal::invalid(text));
+        };
+        let account = account_id.map(Text::from);
+        let account = account.or_else(|| self.default_account(&name));
+        let account = account.filter(|id| self.channels.link(&name, id).is_some());
+        let Some(account_id) = account else {
+            let text = format!("{name} has no such account at work (run: clawdia channels status)");
+            return Err(Refusal::unavailable(text));
+        };
+        Ok(Receiver {
+            channel: name.into(),
+            account_id,
+            chat: place.chat,
+            thread: place.thread,
+            reply_to: None,
+        })
+    }
+
+    fn send_stored(
+        &mut self,
+        to: &Receiver,
+        letter: &Letter<'_>,
+        entry: Idempotency,
+        call: KeptCall,
+    ) -> Result<(), Stop> {
+        let Some(mut records) = self.state.idempotency().make_room(1, 0) else {
+            let text = "too many requests are in flight; try again later";
+            return Err(Refusal::unavailable(text).into());
+        };
+        let letters = self.letters(to, letter);
+        let number = letters.iter().rev().find_map(|record| match record {
+            Record::OutgoingPut(row) => Some(row.number),
+            _ => None,
+        });
+        let Some(number) = number else {
+            let text = "too many messages wait for their channel; try again later";
+            return Err(Refusal::unavailable(text).into());
+        };
+        let lock = Key::Idempotency("send", entry.key.as_ref().into());
+        records.push(Record::IdempotencyPut(Arc::new(entry)));
+        records.extend(letters);
+        self.commit(
+            vec![lock],
+            records,
+            move |gateway, _, result| match result {
+                Ok(()) => {
+                    gateway.wait_for_number(number, call);
+                    gateway.offer_outgoing();
+                }
+                Err(fault) => gateway.refuse_kept(&call, &Refusal::not_stored(&fault)),
+            },
+        );
+        Ok(())
+    }
+}
