@@ -66,6 +66,14 @@ export const CALLS = [
     { method: "config.patch", params: async (world) => ({ raw: '{"logging":{"keep":4}}', baseHash: (await config(world)).baseHash }) },
     { method: "config.apply", params: async (world) => ({ ...(await config(world)), note: "interop" }) },
   ],
+  // No channel is configured here, so nothing can be sent, and nobody waits to be let in.
+  [
+    { method: "channels.pairing.list", params: {}, check: ({ payload }) => payload.pending.length === 0 },
+    { method: "channels.pairing.approve", params: { channel: "telegram", code: "ABCD2345" }, refused: /code/ },
+    { method: "channels.pairing.remove", params: { channel: "telegram", id: "1" }, refused: /telegram/ },
+    { method: "channels.logout", params: { channel: "telegram" }, check: ({ payload }) => payload.loggedOut === false },
+    { method: "send", params: { channel: "telegram", to: "1", message: "hi", idempotencyKey: key() }, refused: /telegram/ },
+  ],
   // A node of our own answers with what it was asked.
   [
     { method: "node.describe", params: async (world) => ({ nodeId: await world.node() }), check: ({ payload }) => payload.connected === true },

@@ -69,14 +69,19 @@ class World {
   }
 }
 
-/** A method's row of calls.mjs as a command. */
-function callCommand({ method, params, check }) {
-  return {
+/** A method's row of calls.mjs as a command; `refused` is what the gateway says where it has to refuse. */
+function callCommand({ method, params, check, refused }) {
+  const common = {
+    served: method,
     label: `gateway call ${method}`,
     args: async (world) => {
       const given = typeof params === "function" ? await params(world) : params;
       return ["gateway", "call", method, "--json", "--params", JSON.stringify(given)];
     },
+  };
+  if (refused) return { ...common, exit: 1, refused: [method], check: ({ out }) => assert.match(out, refused) };
+  return {
+    ...common,
     reached: [method],
     check: ({ out, seen }) => {
       const { payload } = seen.of(method)[0].answers[0];
@@ -134,7 +139,7 @@ const started = Date.now();
 const lane = async (name) => {
   for (let group = groups.shift(); group; group = groups.shift()) {
     for (const row of group) {
-      const missing = row.reached?.find((method) => !has(method));
+      const missing = [row.served, ...(row.reached ?? [])].find((method) => method && !has(method));
       const label = labelOf(row);
       const done = missing ? { label, skipped: `${missing} is not served` } : await run(world, name, row).catch((fault) => ({ label, code: "-", seconds: 0, failed: fault.message }));
       failures += done.failed ? 1 : 0;
