@@ -608,6 +608,21 @@ pub const WHOIS_KEPT_MAX: usize = 256;
 /// Longest name of a host: RFC 1035 2.3.4 without the last dot.
 pub const HOST_NAME_BYTES_MAX: usize = 253;
 
+// ---- Discovery --------------------------------------------------------------------------
+
+/// How long `gateway discover` listens.
+pub const DISCOVER_MS: u64 = 2_000;
+/// The same for `gateway probe`.
+pub const DISCOVER_FOR_PROBE_MS: u64 = 800;
+/// Gateways that one listening tells of.
+pub const BEACONS_MAX: usize = 64;
+/// Addresses of one.
+pub const BEACON_ADDRESSES_MAX: usize = 16;
+/// Characters of a name that a network told.
+pub const BEACON_TEXT_CHARS_MAX: usize = 64;
+/// How long a goodbye to the network may take.
+pub const GOODBYE_MS: u64 = 500;
+
 const _: () = assert!(TAILSCALE_MS < HANDSHAKE_DEADLINE_MS);
 const _: () = assert!(WHOIS_KEPT_MS <= 60_000);
 const _: () = assert!(HTTP_LINE_BYTES_MAX <= HTTP_HEAD_BYTES_MAX);

@@ -96,6 +96,7 @@ const LAYERS: &[Layer] = &[
         &[&["mio::", "std::thread", "std::fs"]],
     ),
     row("client", &["config", "io", "limits", "wire"], &[&["mio::"]]),
+    row("remote/beacon", &["limits"], &[WORLD, UNREPEATABLE]),
     row("remote/target", &["limits"], &[WORLD, UNREPEATABLE]),
     row("remote/words", &["limits"], &[WORLD, UNREPEATABLE]),
     row("remote/fault", &[], &[WORLD, UNREPEATABLE]),

@@ -72,6 +72,7 @@ pub enum GatewayCommand {
     Status(GatewayStatus),
     Health(Health),
     Probe(GatewayProbe),
+    Discover(GatewayDiscover),
     List(GatewayList),
     Fingerprint(GatewayFingerprint),
     Call(GatewayCall),
@@ -196,6 +197,17 @@ pub struct GatewayStatus {}
     example = "{command_name}\n{command_name} --url wss://gateway.example.org\n{command_name} --ssh you@host"
 )]
 pub struct GatewayProbe {}
+
+/// listen for gateways that tell this machine's networks of themselves
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "discover",
+    help_triggers("--help", "-h", "help"),
+    note = "Anybody on a network can say anything: nothing of it is kept or trusted.",
+    example = "{command_name}\n{command_name} --timeout 5 --json"
+)]
+pub struct GatewayDiscover {}
 
 /// list the gateways of this machine: one a profile
 #[derive(FromArgs, ArgsInfo, Debug)]

@@ -118,6 +118,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("browser", "Browser"),
     ("nodeHost", "Node host"),
     ("tools", "Tools"),
+    ("discovery", "Discovery"),
     ("logging", "Logging"),
     ("env", "Environment"),
 ];
@@ -315,6 +316,8 @@ pub const ROWS: &[Row] = &[
     row("retention.runs.maxAgeDays", Whole(1, 36_500), Live, "Age of runs", "Days; older ones go."),
     row("retention.runs.maxEntries", Whole(10, ANY), Live, "Runs of a job", "More than these go, oldest first."),
 
+    row("discovery.mdns.mode", Choice(&["off", "minimal", "full"]), Restart, "Tell the network", "By multicast DNS; without it minimal where the network can reach the port, else off."),
+    row("discovery.*", Kept, Live, "", ""),
     row("logging.level", LEVELS, Live, "Level", "Lines below it are not written; info without it."),
     row("logging.file", Text, Restart, "File", "logs/clawdia.log in the state directory without it."),
     row("logging.maxBytes", Whole(64 * 1_024, 1 << 40), Restart, "Size", "Bytes after which the file is rotated."),
@@ -354,7 +357,6 @@ pub const ROWS: &[Row] = &[
     row("canvasHost", Kept, Live, "Canvas", "Kept for the programs that use it."),
     row("commands", Kept, Live, "Commands", "Kept for the programs that use it."),
     row("diagnostics", Kept, Live, "Diagnostics", "Kept for the programs that use it."),
-    row("discovery", Kept, Live, "Discovery", "Kept for the programs that use it."),
     row("media", Kept, Live, "Media", "Kept for the programs that use it."),
     row("messages", Kept, Live, "Messages", "Kept for the programs that use it."),
     row("meta", Kept, Live, "Meta", "Who wrote the file last."),

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config_file;
 pub mod config_watch;
 mod converse;
+pub mod discovery;
 pub mod entropy;
 pub mod file_lock;
 pub mod hands;

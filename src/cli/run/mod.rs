@@ -6,6 +6,7 @@ pub mod channels;
 pub mod config;
 pub mod dashboard;
 pub mod devices;
+pub mod discover;
 pub mod doctor;
 pub mod fingerprint;
 pub mod gateway;
@@ -56,6 +57,7 @@ pub fn command(command: Command, setup: &Setup, out: &mut Out) -> Outcome {
             GatewayCommand::Status(_) => gateway::status(setup, out),
             GatewayCommand::Health(_) => health::run(setup, out),
             GatewayCommand::Probe(_) => probe::run(setup, out),
+            GatewayCommand::Discover(_) => discover::run(setup, out),
             GatewayCommand::List(_) => profiles::run(setup, out),
             GatewayCommand::Fingerprint(_) => fingerprint::run(setup, out),
             GatewayCommand::Call(args) => gateway::call(args, setup, out),

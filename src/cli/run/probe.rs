@@ -1,6 +1,6 @@
 //! `clawdia gateway probe`: every gateway that this machine knows, and what answered.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,11 @@ use super::super::out::{Out, Paint};
 use super::super::setup::{Destination, Session, Setup};
 use super::{text, unix_ms};
 use crate::client::GatewayUrl;
-use crate::config::Config;
+use crate::client::secret::Secrets;
+use crate::config::{Config, MdnsMode};
+use crate::io::discovery;
+use crate::limits::DISCOVER_FOR_PROBE_MS;
+use crate::remote::beacon::Found;
 use crate::remote::record::{Record, Records};
 
 /// A gateway to try: what it is to this machine, where, and how to get there.
@@ -87,7 +91,33 @@ fn candidates<'a>(setup: &'a Setup, config: &'a Config) -> Result<Vec<Candidate<
             found.push(by_record(record, setup, config));
         }
     }
+    if config.discovery.mdns.mode != Some(MdnsMode::Off) {
+        found.extend(discovered(setup, config));
+    }
     Ok(found)
+}
+
+/// Those that the network told of, if anybody. They are strangers: no secret and no device token goes
+/// there, also not one that was meant for somebody else; what the network said is no pin either.
+fn discovered<'a>(setup: &'a Setup, config: &'a Config) -> Vec<Candidate<'a>> {
+    let time = Duration::from_millis(DISCOVER_FOR_PROBE_MS);
+    // A machine without such a network has the other ways.
+    let heard = discovery::browse(time).unwrap_or_default();
+    let urls = heard.iter().filter_map(Found::url);
+    let urls = urls.filter_map(|url| GatewayUrl::parse(&url).ok());
+    let stranger = move |url: GatewayUrl| -> Result<Destination, Failure> {
+        Ok(Destination {
+            secrets: Secrets::default(),
+            gateway: None,
+            ..setup.destination_of(url, config)?
+        })
+    };
+    urls.map(|url| Candidate {
+        name: "discovered",
+        place: url.to_string(),
+        reach: Box::new(move || stranger(url.clone())),
+    })
+    .collect()
 }
 
 /// A tunnel that another process keeps open: told as it stands, never opened for a probe.
@@ -142,7 +172,7 @@ fn print(rows: &[Value], out: &mut Out) -> Outcome {
             ("○", Paint::Bad)
         };
         let head = format!(
-            "{} {:<7} {}",
+            "{} {:<10} {}",
             out.paint(paint, mark),
             text(row, "name"),
             text(row, "url")

@@ -2,6 +2,7 @@
 
 mod agents;
 mod channels;
+mod discovery;
 mod gateway;
 mod logging;
 mod models;
@@ -11,6 +12,7 @@ mod tools;
 
 pub use agents::*;
 pub use channels::*;
+pub use discovery::*;
 pub use gateway::*;
 pub use logging::*;
 pub use models::*;
@@ -27,6 +29,7 @@ use serde::Deserialize;
 #[serde(default, rename_all = "camelCase")]
 pub struct Config {
     pub gateway: GatewayConfig,
+    pub discovery: DiscoveryConfig,
     pub agents: AgentsConfig,
     pub models: ModelsConfig,
     pub channels: ChannelsConfig,

@@ -5,6 +5,7 @@
 //! widened, guessed or written on the way.
 
 mod app;
+mod beacon;
 mod bind;
 mod channel_tokens;
 mod files;
@@ -151,6 +152,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
     let identity = identity::gather(&source, &loaded, &bound, start);
     let log_path = identity.log_path.clone();
     let certificate = tls.as_ref().map_or_else(Vec::new, tls::Tls::paths);
+    let advertiser = beacon::advertise(&config, &bound, tls.as_ref(), &log);
     let keeper = tailnet::keeper(&config, &bound, wake.clone())?;
     let files = files::Files::start(source, log.settings(), log_path, tls, wake)?;
     watch_config(&loaded, &files, &certificate, &log);
@@ -196,6 +198,9 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
         restarts,
         ..
     } = app;
+    if let Some(advertiser) = advertiser {
+        advertiser.stop();
+    }
     tailnet.stop();
     hands.stop(Duration::from_millis(WORKERS_STOP_MS));
     files.stop();

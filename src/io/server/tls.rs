@@ -7,6 +7,7 @@ use crate::io::interfaces::outward_address;
 use crate::io::state_dir::StartFault;
 use crate::io::tls::Acceptor;
 use crate::io::tls::certificate::Place;
+use crate::io::tls::pin::Own;
 use crate::io::tls::server::Maker;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -53,6 +54,13 @@ impl Tls {
         self.maker.acceptor(&pair).map_err(|fault| {
             StartFault::refused(format!("the TLS certificate cannot be used: {fault}"))
         })
+    }
+
+    /// SHA-256 of the certificate that is in its files now, as hex.
+    pub fn fingerprint(&self) -> Option<String> {
+        let pair = self.place.load(clock::now()).ok().flatten()?;
+        let pin = Own::of(pair.leaf()).certificate;
+        Some(pin.to_string().replace(':', "").to_ascii_lowercase())
     }
 
     /// The files to watch.
