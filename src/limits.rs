@@ -167,6 +167,14 @@ pub const RUN_TIMEOUT_MS_MAX: u64 = 24 * 3_600_000;
 pub const CONTEXT_MESSAGES_MAX: usize = 100;
 /// The same in bytes.
 pub const CONTEXT_BYTES_MAX: usize = 256 * 1024;
+/// Messages before a run at which they become a summary, whatever their length.
+pub const COMPACT_AT_MESSAGES: usize = 80;
+/// Longest summary that is kept; the rest is cut.
+pub const SUMMARY_BYTES_MAX: usize = 16 * 1024;
+/// Longest key of a model that a file or a command gives.
+pub const KEY_BYTES_MAX: usize = 8 * 1024;
+/// Longest time for a command that prints one.
+pub const KEY_COMMAND_MS: u64 = 10_000;
 /// Steps of one run that may ask for tools.
 pub const TOOL_ROUNDS_MAX: u32 = 32;
 /// Tools that one step may ask for; they run at once.

@@ -1,5 +1,6 @@
 //! Where a configured model is reached, and with what.
 
+use super::KeySource;
 use crate::config::Secret;
 use std::fmt;
 
@@ -37,6 +38,8 @@ pub struct Endpoint {
     /// Without a slash at its end.
     pub base_url: String,
     pub key: Option<Secret>,
+    /// Where the key is, if it is not here.
+    pub key_source: Option<KeySource>,
     /// The key goes as a bearer token where the protocol has another header for it.
     pub is_bearer: bool,
     /// Sent with every request; values may be keys.

@@ -30,6 +30,7 @@ pub mod builtin;
 mod cancel;
 mod endpoint;
 mod facts;
+mod key;
 mod message;
 mod provider;
 pub mod remote;
@@ -42,6 +43,7 @@ pub use facts::{
     ChannelFact, DeviceFact, Facts, GatewayFacts, HealthFacts, Listed, PairingFact, PeerFact,
     RunFacts, SessionFact, SessionFacts, Zone,
 };
+pub use key::KeySource;
 pub use message::{Answered, ChatMessage, Speaker, ToolCall, ToolSpec};
 pub use provider::{MODEL_APIS, ModelInfo, Provider, Providers, Reply, StepError, StepSink, Stop};
 pub use remote::tls_config;

@@ -19,6 +19,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("/status", "this gateway and this session"),
     ("/whoami", "which session and agent this is"),
     ("/new", "start the session over"),
+    ("/compact", "make a summary of what was said so far"),
     ("/stop", "stop what runs in this session"),
     (
         "/model [provider/model]",

@@ -38,6 +38,14 @@ pub(super) fn injected_message(text: &str, ts: UnixMs) -> Message {
     })
 }
 
+/// What stands in the place of messages that became too many.
+pub(super) fn summary_message(text: &str, ts: UnixMs) -> Message {
+    message("system", ts, |w| {
+        write_content(w, &format!("[What was said before, in short]\n{text}"));
+        w.field_u64("timestamp", ts);
+    })
+}
+
 /// What a tool had to say.
 pub(super) fn result_message(call: &ToolCall, result: &ToolResult, ts: UnixMs) -> Message {
     message("toolResult", ts, |w| {

@@ -11,6 +11,7 @@ mod sse;
 mod turn;
 
 use super::{Api, Endpoint, FailureKind, ModelInfo, Provider, Reply, Step, StepError, StepSink};
+use crate::agent::key;
 use http::Answer;
 pub use http::tls_config;
 use turn::Turn;
@@ -65,6 +66,8 @@ impl<P: Protocol> Provider for Remote<P> {
                 format!("{} has no entry in models.providers", step.model),
             ));
         };
+        let endpoint =
+            &key::with_key(endpoint, out).map_err(|error| told_by(error, step, endpoint))?;
         let request = http::Request {
             url: format!("{}{}", endpoint.base_url, P::PATH),
             headers: P::headers(endpoint),

@@ -92,8 +92,8 @@ impl Protocol for OpenAi {
 
 fn message(message: &ChatMessage) -> Value {
     match &message.speaker {
-        Speaker::User => json!({"role": "user", "content": &*message.text}),
-        Speaker::System => json!({"role": "system", "content": &*message.text}),
+        // Many models' templates refuse a system message that is not the first.
+        Speaker::User | Speaker::System => json!({"role": "user", "content": &*message.text}),
         Speaker::Tool(answered) => json!({
             "role": "tool", "tool_call_id": &*answered.call_id, "content": &*message.text,
         }),

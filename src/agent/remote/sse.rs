@@ -13,6 +13,8 @@ pub struct Events<R> {
     /// Bytes that are no whole line yet, from `at` on.
     held: Vec<u8>,
     at: usize,
+    /// How many of them are known to hold no end of a line.
+    looked: usize,
     data: String,
     has_data: bool,
     taken_len: usize,
@@ -25,6 +27,7 @@ impl<R: Read> Events<R> {
             stream,
             held: Vec::new(),
             at: 0,
+            looked: 0,
             data: String::new(),
             has_data: false,
             taken_len: 0,
@@ -105,9 +108,12 @@ impl<R: Read> Events<R> {
 
     fn line(&mut self) -> Result<Option<String>, StepError> {
         let rest = &self.held[self.at..];
-        let Some(len) = rest.iter().position(|byte| *byte == b'\n') else {
+        let end = rest[self.looked..].iter().position(|byte| *byte == b'\n');
+        let Some(len) = end.map(|len| len + self.looked) else {
+            self.looked = rest.len();
             return Ok(None);
         };
+        self.looked = 0;
         let line = rest[..len].strip_suffix(b"\r").unwrap_or(&rest[..len]);
         let line = std::str::from_utf8(line).map_err(|_| {
             failed(

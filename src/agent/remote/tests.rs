@@ -12,12 +12,16 @@ use crate::agent::{
     ToolSpec, Usage,
 };
 use crate::config::Secret;
-use crate::limits::{MODEL_EVENT_BYTES_MAX, MODEL_TRIES_MAX, STEP_CALLS_SENT_MAX};
+use crate::limits::{
+    MODEL_EVENT_BYTES_MAX, MODEL_STREAM_BYTES_MAX, MODEL_TRIES_MAX, STEP_CALLS_SENT_MAX,
+};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+
+mod hostile;
 
 const KEY: &str = "sk-a-very-secret-key";
 
@@ -131,6 +135,7 @@ fn step(api: Api, base_url: &str) -> Step {
             api,
             base_url: base_url.to_owned(),
             key: Some(Secret::new(KEY)),
+            key_source: None,
             is_bearer: false,
             headers: vec![("x-team".into(), Secret::new("blue-and-secret"))],
             max_tokens: None,

@@ -5,6 +5,7 @@ mod channels;
 mod discovery;
 mod gateway;
 mod logging;
+mod messages;
 mod models;
 mod node;
 mod session;
@@ -15,6 +16,7 @@ pub use channels::*;
 pub use discovery::*;
 pub use gateway::*;
 pub use logging::*;
+pub use messages::*;
 pub use models::*;
 pub use node::*;
 pub use session::*;
@@ -42,4 +44,5 @@ pub struct Config {
     pub browser: BrowserConfig,
     pub node_host: NodeHostConfig,
     pub tools: ToolPolicy,
+    pub messages: MessagesConfig,
 }

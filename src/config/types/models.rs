@@ -17,6 +17,10 @@ pub struct ModelsConfig {
 pub struct ProviderConfig {
     pub base_url: Option<String>,
     pub api_key: Option<Secret>,
+    /// A file with the key in its first line.
+    pub api_key_file: Option<String>,
+    /// Words of a command that prints the key.
+    pub api_key_command: Vec<String>,
     /// Which protocol it speaks, e.g. `openai-completions` or `anthropic-messages`.
     pub api: Option<String>,
     pub auth: Option<String>,

@@ -1,7 +1,8 @@
 //! A run is accepted once its message is stored.
 
-use super::{LiveRun, RunPhase};
+use super::{LiveRun, RunPhase, StopReason};
 use crate::agent::{CancelToken, Thinking, Usage};
+use crate::config::types::QueueMode;
 use crate::gateway::commit::Key;
 use crate::gateway::dispatch::{KeptCall, Stop};
 use crate::gateway::{Gateway, Refusal, sessions};
@@ -124,6 +125,10 @@ impl Gateway {
             let stored = result.is_ok();
             let call = accepted(gateway, now, result);
             if stored {
+                let mode = gateway.config().messages.queue.mode;
+                if mode == QueueMode::Interrupt && live.origin == Origin::Chat {
+                    gateway.stop_runs(&live.row.session_key, None, StopReason::Newer);
+                }
                 gateway.touch_health();
                 gateway.runs.insert(LiveRun { call, ..live });
                 gateway.start_runs();
@@ -219,6 +224,8 @@ impl Gateway {
             thinking: kept.thinking.as_deref().and_then(Thinking::parse),
             extra_prompt: kept.extra_prompt.map(Text::from),
             notes: None,
+            compacting: None,
+            is_compacted: false,
             deadline_mono_ms: self.now.mono_ms.saturating_add(kept.timeout_ms),
             call: None,
             generation: 0,

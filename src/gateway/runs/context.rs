@@ -1,6 +1,7 @@
 //! What a model reads of a transcript: the conversation before the run, the run's own message,
 //! and what its tools have done since.
 
+use super::budget::tokens_of;
 use crate::agent::{Answered, ChatMessage, Speaker, ToolCall};
 use crate::gateway::transcript;
 use crate::state::{Message, StoredMessage};
@@ -17,23 +18,39 @@ pub struct Place<'a> {
     pub waiting: &'a [u64],
 }
 
-/// The messages in the order in which they belong, whatever came between them.
-pub fn conversation(rows: &[StoredMessage], place: &Place<'_>) -> Vec<ChatMessage> {
-    let is_own = |seq: u64| {
-        place
-            .own
-            .iter()
-            .any(|(first, last)| (*first..=*last).contains(&seq))
-    };
+impl Place<'_> {
+    /// Whether a message is of the run's own work.
+    pub fn is_own(&self, seq: u64) -> bool {
+        let mut own = self.own.iter();
+        own.any(|(first, last)| (*first..=*last).contains(&seq))
+    }
+}
+
+/// The messages in the order in which they belong, whatever came between them. Of those before
+/// the run the newest that fit into `tokens_max` with all of the run's own.
+pub fn conversation(
+    rows: &[StoredMessage],
+    place: &Place<'_>,
+    tokens_max: u64,
+) -> Vec<ChatMessage> {
     let (mut before, mut asked, mut own) = (Vec::new(), None, Vec::new());
     for row in rows.iter().filter(|row| !place.waiting.contains(&row.seq)) {
         let message = chat_message(&row.message);
         match row.seq {
             seq if seq == place.message_seq => asked = message,
-            seq if is_own(seq) => own.extend(message),
+            seq if place.is_own(seq) => own.extend(message),
             _ => before.extend(message),
         }
     }
+    let mut left = tokens_max.saturating_sub(asked.iter().chain(&own).map(tokens_of).sum());
+    let fits = |message: &&ChatMessage| {
+        let len = tokens_of(message);
+        let fits = len <= left;
+        left = left.saturating_sub(len);
+        fits
+    };
+    let newest = before.iter().rev().take_while(fits).count();
+    before.drain(..before.len() - newest);
     before.extend(asked);
     before.extend(own);
     answered(before)
@@ -172,7 +189,10 @@ mod tests {
             Speaker::Tool(it) if it.is_error => format!("{} failed", it.call_id),
             Speaker::Tool(it) => format!("{} {}", it.call_id, message.text),
         };
-        conversation(rows, place).iter().map(word).collect()
+        conversation(rows, place, u64::MAX)
+            .iter()
+            .map(word)
+            .collect()
     }
 
     #[test]
@@ -200,6 +220,28 @@ mod tests {
             "b two",
         ];
         assert_eq!(read(&rows, &place), expected);
+    }
+
+    #[test]
+    fn the_oldest_messages_are_left_out_where_not_all_fit() {
+        let long = "x".repeat(300);
+        let rows = [
+            says(1, "user", &long),
+            says(2, "assistant", "short"),
+            says(3, "user", &long),
+        ];
+        let place = Place {
+            message_seq: 3,
+            own: &[],
+            waiting: &[],
+        };
+        for (tokens_max, len) in [(1_000, 3), (150, 2), (1, 1)] {
+            assert_eq!(
+                conversation(&rows, &place, tokens_max).len(),
+                len,
+                "{tokens_max}"
+            );
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Which model answers a step, and which one where that fails.
 
 use super::{LiveRun, RunPhase};
-use crate::agent::{Api, Endpoint, FailureKind, ModelRef};
+use crate::agent::{Api, Endpoint, FailureKind, KeySource, ModelRef};
+use crate::config::types::ProviderConfig;
 use crate::gateway::Gateway;
 use crate::log::{Level, LogLine};
 use crate::state::Session;
@@ -86,6 +87,7 @@ impl Gateway {
             api,
             base_url: base_url.to_owned(),
             key: provider.api_key.clone(),
+            key_source: key_source(provider),
             is_bearer: provider.auth_header == Some(true),
             headers: headers
                 .chain(own)
@@ -95,6 +97,17 @@ impl Gateway {
             reasoning: entry.and_then(|entry| entry.reasoning) == Some(true),
         }))
     }
+}
+
+/// Where a provider's key is, if the configuration does not hold it.
+fn key_source(provider: &ProviderConfig) -> Option<KeySource> {
+    if provider.api_key.is_some() {
+        return None;
+    }
+    let file = provider.api_key_file.clone().map(KeySource::File);
+    let command =
+        || (!provider.api_key_command.is_empty()).then(|| provider.api_key_command.clone());
+    file.or_else(|| command().map(KeySource::Command))
 }
 
 impl super::Runs {

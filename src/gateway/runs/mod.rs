@@ -11,12 +11,15 @@
 //! survive of a run is [`crate::state::Run`]; this is what lives in memory alone.
 
 mod accept;
+mod budget;
+mod compact;
 mod context;
 mod end;
 mod events;
 mod fallback;
 mod over;
 mod prompt;
+mod queue;
 mod resume;
 mod round;
 mod step;
@@ -60,6 +63,10 @@ pub struct LiveRun {
     pub extra_prompt: Option<Text>,
     /// What its agent's workspace says of it, once that was read.
     notes: Option<prompt::Notes>,
+    /// The summary that its step is to make.
+    compacting: Option<compact::Compacting>,
+    /// What was before it was summarised already, or cannot be.
+    is_compacted: bool,
     /// When it must have ended, on the monotonic clock.
     pub deadline_mono_ms: u64,
     /// The `agent` call that gets a second answer.
@@ -91,6 +98,8 @@ pub enum RunPhase {
     Stepping,
     /// Its tools are at work, or what they are to do or did is being stored.
     Tooling,
+    /// A summary of what was before it is being stored.
+    Storing,
     /// Its end is being stored.
     Ending,
 }
@@ -125,8 +134,8 @@ impl Runs {
 
     /// Whether a run loads, steps or has tools at work.
     pub fn is_busy(&self) -> bool {
-        let is_tooling = |run: &LiveRun| run.phase == RunPhase::Tooling;
-        self.at_work > 0 || self.by_slot.values().any(is_tooling)
+        let is_busy = |run: &LiveRun| matches!(run.phase, RunPhase::Tooling | RunPhase::Storing);
+        self.at_work > 0 || self.by_slot.values().any(is_busy)
     }
 
     /// The live run with this id.

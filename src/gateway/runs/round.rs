@@ -346,7 +346,7 @@ fn own_after(run: &LiveRun, first: u64, len: usize) -> Vec<(u64, u64)> {
 }
 
 /// The run's row as a restart has to find it.
-fn open_row(run: &LiveRun, will_act: bool, own: &[(u64, u64)]) -> Run {
+pub(super) fn open_row(run: &LiveRun, will_act: bool, own: &[(u64, u64)]) -> Run {
     let mut row = Run::clone(&run.row);
     row.open_step_has_side_effect = will_act;
     let kept = row

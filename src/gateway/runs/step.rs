@@ -21,6 +21,9 @@ impl Gateway {
     }
 
     fn load_context(&mut self, slot: u64) {
+        if self.absorb(slot) {
+            return;
+        }
         let Some(run) = self.runs.by_slot.get_mut(&slot) else {
             return;
         };
@@ -113,23 +116,27 @@ impl Gateway {
             own: &run.own,
             waiting: &self.runs.waiting_messages(&session.key),
         };
-        let messages = conversation(rows, &place);
         let facts = Arc::new(self.facts(&session));
         let model = self.model_of_run(run, &session);
-        Some(Step {
+        let system_prompt = self.system_prompt(run, &session);
+        let tools = self.tool_specs(&session.agent_id);
+        let tokens_max = self.conversation_tokens(&model, &system_prompt, &tools);
+        let mut step = Step {
             tag,
             endpoint: self.endpoint_of(&model),
             model,
-            system_prompt: self.system_prompt(run, &session),
-            messages,
-            tools: self.tool_specs(&session.agent_id),
+            system_prompt,
+            messages: conversation(rows, &place, tokens_max),
+            tools,
             thinking: run.thinking.unwrap_or_else(|| self.thinking_of(&session)),
             session_key: session.key.clone(),
             facts,
             deadline_mono_ms: run.deadline_mono_ms,
             cancel: run.cancel.clone(),
             seed: u64::from_le_bytes(seed),
-        })
+        };
+        self.compact_first(&mut step, rows, tokens_max);
+        Some(step)
     }
 
     /// A worker's output.
@@ -137,6 +144,13 @@ impl Gateway {
         let slot = output.tag.run;
         if self.runs.tagged(output.tag).is_none() {
             return;
+        }
+        if let Some(made) = self.compacting(output.tag) {
+            return match output.event {
+                StepEvent::Started | StepEvent::Delta(_) => {}
+                StepEvent::Done { text, usage, .. } => self.on_summary(slot, made, &text, usage),
+                StepEvent::Failed { message, .. } => self.go_on_uncompacted(slot, &message),
+            };
         }
         match output.event {
             StepEvent::Started => {}

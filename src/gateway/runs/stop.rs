@@ -17,6 +17,8 @@ pub enum StopReason {
     Word,
     /// The session was reset or deleted.
     SessionGone,
+    /// A newer message came, and the configuration says that it interrupts.
+    Newer,
     /// Who asked for it over HTTP went away.
     ClientGone,
 }
@@ -28,6 +30,7 @@ impl StopReason {
             Self::Rpc => "rpc",
             Self::Word => "stop",
             Self::SessionGone => "session",
+            Self::Newer => "interrupt",
             Self::ClientGone => "client",
         }
     }
@@ -132,7 +135,7 @@ fn payload(run_id: &str, status: &str, summary: Option<&str>) -> Text {
     String::from_utf8_lossy(&out).into()
 }
 
-fn ok_payload(run_id: &str) -> Text {
+pub(super) fn ok_payload(run_id: &str) -> Text {
     payload(run_id, "ok", None)
 }
 
