@@ -19,6 +19,7 @@ pub mod node;
 pub mod now;
 pub mod outbox;
 pub mod remote;
+pub mod schedule;
 pub mod service;
 pub mod state;
 pub mod tailnet;

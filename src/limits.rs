@@ -226,6 +226,35 @@ pub const WAIT_MS_MAX: u64 = 24 * 3_600_000;
 /// The time where the caller of `agent.wait` names none.
 pub const WAIT_MS_DEFAULT: u64 = 30_000;
 
+// ---- Scheduled jobs ---------------------------------------------------------------------
+
+/// Jobs of all agents.
+pub const CRON_JOBS_MAX: usize = 500;
+/// Runs of one job that are remembered, where `retention.runs.maxEntries` names no fewer.
+pub const CRON_RUNS_KEPT: usize = 100;
+/// Longest text of a job, its name and description included.
+pub const CRON_TEXT_BYTES_MAX: usize = 32 * 1024;
+/// The shortest interval of a job.
+pub const CRON_EVERY_MS_MIN: u64 = 1_000;
+/// How much of a run's answer is remembered with the job, in characters.
+pub const CRON_SUMMARY_CHARS: usize = 300;
+/// How much of it the main session hears, unless the job says otherwise, in characters.
+pub const CRON_POST_CHARS: usize = 8_000;
+/// The wall clock is looked at so often while a job waits: it may be set.
+pub const CRON_LOOK_MS: u64 = 60_000;
+/// Longest name of a webhook that the main session hears, in characters.
+pub const HOOK_NAME_CHARS: usize = 64;
+/// Lines that wait for the main sessions.
+pub const SYSTEM_EVENTS_MAX: usize = 20;
+/// How much of a heartbeat's answer is remembered, in characters.
+pub const HEARTBEAT_PREVIEW_CHARS: usize = 200;
+/// For so long a heartbeat does not say the same again.
+pub const HEARTBEAT_REPEAT_MS: u64 = 24 * 3_600_000;
+/// Largest file of a time zone.
+pub const ZONE_FILE_BYTES_MAX: u64 = 64 * 1024;
+/// Zones that are remembered.
+pub const ZONES_MAX: usize = 64;
+
 // ---- What may be executed ---------------------------------------------------------------
 
 /// Longest command that a policy is asked about, its words with a byte behind each. It is shown to

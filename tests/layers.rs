@@ -51,6 +51,7 @@ const LAYERS: &[Layer] = &[
     row("conn", &["limits", "wire"], &[WORLD, UNREPEATABLE]),
     row("outbox", &["limits", "wire"], &[WORLD, UNREPEATABLE]),
     row("state", &["limits", "ids"], &[WORLD, UNREPEATABLE]),
+    row("schedule", &["limits", "log"], &[WORLD, UNREPEATABLE]),
     row("config", &["limits", "log"], &[&["mio::", "rustls::"]]),
     row(
         "gateway",
@@ -64,6 +65,7 @@ const LAYERS: &[Layer] = &[
             "log",
             "now",
             "outbox",
+            "schedule",
             "state",
             "tailnet",
             "ui",
@@ -126,6 +128,7 @@ const LAYERS: &[Layer] = &[
             "node",
             "now",
             "remote",
+            "schedule",
             "service",
         ],
         &[&["mio::"]],

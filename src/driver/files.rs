@@ -26,6 +26,10 @@ impl Driver {
                 raw: &raw,
                 base_hash: base_hash.as_deref(),
             }),
+            Fetch::Zone { name } => match self.zones.get(&name.unwrap_or_default()) {
+                Some(bytes) => FetchResult::Zone(bytes.clone()),
+                None => FetchResult::Missing,
+            },
             Fetch::StaticFile { path, .. } => match self.files.get(&path) {
                 Some((media_type, bytes)) => FetchResult::File {
                     media_type,

@@ -93,6 +93,8 @@ pub struct Driver {
     pub persons: BTreeMap<IpAddr, Person>,
     /// Where it is Some, the daemon is silent, and the tickets of questions gather here.
     pub asked: Option<Vec<u64>>,
+    /// Files of time zones by name; that of the machine's own zone has none.
+    pub zones: BTreeMap<String, Vec<u8>>,
     /// The text of the configuration file as it is now.
     pub config: String,
     /// Steps that nobody has answered yet.
@@ -167,6 +169,7 @@ impl Driver {
             files: BTreeMap::new(),
             persons: BTreeMap::new(),
             asked: None,
+            zones: BTreeMap::new(),
             config,
             steps: VecDeque::new(),
             steps_by,

@@ -33,6 +33,8 @@ pub enum Key {
     Outgoing(u64),
     /// All people who wrote to channels: they are few, and bounded together.
     Contacts,
+    /// A scheduled job and its runs.
+    CronJob(Box<str>),
     /// A stored setting.
     Setting(&'static str),
     /// The configuration file.

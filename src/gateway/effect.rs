@@ -112,6 +112,8 @@ pub enum Fetch {
         raw: String,
         base_hash: Option<String>,
     },
+    /// The file of a time zone; without a name that of this machine's own zone.
+    Zone { name: Option<String> },
     /// A file below `root`, or its page for a path that names none.
     StaticFile { root: String, path: String },
     /// Who is behind an address of the tailnet.
@@ -134,6 +136,8 @@ pub enum FetchResult {
     },
     /// The change was refused; the file is as it was.
     ConfigRefused(plan::Refusal),
+    /// The bytes of a time zone's file.
+    Zone(Vec<u8>),
     /// A file's media type and bytes.
     File {
         media_type: &'static str,

@@ -28,6 +28,9 @@ impl Gateway {
         let (client, provenance) = self.vet_request(conn, head)?;
         let path = head.target.split(['?', '#']).next().unwrap_or("");
         let path = clean_path(path).ok_or(Refusal::bad("malformed path"))?;
+        if self.hook_path(&path).is_some() {
+            return self.check_hook_token(&client, &provenance, head);
+        }
         if !is_protected(&path)? {
             // Nothing that is open to all takes a body.
             return Ok(0);
@@ -64,7 +67,7 @@ impl Gateway {
 }
 
 /// RFC 6750 2.1. A URL never authenticates, so nothing else is looked at.
-fn bearer<'a>(head: &Head<'a>) -> Option<&'a str> {
+pub(super) fn bearer<'a>(head: &Head<'a>) -> Option<&'a str> {
     let mut fields = head.all("authorization");
     let (Some(value), None) = (fields.next(), fields.next()) else {
         return None;

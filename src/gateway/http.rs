@@ -37,6 +37,10 @@ impl Gateway {
                 };
                 self.answer(conn, head, status, JSON, body);
             }
+            path if self.hook_path(path).is_some() => {
+                let rest = self.hook_path(path).unwrap_or_default().to_owned();
+                self.on_hook(conn, head, &rest, body);
+            }
             _ if is_protected(&path) == Ok(true) => self.on_api(conn, head, &path, body),
             _ if !matches!(head.method, "GET" | "HEAD") => {
                 self.answer(conn, head, 405, TEXT, b"Method Not Allowed\n");

@@ -31,6 +31,7 @@ impl Gateway {
         self.resume_runs();
         self.resume_queue();
         self.open_channels();
+        self.start_cron();
     }
 
     /// A connection was accepted: it gets a place, maybe another one's, or none.
@@ -257,6 +258,7 @@ impl Gateway {
         self.fleet.forget(self.now.mono_ms);
         self.tend_queue();
         self.tend_channels();
+        self.tend_heartbeats();
         if self.now.mono_ms >= self.prune_at_ms {
             self.prune();
         }

@@ -51,8 +51,8 @@ const fn row(name: &'static str, scope: Scope, params: Shape, run: Run) -> Metho
 
 use Scope::{Admin, Approvals, Pairing, Read, Write};
 use method::{
-    agent, approvals, browser, channels, chat, config, contacts, devices, health, history, logs,
-    models, nodes, send, sessions, system, tables, voice,
+    agent, approvals, browser, channels, chat, config, contacts, cron, devices, health, history,
+    logs, models, nodes, send, sessions, system, tables, voice,
 };
 
 /// Every method, sorted by name.
@@ -97,8 +97,13 @@ pub static METHODS: &[Method] = &[
         params: params::OPEN,
         run: not_again,
     },
-    row("cron.list", Read, CRON_LIST, tables::cron_list),
-    row("cron.status", Read, params::NONE, tables::cron_status),
+    row("cron.add", Admin, CRON_ADD, cron::add),
+    row("cron.list", Read, CRON_LIST, cron::list),
+    row("cron.remove", Admin, CRON_ID, cron::remove),
+    row("cron.run", Admin, CRON_RUN, cron::run),
+    row("cron.runs", Read, CRON_RUNS, cron::runs),
+    row("cron.status", Read, params::NONE, cron::status),
+    row("cron.update", Admin, CRON_UPDATE, cron::update),
     row("device.pair.approve", Pairing, REQUEST, devices::approve),
     row("device.pair.code", Pairing, PAIR_CODE, devices::code::make),
     row("device.pair.list", Pairing, params::NONE, devices::list),
@@ -344,6 +349,51 @@ const LOGS_TAIL: Shape = closed(&[
             max: 1_000_000,
         },
     ),
+]);
+/// What a schedule or a payload may be depends on its kind: the method looks itself.
+const CRON_PART: Kind = Kind::Object(&params::OPEN);
+const CRON_ADD: Shape = closed(&[
+    req("name", NAME),
+    nullable("agentId", TEXT),
+    opt("description", TEXT),
+    opt("enabled", Kind::Bool),
+    opt("deleteAfterRun", Kind::Bool),
+    req("schedule", CRON_PART),
+    opt("sessionTarget", Kind::OneOf(&["main", "isolated"])),
+    opt("wakeMode", CRON_WAKE),
+    req("payload", CRON_PART),
+    opt("isolation", CRON_PART),
+]);
+const CRON_WAKE: Kind = Kind::OneOf(&["next-heartbeat", "now"]);
+const CRON_UPDATE: Shape = closed(&[
+    opt("id", NAME),
+    opt("jobId", NAME),
+    req(
+        "patch",
+        Kind::Object(&closed(&[
+            opt("name", NAME),
+            nullable("agentId", TEXT),
+            nullable("description", TEXT),
+            opt("enabled", Kind::Bool),
+            opt("deleteAfterRun", Kind::Bool),
+            opt("schedule", CRON_PART),
+            opt("sessionTarget", Kind::OneOf(&["main", "isolated"])),
+            opt("wakeMode", CRON_WAKE),
+            opt("payload", CRON_PART),
+            nullable("isolation", CRON_PART),
+        ])),
+    ),
+]);
+const CRON_ID: Shape = closed(&[opt("id", NAME), opt("jobId", NAME)]);
+const CRON_RUN: Shape = closed(&[
+    opt("id", NAME),
+    opt("jobId", NAME),
+    opt("mode", Kind::OneOf(&["due", "force"])),
+]);
+const CRON_RUNS: Shape = closed(&[
+    opt("id", NAME),
+    opt("jobId", NAME),
+    opt("limit", Kind::Int { min: 1, max: 5_000 }),
 ]);
 const CRON_LIST: Shape = closed(&[opt("includeDisabled", Kind::Bool)]);
 const NODE: Shape = closed(&[req("nodeId", NAME)]);

@@ -14,11 +14,13 @@ pub mod broadcast;
 mod channels;
 pub mod commit;
 mod connect;
+mod cron;
 pub mod dispatch;
 pub mod effect;
 mod entry;
 mod facts;
 mod fetch;
+mod heartbeat;
 mod hello;
 mod http;
 mod identity;
@@ -38,10 +40,12 @@ mod runs;
 mod sessions;
 mod slash;
 mod slow;
+mod system_events;
 mod tailnet;
 mod timers;
 mod tools;
 mod transcript;
+mod zones;
 
 pub use effect::{Effect, Fetch, FetchResult, Input, LoadedConfig};
 pub use identity::{Entropy, Identity};
@@ -101,11 +105,15 @@ pub struct Gateway {
     codes: auth::code::Codes,
     runs: runs::Runs,
     http_runs: api::HttpRuns,
+    hooks: api::Hooks,
     approvals: approvals::Approvals,
     fleet: nodes::Fleet,
     processes: tools::Processes,
     channels: channels::Channels,
-    system_events: VecDeque<Box<str>>,
+    system_events: system_events::SystemEvents,
+    zones: zones::Zones,
+    cron: cron::Cron,
+    heartbeats: heartbeat::Heartbeats,
     /// When the store is to forget what retention allows, on the monotonic clock.
     prune_at_ms: u64,
     stopping: bool,
@@ -127,6 +135,7 @@ impl Gateway {
             per_ip_max: limits.handshakes_per_ip_max,
             total_max: limits.handshakes_max,
         });
+        let system_events = system_events::SystemEvents::of(&state);
         let mut gateway = Self {
             now,
             allowed: reload::allowed(&identity, None, &loaded.config),
@@ -156,11 +165,15 @@ impl Gateway {
             codes: auth::code::Codes::default(),
             runs: runs::Runs::default(),
             http_runs: api::HttpRuns::default(),
+            hooks: api::Hooks::default(),
             approvals: approvals::Approvals::default(),
             fleet: nodes::Fleet::default(),
             processes: tools::Processes::default(),
             channels: channels::Channels::default(),
-            system_events: VecDeque::new(),
+            system_events,
+            zones: zones::Zones::new(),
+            cron: cron::Cron::default(),
+            heartbeats: heartbeat::Heartbeats::default(),
             prune_at_ms: 0,
             stopping: false,
             parting: None,

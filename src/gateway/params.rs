@@ -126,6 +126,11 @@ impl<'t, 'i> Params<'t, 'i> {
         Self { root }
     }
 
+    /// All of them, as an owned document.
+    pub fn to_value(self) -> serde_json::Value {
+        self.root.map_or_else(Default::default, Json::to_value)
+    }
+
     /// The member `name`; a null reads as absent.
     pub fn get(self, name: &str) -> Option<Json<'t, 'i>> {
         self.root?.get(name).filter(|value| !value.is_null())

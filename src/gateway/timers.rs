@@ -28,6 +28,10 @@ pub enum Timer {
     Approval(u64),
     /// The time of a node's call is over.
     Invoke(u64),
+    /// A job may be due.
+    Cron,
+    /// An agent's heartbeat is due.
+    Heartbeat,
     /// Ends of runs and of messages that the store did not take are tried again.
     Unsaved,
     /// A channel's account tries again, or has said nothing for too long.
@@ -103,6 +107,8 @@ impl Gateway {
                 Timer::Wait(number) => self.on_wait_over(number),
                 Timer::Approval(number) => self.on_approval_over(number),
                 Timer::Invoke(number) => self.on_invoke_over(number),
+                Timer::Cron => self.look_at_cron(),
+                Timer::Heartbeat => self.on_heartbeat_due(),
                 Timer::Unsaved => {
                     self.retry_unsaved();
                     self.settle_unsaved();

@@ -37,3 +37,4 @@ pub mod tailnet;
 mod timers;
 pub mod tls;
 pub mod workers;
+pub mod zone_files;

@@ -9,6 +9,7 @@
 //! change one, clone it, change the clone and put it back.
 
 mod contact;
+mod cron;
 mod device;
 mod exchange;
 mod idempotency;
@@ -23,6 +24,10 @@ pub(crate) use tables::fixture;
 mod tables;
 
 pub use contact::{Contact, ContactKey, ContactState, ContactTable};
+pub use cron::{
+    CronJob, CronRun, CronState, CronStatus, CronTable, Isolation, Payload, Schedule, Target,
+    WakeMode,
+};
 pub use device::{ClientFacts, Device, DeviceToken, Grant, Role, Texts, no_texts};
 pub use exchange::{
     Page, PageEnd, Pruned, Retention, StoreAnswer, StoreFault, StoreFaultKind, StoreRequest,

@@ -1,8 +1,8 @@
 //! Everything that can change in what survives.
 
 use super::{
-    Contact, ContactKey, Device, Idempotency, Message, NodeCall, Outgoing, PendingPairing, Run,
-    Session, Text, Transcript, UnixMs,
+    Contact, ContactKey, CronJob, CronRun, Device, Idempotency, Message, NodeCall, Outgoing,
+    PendingPairing, Run, Session, Text, Transcript, UnixMs,
 };
 use std::sync::Arc;
 
@@ -61,6 +61,16 @@ pub enum Record {
     ContactPut(Arc<Contact>),
     ContactRemove {
         key: ContactKey,
+    },
+    CronJobPut(Arc<CronJob>),
+    /// Its runs go with it.
+    CronJobRemove {
+        id: Text,
+    },
+    /// Of the job's runs the newest `kept` stay.
+    CronRunAppend {
+        run: Arc<CronRun>,
+        kept: usize,
     },
     /// `value` is JSON text.
     SettingPut {

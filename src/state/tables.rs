@@ -1,8 +1,8 @@
 //! The tables themselves and how a record changes them.
 
 use super::{
-    ContactTable, Device, IdempotencyTable, NodeCallTable, OutgoingTable, PendingPairing, Record,
-    RunTable, Session, Text, Transcript,
+    ContactTable, CronTable, Device, IdempotencyTable, NodeCallTable, OutgoingTable,
+    PendingPairing, Record, RunTable, Session, Text, Transcript,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ pub struct State {
     node_calls: NodeCallTable,
     outgoing: OutgoingTable,
     contacts: ContactTable,
+    cron: CronTable,
     settings: BTreeMap<Text, Text>,
 }
 
@@ -68,6 +69,11 @@ impl State {
     /// People who wrote to channels.
     pub fn contacts(&self) -> &ContactTable {
         &self.contacts
+    }
+
+    /// Scheduled jobs.
+    pub fn cron(&self) -> &CronTable {
+        &self.cron
     }
 
     /// A setting's JSON text.
@@ -139,6 +145,9 @@ impl State {
             Record::ContactRemove { key } => {
                 self.contacts.remove(key);
             }
+            Record::CronJobPut(job) => self.cron.put(job),
+            Record::CronJobRemove { id } => self.cron.remove(id),
+            Record::CronRunAppend { run, kept } => self.cron.append(run, *kept),
             Record::SettingPut { key, value } => {
                 self.settings.insert(key.clone(), value.clone());
             }
@@ -368,6 +377,43 @@ pub(crate) mod fixture {
         }
     }
 
+    pub fn cron_job(n: u64) -> CronJob {
+        CronJob {
+            id: format!("job-{n}").into(),
+            agent_id: None,
+            name: format!("job {n}").into(),
+            description: None,
+            enabled: true,
+            delete_after_run: None,
+            created_at_ms: n,
+            updated_at_ms: n,
+            schedule: Schedule::Every {
+                every_ms: n * 1_000,
+                anchor_ms: None,
+            },
+            session_target: Target::Main,
+            wake_mode: WakeMode::NextHeartbeat,
+            payload: Payload::SystemEvent { text: "t".into() },
+            isolation: None,
+            state: CronState::default(),
+            run_id: None,
+        }
+    }
+
+    pub fn cron_run(job: u64, n: u64) -> CronRun {
+        CronRun {
+            ts: n,
+            job_id: format!("job-{job}").into(),
+            action: "finished".into(),
+            status: CronStatus::Ok,
+            error: None,
+            summary: Some(format!("summary {n}").into()),
+            run_at_ms: n,
+            duration_ms: 1,
+            next_run_at_ms: None,
+        }
+    }
+
     fn texts(words: &[&str]) -> Texts {
         words.iter().map(|word| Text::from(*word)).collect()
     }
@@ -390,6 +436,11 @@ mod tests {
                 Record::NodeCallPut(Arc::new(fixture::node_call(n))),
                 Record::OutgoingPut(Arc::new(fixture::outgoing(n))),
                 Record::ContactPut(Arc::new(fixture::contact(n))),
+                Record::CronJobPut(Arc::new(fixture::cron_job(n))),
+                Record::CronRunAppend {
+                    run: Arc::new(fixture::cron_run(n, n)),
+                    kept: 9,
+                },
                 Record::SettingPut {
                     key: "k".into(),
                     value: "1".into(),
@@ -429,6 +480,7 @@ mod tests {
             Record::ContactRemove {
                 key: fixture::contact(1).key(),
             },
+            Record::CronJobRemove { id: "job-1".into() },
             Record::SettingRemove { key: "k".into() },
         ] {
             state.apply(&record);

@@ -13,11 +13,6 @@ pub const DIFFERENCES: &[(&str, &str, &str)] = &[
         "status says where the gateway listens",
     ),
     (
-        "*",
-        "*/agents/0/heartbeat/prompt missing",
-        "no heartbeat run has a prompt",
-    ),
-    (
         "connect-controlui-nodevice",
         "*",
         "a program that says it is the page has no Origin: the verified secret is enough",

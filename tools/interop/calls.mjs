@@ -23,8 +23,6 @@ const plain = {
   "agents.list": {},
   "agent.identity.get": { sessionKey: "main" },
   "skills.status": {},
-  "cron.list": { includeDisabled: true },
-  "cron.status": {},
   "node.list": {},
   "exec.approval.list": {},
   "voicewake.get": {},
@@ -73,6 +71,15 @@ export const CALLS = [
     { method: "channels.pairing.remove", params: { channel: "telegram", id: "1" }, refused: /telegram/ },
     { method: "channels.logout", params: { channel: "telegram" }, check: ({ payload }) => payload.loggedOut === false },
     { method: "send", params: { channel: "telegram", to: "1", message: "hi", idempotencyKey: key() }, refused: /telegram/ },
+  ],
+  [
+    { method: "cron.add", params: { name: "called", schedule: { kind: "cron", expr: "0 7 * * 1-5", tz: "UTC" }, sessionTarget: "isolated", wakeMode: "next-heartbeat", payload: { kind: "agentTurn", message: "hi" } } },
+    { method: "cron.list", params: { includeDisabled: true }, check: ({ payload }) => payload.jobs.some((job) => job.name === "called") },
+    { method: "cron.update", params: async (world) => ({ id: await world.job("called"), patch: { enabled: false } }), check: ({ payload }) => payload.enabled === false },
+    { method: "cron.status", params: {} },
+    { method: "cron.run", params: async (world) => ({ id: await world.job("called"), mode: "force" }), check: ({ payload }) => payload.ran === true },
+    { method: "cron.runs", params: async (world) => ({ id: await world.job("called") }) },
+    { method: "cron.remove", params: async (world) => ({ id: await world.job("called") }), check: ({ payload }) => payload.removed === true },
   ],
   // A node of our own answers with what it was asked.
   [

@@ -55,6 +55,11 @@ class World {
   async deviceOf(name) {
     return (await this.seat(name)).deviceId();
   }
+  /** The id of a scheduled job. */
+  async job(name) {
+    const { jobs } = await this.ask("cron.list", { includeDisabled: true });
+    return jobs.find((job) => job.name === name).id;
+  }
   async pendingOf(name) {
     const device = await this.deviceOf(name);
     const { pending } = await this.ask("device.pair.list");

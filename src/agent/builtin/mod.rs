@@ -67,6 +67,7 @@ impl Provider for Builtin {
         let (asked, since) = last_asked(&step.messages);
         let text = match told_of(since) {
             Some(text) => text,
+            None if asked.contains(HEARTBEAT_OK) => at_heartbeat(&step.system_prompt),
             None => match errand::read(asked, &step.facts, &step.tools, step.seed) {
                 Some(call) => return Ok(asks(call)),
                 None => reply_to(asked, &step.facts),
@@ -86,6 +87,21 @@ impl Provider for Builtin {
             usage: Usage::default(),
             stop_reason: StopReason::Stop,
         })
+    }
+}
+
+/// What an agent answers at a heartbeat when there is nothing to do.
+const HEARTBEAT_OK: &str = "HEARTBEAT_OK";
+
+/// The lines that wait for the session, word for word, or that there is nothing.
+fn at_heartbeat(system_prompt: &str) -> String {
+    let lines = system_prompt.lines();
+    let told: Vec<&str> = lines
+        .filter_map(|line| line.strip_prefix("System: "))
+        .collect();
+    match told.is_empty() {
+        true => HEARTBEAT_OK.to_owned(),
+        false => told.join("\n"),
     }
 }
 

@@ -56,7 +56,7 @@ pub fn run(args: Agent, setup: &Setup, out: &mut Out) -> Outcome {
 }
 
 /// The whole key of the session that is meant.
-fn session_key(session: &Session, key: Option<String>, name: Option<String>) -> String {
+pub(super) fn session_key(session: &Session, key: Option<String>, name: Option<String>) -> String {
     let defaults = &session.client.hello().payload["snapshot"]["sessionDefaults"];
     let or = |key: &str, default: &str| match text(defaults, key) {
         "" => default.to_owned(),
@@ -122,7 +122,7 @@ fn follow(
 /// What of an answer has been printed. Texts are cumulative, so a part that was skipped for
 /// a slow reader is made up for by the next.
 #[derive(Default)]
-struct Stream {
+pub(super) struct Stream {
     /// The text that is being printed.
     printed: String,
     /// Texts before it, of which each ended its line: a tool call came between, say.
@@ -132,7 +132,7 @@ struct Stream {
 
 impl Stream {
     /// Shows a person that something is going on.
-    fn wait(&mut self, out: &mut Out) -> std::io::Result<()> {
+    pub(super) fn wait(&mut self, out: &mut Out) -> std::io::Result<()> {
         if out.is_terminal() {
             self.waiting = true;
             let dots = out.paint(Paint::Dim, "…").into_owned();
@@ -141,7 +141,12 @@ impl Stream {
         Ok(())
     }
 
-    fn event(&mut self, event: &Event, run_id: &str, out: &mut Out) -> std::io::Result<()> {
+    pub(super) fn event(
+        &mut self,
+        event: &Event,
+        run_id: &str,
+        out: &mut Out,
+    ) -> std::io::Result<()> {
         let payload = &event.payload;
         if payload["runId"] != run_id || out.wants_json() {
             return Ok(());
@@ -188,7 +193,7 @@ impl Stream {
     }
 
     /// Ends the line that is being printed.
-    fn stop(&mut self, out: &mut Out) -> std::io::Result<()> {
+    pub(super) fn stop(&mut self, out: &mut Out) -> std::io::Result<()> {
         self.clear(out)?;
         if !self.printed.is_empty() && !self.printed.ends_with('\n') {
             out.line("")?;
@@ -200,7 +205,7 @@ impl Stream {
     }
 
     /// The run is over: prints what of its result was not streamed.
-    fn end(&mut self, last: &Value, out: &mut Out) -> std::io::Result<()> {
+    pub(super) fn end(&mut self, last: &Value, out: &mut Out) -> std::io::Result<()> {
         if !out.wants_json() {
             let texts = list(&last["result"], "payloads")
                 .iter()
@@ -221,7 +226,7 @@ impl Stream {
 }
 
 /// The text of a chat message.
-fn content(message: &Value) -> String {
+pub(super) fn content(message: &Value) -> String {
     let parts = list(message, "content").iter();
     parts.map(|part| text(part, "text")).collect()
 }

@@ -3,7 +3,9 @@
 pub mod agent;
 pub mod approvals;
 pub mod channels;
+pub mod chat;
 pub mod config;
+pub mod cron;
 pub mod dashboard;
 pub mod devices;
 pub mod discover;
@@ -84,6 +86,8 @@ pub fn command(command: Command, setup: &Setup, out: &mut Out) -> Outcome {
         Command::Models(_) => models::run(setup, out),
         Command::System(args) => system::run(args.command, setup, out),
         Command::Voicewake(args) => voicewake::run(args.command, setup, out),
+        Command::Cron(args) => cron::run(args.command, setup, out),
+        Command::Chat(args) => chat::run(args, setup, out),
         Command::Config(args) => config::run(args.command, setup, out),
         Command::Tunnel(args) => tunnel::run(args, setup, out),
         Command::Remote(args) => remote::run(args.command, setup, out),

@@ -1,5 +1,5 @@
 //! Plain HTTP requests that act, each with its secret shown before its body was read: an
-//! OpenAI-compatible server in front of the agents.
+//! OpenAI-compatible server in front of the agents, and webhooks.
 //!
 //! ```text
 //! head ──> entry: secret, longest body ──> body ──> here: method, endpoint, JSON
@@ -9,9 +9,11 @@
 
 mod ask;
 mod completions;
+mod hooks;
 mod responses;
 mod run;
 
+pub(super) use hooks::Hooks;
 pub(super) use run::HttpRuns;
 
 use super::{Effect, Gateway};

@@ -267,7 +267,7 @@ impl Gateway {
     }
 
     /// Takes a session out of the list that was for one request alone; its messages are archived.
-    fn forget_session(&mut self, key: &Text) {
+    pub(super) fn forget_session(&mut self, key: &Text) {
         let lock = session_lock(key);
         if self.commits.is_reserved(&lock) {
             let key = key.clone();

@@ -23,6 +23,8 @@ pub enum SecretKind {
     DeviceToken,
     /// A code that is redeemed once.
     SetupCode,
+    /// The token of webhooks.
+    Hook,
 }
 
 /// Who guesses at what.

@@ -3,6 +3,7 @@
 use crate::gateway::Gateway;
 use crate::gateway::broadcast::Weight;
 use crate::gateway::dispatch::{Call, Handled, Outcome};
+use crate::gateway::heartbeat::PROMPT;
 use crate::gateway::params::Params;
 use crate::gateway::timers::Timer;
 use crate::limits::COALESCE_MS;
@@ -113,7 +114,7 @@ impl Gateway {
                 Some(every_ms) => w.u64(every_ms),
                 None => w.null(),
             }
-            w.field_opt_str("prompt", heartbeat.prompt.as_deref());
+            w.field_str("prompt", heartbeat.prompt.as_deref().unwrap_or(PROMPT));
             w.field_str("target", &heartbeat.target);
             w.field_u64("ackMaxChars", heartbeat.ack_max_chars as u64);
         });

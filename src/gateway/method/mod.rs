@@ -7,6 +7,7 @@ pub mod channels;
 pub mod chat;
 pub mod config;
 pub mod contacts;
+pub mod cron;
 pub mod devices;
 pub mod health;
 pub mod history;

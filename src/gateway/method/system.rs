@@ -2,6 +2,7 @@
 
 use crate::gateway::commit::Key;
 use crate::gateway::dispatch::{Call, Handled, Outcome, Stop};
+use crate::gateway::heartbeat::LAST_HEARTBEAT;
 use crate::gateway::params::Params;
 use crate::gateway::presence::Entry;
 use crate::gateway::{Gateway, Refusal};
@@ -12,12 +13,8 @@ use std::sync::Arc;
 
 /// Sessions that `status` names.
 const RECENT_MAX: usize = 10;
-/// Lines that wait for the main session's next run.
-pub(in crate::gateway) const SYSTEM_EVENTS_MAX: usize = 20;
 /// The stored switch of heartbeats.
 const HEARTBEATS: &str = "heartbeats.enabled";
-/// The stored outcome of the last heartbeat.
-const LAST_HEARTBEAT: &str = "heartbeat.last";
 
 /// `status`: what runs, for people.
 pub fn status(gateway: &mut Gateway, _: Now, call: Call<'_>, _: Params<'_, '_>) -> Handled {
@@ -68,10 +65,9 @@ pub fn event(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_,
         .flatten()
         .next()
         .map_or_else(|| text.chars().take(64).collect(), |key| key.to_string());
-    gateway.queue_system_event(text);
     gateway.put_presence(&key.to_lowercase(), entry);
-    gateway.reply(call, |_, w| w.object(|w| w.field_bool("ok", true)));
-    Ok(Outcome::Done)
+    gateway.tell_agent(call, text, false);
+    Ok(Outcome::Later)
 }
 
 /// `last-heartbeat`: the stored outcome, or null.
@@ -113,32 +109,35 @@ pub fn wake(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_
         gateway.reply(call, |_, w| w.object(|w| w.field_bool("ok", false)));
         return Ok(Outcome::Done);
     }
-    gateway.queue_system_event(&text);
-    gateway.reply(call, |_, w| w.object(|w| w.field_bool("ok", true)));
-    Ok(Outcome::Done)
+    gateway.tell_agent(call, &text, params.text("mode") == Some("now"));
+    Ok(Outcome::Later)
 }
 
 impl Gateway {
+    /// Keeps a line for the main session, then answers; `now` has the agent look at it at once.
+    fn tell_agent(&mut self, call: Call<'_>, text: &str, now: bool) {
+        let agent = self.default_agent().to_owned();
+        let call = call.keep();
+        let stored = {
+            let agent = agent.clone();
+            move |gateway: &mut Gateway, result: Result<(), String>| match result {
+                Ok(()) => {
+                    gateway.reply_kept(&call, |_, w| w.object(|w| w.field_bool("ok", true)));
+                    if now {
+                        gateway.wake_agent(&agent, "wake");
+                    }
+                }
+                Err(fault) => gateway.refuse_kept(&call, &Refusal::not_stored(&fault)),
+            }
+        };
+        self.add_system_event(&agent, text, Box::new(stored));
+    }
+
     /// Whether heartbeats are on: the stored switch, on where it was never touched.
     pub(in crate::gateway) fn heartbeats_enabled(&self) -> bool {
         self.state
             .setting(HEARTBEATS)
             .is_none_or(|value| **value != *"false")
-    }
-
-    /// Keeps a line for the main session's next run.
-    pub(in crate::gateway) fn queue_system_event(&mut self, text: &str) {
-        if self
-            .system_events
-            .back()
-            .is_some_and(|last| **last == *text)
-        {
-            return;
-        }
-        if self.system_events.len() == SYSTEM_EVENTS_MAX {
-            self.system_events.pop_front();
-        }
-        self.system_events.push_back(text.into());
     }
 
     /// Stores a setting, then answers.
@@ -203,10 +202,7 @@ impl Gateway {
             self.write_tailnet(w);
             w.key("channelSummary");
             self.write_channel_summary(w);
-            w.field_strs(
-                "queuedSystemEvents",
-                self.system_events.iter().map(|line| &**line),
-            );
+            w.field_strs("queuedSystemEvents", self.system_events.texts());
             self.write_kept_calls(w);
             w.key("sessions");
             self.write_status_sessions(w);

@@ -1,4 +1,4 @@
-//! Tables that are empty until something fills them: usage, skills, cron.
+//! Tables that are empty until something fills them: usage, skills.
 
 use crate::gateway::Gateway;
 use crate::gateway::dispatch::{Call, Handled, Outcome};
@@ -60,26 +60,6 @@ pub fn skills_status(gateway: &mut Gateway, _: Now, call: Call<'_>, _: Params<'_
 /// `skills.bins`: programs that skills need, for nodes to look for; no skills are installed.
 pub fn skills_bins(gateway: &mut Gateway, _: Now, call: Call<'_>, _: Params<'_, '_>) -> Handled {
     gateway.reply(call, |_, w| w.object(|w| w.field_strs("bins", [])));
-    Ok(Outcome::Done)
-}
-
-/// `cron.list`: no jobs.
-pub fn cron_list(gateway: &mut Gateway, _: Now, call: Call<'_>, _: Params<'_, '_>) -> Handled {
-    gateway.reply(call, |_, w| w.object(|w| w.field_strs("jobs", [])));
-    Ok(Outcome::Done)
-}
-
-/// `cron.status`: whether jobs would run, and how many there are.
-pub fn cron_status(gateway: &mut Gateway, _: Now, call: Call<'_>, _: Params<'_, '_>) -> Handled {
-    gateway.reply(call, |gateway, w| {
-        w.object(|w| {
-            w.field_bool("enabled", gateway.config().cron.enabled);
-            w.field_str("storePath", &gateway.database_path());
-            w.field_u64("jobs", 0);
-            w.key("nextWakeAtMs");
-            w.null();
-        });
-    });
     Ok(Outcome::Done)
 }
 

@@ -1,7 +1,7 @@
 //! A run is accepted once its message is stored.
 
 use super::{LiveRun, RunPhase, StopReason};
-use crate::agent::{CancelToken, Thinking, Usage};
+use crate::agent::{CancelToken, ModelRef, Thinking, Usage};
 use crate::config::types::QueueMode;
 use crate::gateway::commit::Key;
 use crate::gateway::dispatch::{KeptCall, Stop};
@@ -30,6 +30,12 @@ pub enum Origin {
     Http,
     /// Somebody in a channel: there is no key.
     Channel,
+    /// `POST /hooks/agent`.
+    Hook,
+    /// A scheduled job: there is no key.
+    Cron,
+    /// A heartbeat: there is no key.
+    Heartbeat,
 }
 
 impl Origin {
@@ -38,7 +44,10 @@ impl Origin {
         match self {
             Self::Chat => Some("chat.send"),
             Self::Agent => Some("agent"),
-            Self::Tool | Self::Node | Self::Http | Self::Channel => None,
+            Self::Hook => Some("hooks.agent"),
+            Self::Tool | Self::Node | Self::Http | Self::Channel | Self::Cron | Self::Heartbeat => {
+                None
+            }
         }
     }
 }
@@ -86,6 +95,17 @@ pub(super) struct Kept {
 pub type Accepted =
     Box<dyn FnOnce(&mut Gateway, Now, Result<(), String>) -> Option<KeptCall> + Send>;
 
+/// What is stored together with a run.
+#[derive(Default)]
+pub struct Beside {
+    pub keys: Vec<Key>,
+    pub records: Vec<Record>,
+    /// Its session begins again with an empty transcript.
+    pub afresh: bool,
+    /// The model that answers in its session from now on.
+    pub model: Option<ModelRef>,
+}
+
 impl Gateway {
     /// Stores a run with its message, then queues it. `accepted` answers the caller and may give
     /// back the call that waits for the run's end.
@@ -95,10 +115,25 @@ impl Gateway {
     /// Busy while the session or key is being written; refused where too many runs wait.
     pub(in crate::gateway) fn accept_run(
         &mut self,
-        mut request: Request,
+        request: Request,
         accepted: Accepted,
     ) -> Result<(), Stop> {
-        let mut keys = vec![Key::Session(request.session_key.as_ref().into())];
+        self.accept_run_beside(request, Beside::default(), accepted)
+    }
+
+    /// The same, with more that is stored in the same transaction.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub(in crate::gateway) fn accept_run_beside(
+        &mut self,
+        mut request: Request,
+        beside: Beside,
+        accepted: Accepted,
+    ) -> Result<(), Stop> {
+        let mut keys = beside.keys;
+        keys.push(Key::Session(request.session_key.as_ref().into()));
         if let Some(method) = request.origin.method() {
             keys.push(Key::Idempotency(method, request.run_id.as_ref().into()));
         }
@@ -113,10 +148,18 @@ impl Gateway {
             session.last_channel = request.delivery.channel.clone();
             session.last_to = request.delivery.to.clone();
         }
+        let mut records = beside.records;
+        if beside.afresh {
+            records.push(self.start_over(&mut session, self.now));
+        }
+        if let Some(model) = beside.model {
+            session.model_provider = Some(model.provider().into());
+            session.model = Some(model.model().into());
+        }
         let message_seq = self.state.transcript(&session.session_id).last_seq + 1;
         let message = sessions::user_message(&request.message, self.now.unix_ms);
         let live = self.live_run(&request, &session, message_seq);
-        let mut records = self.make_room_for_key(&request)?;
+        records.extend(self.make_room_for_key(&request)?);
         records.push(Record::SessionPut(Arc::new(session.clone())));
         records.push(append(&session, message));
         records.push(Record::RunPut(live.row.clone()));
@@ -232,6 +275,7 @@ impl Gateway {
             cancel: CancelToken::new(),
             phase: RunPhase::Waiting,
             seq: 0,
+            events_told: 0,
             text: String::new(),
             delta_mono_ms: None,
             started_at_ms: None,

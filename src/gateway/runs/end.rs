@@ -180,7 +180,7 @@ impl Gateway {
             }
         }
         if stored.is_ok() {
-            self.system_events.clear();
+            self.forget_system_events(&run.row.session_key, run.events_told);
         }
         self.tell_starter(&Over {
             run: &run,

@@ -26,7 +26,7 @@ mod step;
 mod stop;
 mod wait;
 
-pub(super) use accept::{Origin, Request};
+pub(super) use accept::{Beside, Origin, Request};
 pub(super) use over::Over;
 pub(super) use stop::StopReason;
 pub(super) use wait::write_ended;
@@ -79,6 +79,8 @@ pub struct LiveRun {
     pub phase: RunPhase,
     /// The last event's number, from 1.
     pub seq: u64,
+    /// The last line for its session that it was told.
+    events_told: u64,
     /// What the answer is so far.
     pub text: String,
     /// When the last chat delta went out, on the monotonic clock.
@@ -141,6 +143,11 @@ impl Runs {
     /// The live run with this id.
     pub fn get(&self, run_id: &str) -> Option<&LiveRun> {
         self.by_slot.get(self.by_id.get(run_id)?)
+    }
+
+    /// Whether no run of a session is live.
+    pub fn is_lane_free(&self, session_key: &str) -> bool {
+        !self.lanes.contains_key(session_key)
     }
 
     /// Runs of a session, oldest first.

@@ -24,6 +24,9 @@ impl Gateway {
     pub(super) fn tell_starter(&mut self, over: &Over<'_>) {
         match over.run.origin {
             Origin::Http => self.on_http_run_over(over),
+            Origin::Hook => self.on_hook_run_over(over),
+            Origin::Cron => self.on_cron_run_over(over),
+            Origin::Heartbeat => self.on_heartbeat_over(over),
             Origin::Chat | Origin::Agent | Origin::Tool | Origin::Node | Origin::Channel => {}
         }
     }

@@ -66,7 +66,8 @@ impl Gateway {
         for (name, text) in run.notes.iter().flat_map(|notes| notes.iter()) {
             prompt += &format!("\n\n# {name}\n\n{text}\n");
         }
-        for event in &self.system_events {
+        let told = self.events_session(&session.key);
+        for event in self.system_events.texts_of(&told) {
             prompt.push_str("\nSystem: ");
             prompt.push_str(event);
         }

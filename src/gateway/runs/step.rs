@@ -109,6 +109,8 @@ impl Gateway {
     fn step(&mut self, tag: RunTag, rows: &[StoredMessage]) -> Option<Step> {
         let mut seed = [0u8; 8];
         self.entropy.fill(&mut seed);
+        let events_told = self.system_events.last();
+        self.runs.by_slot.get_mut(&tag.run)?.events_told = events_told;
         let run = self.runs.by_slot.get(&tag.run)?;
         let session = self.state.sessions().get(&run.row.session_key)?.clone();
         let place = Place {

@@ -7,7 +7,7 @@ use crate::config::plan::{self, WriteKind, WriteRequest, plan_write};
 use crate::gateway::{Fetch, FetchResult, LoadedConfig};
 use crate::io::state_dir::StartFault;
 use crate::io::tls::Acceptor;
-use crate::io::{config_file, log, static_files};
+use crate::io::{config_file, log, static_files, zone_files};
 use crate::limits::FILE_REQUESTS_MAX;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::path::{Path, PathBuf};
@@ -180,6 +180,7 @@ impl Reader {
                 raw,
                 base_hash,
             } => self.write_config(kind, &raw, base_hash.as_deref()),
+            Fetch::Zone { name } => zone_files::read(name.as_deref()),
             Fetch::StaticFile { root, path } => static_files::read(&PathBuf::from(root), &path),
             // Asked elsewhere: a daemon may take longer than a disk.
             Fetch::Person { .. } => FetchResult::Person(None),

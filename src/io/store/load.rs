@@ -73,6 +73,18 @@ fn load_tables(conn: &Connection, apply: &mut dyn FnMut(Record)) -> Result<()> {
         apply(Record::ContactPut(Arc::new(json(row, 0)?)));
         Ok(())
     })?;
+    each(conn, "SELECT body FROM cron_job", &mut |row| {
+        apply(Record::CronJobPut(Arc::new(json(row, 0)?)));
+        Ok(())
+    })?;
+    each(conn, "SELECT body FROM cron_run ORDER BY id", &mut |row| {
+        let run = Arc::new(json(row, 0)?);
+        apply(Record::CronRunAppend {
+            run,
+            kept: usize::MAX,
+        });
+        Ok(())
+    })?;
     each(conn, "SELECT key, value FROM setting", &mut |row| {
         apply(Record::SettingPut {
             key: text(row, 0)?,

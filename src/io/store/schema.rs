@@ -48,7 +48,7 @@ CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT
 ";
 
 /// The tables that are read whole at start, and so checked whole.
-const LOADED_TABLES: [&str; 9] = [
+const LOADED_TABLES: [&str; 11] = [
     "device",
     "pairing",
     "session",
@@ -58,6 +58,8 @@ const LOADED_TABLES: [&str; 9] = [
     "node_call",
     "outgoing",
     "contact",
+    "cron_job",
+    "cron_run",
 ];
 
 /// What leads from each version to the next: the first from 1 to 2.
@@ -70,6 +72,12 @@ const MIGRATIONS: &[&str] = &[
          channel TEXT NOT NULL, account_id TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
          PRIMARY KEY (channel, account_id, id)
      ) STRICT, WITHOUT ROWID;",
+    // 4: scheduled jobs and their runs.
+    "CREATE TABLE cron_job (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE TABLE cron_run (
+         id INTEGER PRIMARY KEY, job_id TEXT NOT NULL, body TEXT NOT NULL
+     ) STRICT;
+     CREATE INDEX cron_run_job ON cron_run (job_id, id);",
 ];
 
 /// The version that this program writes.

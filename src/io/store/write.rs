@@ -2,7 +2,8 @@
 
 use super::fault::store_fault;
 use crate::state::{
-    Idempotency, IdempotencyState, Message, Record, Run, StoreFault, Text, Transcript, UnixMs,
+    CronRun, Idempotency, IdempotencyState, Message, Record, Run, StoreFault, Text, Transcript,
+    UnixMs,
 };
 use rusqlite::{Connection, Error, Result, Statement, ToSql, params};
 use serde::Serialize;
@@ -150,6 +151,12 @@ impl<'c> Writer<'c> {
             Record::ContactRemove { key } => {
                 self.execute(CONTACT_REMOVE, params![&*key.0, &*key.1, &*key.2])
             }
+            Record::CronJobPut(job) => self.execute(CRON_JOB_PUT, params![&*job.id, json(job)?]),
+            Record::CronJobRemove { id } => {
+                self.execute("DELETE FROM cron_run WHERE job_id = ?1", params![&**id])?;
+                self.execute("DELETE FROM cron_job WHERE id = ?1", params![&**id])
+            }
+            Record::CronRunAppend { run, kept } => self.append_cron_run(run, *kept),
             Record::SettingPut { key, value } => {
                 self.execute(SETTING_PUT, params![&**key, &**value])
             }
@@ -205,6 +212,13 @@ impl<'c> Writer<'c> {
         )
     }
 
+    fn append_cron_run(&mut self, run: &CronRun, kept: usize) -> Result<usize> {
+        let row = params![&*run.job_id, json(run)?];
+        self.execute("INSERT INTO cron_run (job_id, body) VALUES (?1, ?2)", row)?;
+        let older = params![&*run.job_id, int(kept.max(1) as u64)];
+        self.execute(CRON_RUNS_FORGET, older)
+    }
+
     fn put_idempotency(&mut self, entry: &Idempotency) -> Result<usize> {
         let row = params![
             &*entry.method,
@@ -247,6 +261,10 @@ const CONTACT_PUT: &str = "INSERT INTO contact VALUES (?1, ?2, ?3, ?4) \
      ON CONFLICT DO UPDATE SET body = excluded.body";
 const CONTACT_REMOVE: &str =
     "DELETE FROM contact WHERE channel = ?1 AND account_id = ?2 AND id = ?3";
+const CRON_JOB_PUT: &str =
+    "INSERT INTO cron_job VALUES (?1, ?2) ON CONFLICT DO UPDATE SET body = excluded.body";
+const CRON_RUNS_FORGET: &str = "DELETE FROM cron_run WHERE job_id = ?1 AND id <= (SELECT id FROM \
+     cron_run WHERE job_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
 const SETTING_PUT: &str =
     "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
 

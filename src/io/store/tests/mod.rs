@@ -95,6 +95,11 @@ pub(super) fn rows(n: u64) -> Vec<Record> {
         Record::RunPut(Arc::new(fixture::run(n))),
         Record::IdempotencyPut(Arc::new(fixture::idempotency(n))),
         Record::NodeCallPut(Arc::new(fixture::node_call(n))),
+        Record::CronJobPut(Arc::new(fixture::cron_job(n))),
+        Record::CronRunAppend {
+            run: Arc::new(fixture::cron_run(n, n)),
+            kept: 2,
+        },
         Record::SettingPut {
             key: format!("setting-{n}").into(),
             value: n.to_string().into(),
