@@ -703,8 +703,6 @@ pub const CHANNEL_POLL_GRACE_MS: u64 = 15_000;
 pub const CHANNEL_POLL_STALLED_MS: u64 = 60_000;
 /// Milliseconds for any other call.
 pub const CHANNEL_CALL_MS: u64 = 30_000;
-/// Milliseconds for a file of a message.
-pub const CHANNEL_FILE_MS: u64 = 60_000;
 /// Updates of one poll.
 pub const CHANNEL_UPDATES_MAX: usize = 50;
 /// Bytes of the text of one incoming message.
@@ -739,9 +737,5 @@ pub const CONTACT_REMINDED_MS: u64 = 60_000;
 pub const CONTACT_NAME_CHARS_MAX: usize = 64;
 /// Milliseconds between two signs that an answer is being written.
 pub const CHANNEL_TYPING_MS: u64 = 4_000;
-/// Milliseconds between two edits of an answer that grows.
-pub const CHANNEL_DRAFT_MS: u64 = 1_500;
-/// Megabytes of a file that is taken from a channel where nothing else is configured.
-pub const CHANNEL_FILE_MB: u64 = 5;
 
 const _: () = assert!(CHANNEL_POLL_MS + CHANNEL_POLL_GRACE_MS < CHANNEL_POLL_STALLED_MS);

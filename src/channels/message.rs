@@ -72,16 +72,12 @@ pub struct Quote {
     pub text: String,
 }
 
-/// A file at the service.
+/// A file that came with a message. It is named to the agent, not loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileRef {
-    pub id: Arc<str>,
     /// What kind of message it is: `photo`, `voice`, `document` …
     pub kind: &'static str,
     pub name: Option<Arc<str>>,
-    pub media_type: Option<Arc<str>>,
-    /// As its sender says.
-    pub bytes_len: Option<u64>,
 }
 
 /// A message to be sent.

@@ -4,7 +4,7 @@
 //! the core by messages alone:
 //!
 //! ```text
-//! core   Effect::Channel(Order) ──> a thread of the account: Line::poll, send, fetch …
+//! core   Effect::Channel(Order) ──> a thread of the account: Line::poll, send …
 //! core   Input::Channel(Report) <── channel and wake
 //! ```
 //!
@@ -78,24 +78,10 @@ pub trait Line: Send {
     /// [`Fault::Unknown`] where the service may have taken it all the same.
     fn send(&mut self, message: &Outbound) -> Result<Arc<str>, Fault>;
 
-    /// Gives a message that was sent another text. Doing it twice is as doing it once.
-    ///
-    /// # Errors
-    ///
-    /// See [`Fault`].
-    fn edit(&mut self, place: &Place, message_id: &str, text: &str) -> Result<(), Fault>;
-
     /// Shows for a few seconds that somebody is writing.
     ///
     /// # Errors
     ///
     /// See [`Fault`].
     fn typing(&mut self, place: &Place) -> Result<(), Fault>;
-
-    /// A file that came with a message, if it is not longer than `bytes_max`.
-    ///
-    /// # Errors
-    ///
-    /// See [`Fault`].
-    fn fetch(&mut self, file: &FileRef, bytes_max: u64) -> Result<Vec<u8>, Fault>;
 }

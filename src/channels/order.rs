@@ -1,6 +1,6 @@
 //! What the core asks of a channel's threads, and what comes back.
 
-use super::{Bot, Fault, FileRef, Outbound, Place, Update};
+use super::{Bot, Fault, Outbound, Place, Update};
 use crate::config::types::ChannelAccount;
 use std::sync::Arc;
 
@@ -25,18 +25,9 @@ pub enum Order {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Job {
     Identify,
-    Poll {
-        bot: Bot,
-        after: Option<u64>,
-    },
+    Poll { bot: Bot, after: Option<u64> },
     Send(Outbound),
-    Edit {
-        place: Place,
-        message_id: Arc<str>,
-        text: Arc<str>,
-    },
     Typing(Place),
-    Fetch(FileRef),
 }
 
 /// What came of a call.
@@ -54,6 +45,5 @@ pub enum Done {
     Updates(Vec<Update>),
     /// The service's id of the message.
     Sent(Arc<str>),
-    File(Vec<u8>),
     Nothing,
 }

@@ -289,8 +289,6 @@ pub const ROWS: &[Row] = &[
     row("channels.telegram.groups.*.*", Kept, Live, "", ""),
     row("channels.telegram.apiRoot", Url(&["https", "http"]), Live, "Bot API", "A server of your own; https://api.telegram.org without it."),
     row("channels.telegram.resendUnknown", Flag, Live, "Resend", "Sends again what may have arrived already; somebody may get it twice."),
-    row("channels.telegram.streamMode", Choice(&["off", "partial", "block"]), Live, "Drafts", "Shows an answer while it grows."),
-    row("channels.telegram.mediaMaxMb", Whole(1, 20), Live, "File size", "Megabytes of a file that is taken; the Bot API gives 20 at most."),
     row("channels.telegram.accounts.*.enabled", Flag, Live, "Account", "Whether the account runs."),
     row("channels.telegram.accounts.*.name", Text, Live, "Name", "How the account is shown."),
     row("channels.telegram.accounts.*.botToken", Secret, Live, "Bot token", "From @BotFather."),

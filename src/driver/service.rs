@@ -19,6 +19,8 @@ pub struct Service {
     /// What people wrote and nobody said was taken.
     updates: Vec<Update>,
     given: u64,
+    /// Chats in which it showed that somebody is writing, in order.
+    pub typing: Vec<Place>,
     /// Every message that it took, in order.
     pub sent: Vec<Outbound>,
     pub(super) orders: VecDeque<Order>,
@@ -159,8 +161,11 @@ impl Service {
                 self.sent.push(message);
                 Done::Sent(self.sent.len().to_string().into())
             }
-            Job::Fetch(_) => Done::File(b"file".to_vec()),
-            Job::Poll { .. } | Job::Send(_) | Job::Edit { .. } | Job::Typing(_) => Done::Nothing,
+            Job::Typing(place) => {
+                self.typing.push(place);
+                Done::Nothing
+            }
+            Job::Poll { .. } | Job::Send(_) => Done::Nothing,
         };
         let result = match fate {
             Fate::Done => Ok(done),

@@ -36,6 +36,8 @@ pub enum Timer {
     Unsaved,
     /// A channel's account tries again, or has said nothing for too long.
     Link(u64),
+    /// Chats that wait for an answer are shown again that it is being written.
+    Typing,
     /// The time of a `channels.status` call is over.
     Probe(u64),
     /// A channel's account may send again.
@@ -114,6 +116,7 @@ impl Gateway {
                     self.settle_unsaved();
                 }
                 Timer::Link(slot) => self.on_link_due(slot),
+                Timer::Typing => self.show_typing_again(),
                 Timer::Probe(number) => self.on_probe_over(number),
                 Timer::Outbox(slot) => self.offer_of(slot),
                 Timer::Tool(tag) => self.on_tool_overdue(tag),

@@ -1,20 +1,18 @@
 //! The threads of channels' accounts: blocking calls, one after the other on each.
 //!
 //! An account has up to three threads, started when they are needed: one waits for news, one sends,
-//! one does what may be late (signs of writing, drafts, files). Each takes orders from a bounded
+//! one does what may be late (signs of writing, probes). Each takes orders from a bounded
 //! queue and answers each with one report, whatever its channel does. Closing an account cuts
 //! its calls.
 
 use crate::agent::CancelToken;
 use crate::channels::{self, Done, Fault, Job, Line, Order, Report};
 use crate::config::types::ChannelAccount;
-use crate::limits::{CHANNEL_FILE_MB, CHANNEL_ORDERS_MAX, CHANNEL_STACK_BYTES};
+use crate::limits::{CHANNEL_ORDERS_MAX, CHANNEL_STACK_BYTES};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-
-const MB: u64 = 1024 * 1024;
 
 /// The loop's end of all accounts.
 pub struct Channels {
@@ -99,7 +97,7 @@ impl Account {
         let at = match job {
             Job::Poll { .. } => POLLS,
             Job::Send(_) => SENDS,
-            Job::Identify | Job::Edit { .. } | Job::Typing(_) | Job::Fetch(_) => ASIDE,
+            Job::Identify | Job::Typing(_) => ASIDE,
         };
         if self.lanes[at].is_none() {
             let lane = Lane::start(slot, &self.account, out.clone(), wake.clone());
@@ -131,12 +129,8 @@ impl Lane {
             .name(format!("channel-{slot}"))
             .stack_size(CHANNEL_STACK_BYTES)
             .spawn(move || {
-                let bytes_max = account
-                    .media_max_mb
-                    .unwrap_or(CHANNEL_FILE_MB)
-                    .saturating_mul(MB);
                 let line = (kind.open)(account, token.clone());
-                work(line, &orders, bytes_max, |ticket, result| {
+                work(line, &orders, |ticket, result| {
                     let report = Report {
                         slot,
                         ticket,
@@ -156,11 +150,10 @@ impl Lane {
 fn work(
     mut line: Box<dyn Line>,
     orders: &Receiver<(u64, Job)>,
-    bytes_max: u64,
     tell: impl Fn(u64, Result<Done, Fault>) -> bool,
 ) {
     for (ticket, job) in orders {
-        let attempt = AssertUnwindSafe(|| execute(&mut *line, job, bytes_max));
+        let attempt = AssertUnwindSafe(|| execute(&mut *line, job));
         let result = catch_unwind(attempt).unwrap_or_else(|_| {
             let text = "the channel failed by a fault of the gateway itself";
             Err(Fault::Unknown(text.to_owned()))
@@ -171,31 +164,22 @@ fn work(
     }
 }
 
-fn execute(line: &mut dyn Line, job: Job, bytes_max: u64) -> Result<Done, Fault> {
+fn execute(line: &mut dyn Line, job: Job) -> Result<Done, Fault> {
     Ok(match job {
         Job::Identify => Done::Bot(line.identify()?),
         Job::Poll { bot, after } => Done::Updates(line.poll(&bot, after)?),
         Job::Send(message) => Done::Sent(line.send(&message)?),
-        Job::Edit {
-            place,
-            message_id,
-            text,
-        } => {
-            line.edit(&place, &message_id, &text)?;
-            Done::Nothing
-        }
         Job::Typing(place) => {
             line.typing(&place)?;
             Done::Nothing
         }
-        Job::Fetch(file) => Done::File(line.fetch(&file, bytes_max)?),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channels::{Bot, FileRef, Outbound, Place, Update};
+    use crate::channels::{Bot, Outbound, Place, Update};
 
     struct Panics;
 
@@ -212,16 +196,8 @@ mod tests {
             Ok("1".into())
         }
 
-        fn edit(&mut self, _: &Place, _: &str, _: &str) -> Result<(), Fault> {
-            Ok(())
-        }
-
         fn typing(&mut self, _: &Place) -> Result<(), Fault> {
             Ok(())
-        }
-
-        fn fetch(&mut self, _: &FileRef, _: u64) -> Result<Vec<u8>, Fault> {
-            Ok(Vec::new())
         }
     }
 
@@ -236,7 +212,7 @@ mod tests {
         jobs.send((2, poll)).unwrap();
         drop(jobs);
         let told = std::cell::RefCell::new(Vec::new());
-        work(Box::new(Panics), &orders, 1, |ticket, result| {
+        work(Box::new(Panics), &orders, |ticket, result| {
             told.borrow_mut().push((ticket, result));
             true
         });

@@ -5,14 +5,18 @@ use crate::peer::{Peer, Purpose};
 use clawdia::agent::{FailureKind, ModelRef, Step, StepEvent, StopReason, ToolCall, Usage};
 use clawdia::driver::device::{Device, Proof};
 use clawdia::driver::{
-    Address, Driver, Options, Seeded, Steps, masked, node_params, operator_params,
+    Address, Driver, Fate, Options, Seeded, Steps, masked, node_params, operator_params,
 };
 use clawdia::limits::OUTBOX_HARD_BYTES;
+use clawdia::state::RunState;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 
 const CLIENTS: usize = 4;
+/// Everybody may write from a channel.
+const CONFIG: &str =
+    "{ channels: { telegram: { botToken: '1:a', dmPolicy: 'open', allowFrom: ['*'] } } }";
 const SESSIONS: [&str; 3] = ["main", "agent:main:a", "agent:main:b"];
 
 /// How the bytes of clients arrive.
@@ -37,16 +41,20 @@ pub struct World {
     /// Requests that may be repeated word for word, with their purpose.
     repeatable: Vec<(String, Value, Purpose)>,
     requests: u64,
+    /// What was written from the channel.
+    written: Vec<String>,
     transcript: String,
 }
 
 impl World {
     pub fn new(seed: u64, cuts: Cuts) -> Self {
-        let driver = Driver::new(Options {
+        let mut driver = Driver::new(Options {
             seed,
             steps: Steps::Held,
+            config: CONFIG.into(),
             ..Options::default()
         });
+        driver.service.held = true;
         Self {
             driver: Some(driver),
             random: Seeded(seed ^ 0xc1a3_d1a0),
@@ -58,6 +66,7 @@ impl World {
             ledger: Ledger::default(),
             repeatable: Vec::new(),
             requests: 0,
+            written: Vec::new(),
             transcript: String::new(),
         }
     }
@@ -69,7 +78,7 @@ impl World {
     /// One thing happens.
     pub fn step(&mut self) {
         let client = self.random.below(CLIENTS as u64) as usize;
-        match self.random.below(32) {
+        match self.random.below(38) {
             0..=13 => self.call(client, 1),
             14..=16 => {
                 let count = 2 + self.random.below(4);
@@ -90,9 +99,60 @@ impl World {
             28 => self.driver().store.held = false,
             29 => self.driver().store.failing += 1,
             30 => self.slow(client),
-            _ => self.crash(),
+            31 => self.crash(),
+            32..=33 => self.write(),
+            _ => self.serve(),
         }
         self.settle();
+    }
+
+    /// Somebody writes from a channel.
+    fn write(&mut self) {
+        let (_, text) = self.ledger.note();
+        let sender = ["7", "8"][self.random.below(2) as usize];
+        self.driver().service.write(sender, &text);
+        self.written.push(text);
+    }
+
+    /// The channel's service does what it was asked for, or does not, or nobody hears of it.
+    fn serve(&mut self) {
+        let fates = [Fate::Done, Fate::Done, Fate::AnswerLost, Fate::NotDone];
+        let fate = fates[self.random.below(4) as usize];
+        self.driver().serve_next(fate);
+    }
+
+    /// What was written from a channel is there once. Nothing was said there twice, and nothing is
+    /// missing but what is reported.
+    fn check_channel(&mut self) {
+        let written = std::mem::take(&mut self.written);
+        let driver = self.driver();
+        assert_eq!(driver.service.left(), 0);
+        let store = &driver.store;
+        for text in written {
+            let is_it = |body: &str| body.contains(&text);
+            let times = store.all_messages().filter(|it| is_it(&it.message.body));
+            assert_eq!(times.count(), 1, "{text}");
+        }
+        let mut said: Vec<&str> = driver.service.sent.iter().map(|it| &*it.text).collect();
+        said.sort_unstable();
+        let answers = said.iter().filter(|text| text.starts_with("said "));
+        let answers: Vec<_> = answers.collect();
+        assert!(
+            answers.windows(2).all(|two| two[0] != two[1]),
+            "{answers:?}"
+        );
+        let runs = store.state().runs().iter();
+        let ended = runs.filter(|run| run.delivery.deliver && run.state != RunState::Aborted);
+        let ended = ended.count();
+        let rows: Vec<_> = store.state().outgoing().iter().collect();
+        assert!(rows.iter().all(|row| !row.is_open()), "{rows:?}");
+        assert!(said.len() <= ended, "{} for {ended}", said.len());
+        assert!(
+            said.len() + rows.len() >= ended,
+            "{} and {} for {ended}",
+            said.len(),
+            rows.len()
+        );
     }
 
     /// Everything that was begun comes to its end.
@@ -106,12 +166,16 @@ impl World {
             }
         }
         self.settle();
-        while !self.steps.is_empty() {
-            self.finish_step(Vec::new());
+        self.driver().service.held = false;
+        // Who waits for a run that is gone, or for a service to be there again, waits no longer.
+        for _ in 0..8 {
             self.settle();
+            while !self.steps.is_empty() {
+                self.finish_step(Vec::new());
+                self.settle();
+            }
+            self.driver().advance(61_000);
         }
-        // Who waits for a run that is gone waits no longer than this.
-        self.driver().advance(5_000);
         self.settle();
         if std::env::var_os("CLAWDIA_SEED").is_some() {
             println!("{}", self.transcript);
@@ -120,6 +184,7 @@ impl World {
             peer.ends();
         }
         self.ledger.check(self.driver.as_ref().expect("a driver"));
+        self.check_channel();
         for client in 0..CLIENTS {
             self.go(client);
         }
@@ -352,7 +417,7 @@ impl World {
             }
         } else {
             StepEvent::Done {
-                text: "all said".into(),
+                text: format!("said {}", self.random.next()),
                 calls,
                 usage: Usage::default(),
                 stop_reason: StopReason::Stop,

@@ -29,7 +29,6 @@ struct Inner {
     calls: Vec<(String, Value)>,
     /// Calls of a method that do not go well, in order.
     fates: Vec<(String, VecDeque<Fate>)>,
-    files: Vec<(String, Vec<u8>)>,
 }
 
 /// The server; its threads end with the test.
@@ -90,12 +89,6 @@ impl Telegram {
         }
     }
 
-    /// A file that `getFile` finds under this id.
-    pub fn file(&self, id: &str, bytes: &[u8]) {
-        let mut inner = self.inner.0.lock().unwrap();
-        inner.files.push((id.to_owned(), bytes.to_vec()));
-    }
-
     /// Parameters of the calls of a method so far.
     pub fn calls(&self, method: &str) -> Vec<Value> {
         let inner = self.inner.0.lock().unwrap();
@@ -129,13 +122,6 @@ fn serve(socket: &TcpStream, inner: &(Mutex<Inner>, Condvar)) {
         return;
     };
     let params: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let file = format!("/file/bot{TOKEN}/");
-    if let Some(id) = path.strip_prefix(&file) {
-        let inner = inner.0.lock().unwrap();
-        let found = inner.files.iter().find(|(name, _)| name == id);
-        let bytes = found.map_or(&b""[..], |(_, bytes)| bytes);
-        return respond(socket, 200, bytes);
-    }
     let Some(method) = path.strip_prefix(&format!("/bot{TOKEN}/")) else {
         let body = json!({"ok": false, "error_code": 401, "description": "Unauthorized"});
         return respond(socket, 401, body.to_string().as_bytes());
@@ -167,7 +153,6 @@ fn serve(socket: &TcpStream, inner: &(Mutex<Inner>, Condvar)) {
     let result = match method {
         "getMe" => json!({"id": 99, "is_bot": true, "first_name": "Claw", "username": "claw_bot"}),
         "getUpdates" => updates(inner, &params),
-        "getFile" => json!({"file_id": params["file_id"], "file_path": params["file_id"]}),
         "sendMessage" | "sendPhoto" | "sendDocument" => {
             json!({"message_id": 1_000 + inner.0.lock().unwrap().calls.len()})
         }

@@ -4,7 +4,7 @@ use crate::agent::CancelToken;
 use crate::channels::Fault;
 use crate::channels::http::Call;
 use crate::config::types::ChannelAccount;
-use crate::limits::{CHANNEL_ANSWER_BYTES_MAX, CHANNEL_FILE_MS, CHANNEL_RETRY_AFTER_MS_MAX};
+use crate::limits::{CHANNEL_ANSWER_BYTES_MAX, CHANNEL_RETRY_AFTER_MS_MAX};
 use serde_json::Value;
 use std::io::Read;
 use std::sync::Arc;
@@ -94,36 +94,6 @@ impl Api {
             _ => Fault::Unknown(text),
         }
     }
-
-    /// A file by the path that `getFile` gave.
-    ///
-    /// # Errors
-    ///
-    /// It is longer than `bytes_max`, or as [`Api::call`].
-    pub fn download(&self, path: &str, bytes_max: u64) -> Result<Vec<u8>, Fault> {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte);
-        if path.is_empty() || path.contains("..") || !path.bytes().all(fits) {
-            return Err(Fault::Refused("Telegram named no file".to_owned()));
-        }
-        let url = format!("{}/file/bot{}/{path}", self.root(), self.token());
-        let call = Call::new(&url, CHANNEL_FILE_MS, &self.cancel);
-        let response = call.agent.get(&url).call();
-        let response = response.map_err(|error| call.fault("file", &error))?;
-        if response.status().as_u16() != 200 {
-            let text = format!("file: Telegram answered {}", response.status().as_u16());
-            return Err(Fault::Refused(text));
-        }
-        let mut bytes = Vec::new();
-        let body = response.into_body().into_reader();
-        let read = body.take(bytes_max + 1).read_to_end(&mut bytes);
-        match read {
-            Ok(_) if bytes.len() as u64 <= bytes_max => Ok(bytes),
-            Ok(_) => Err(Fault::Refused(format!(
-                "the file is longer than {bytes_max} bytes"
-            ))),
-            Err(fault) => Err(Fault::Later(format!("file: {}", fault.kind()))),
-        }
-    }
 }
 
 /// A text without a secret that it may repeat.
@@ -170,14 +140,6 @@ mod tests {
             let fault = api().refusal("sendMessage", status, &said);
             assert!(is_it(&fault), "{status}: {fault:?}");
             assert!(!fault.to_string().contains("secret"), "{fault}");
-        }
-    }
-
-    #[test]
-    fn a_file_is_named_by_a_plain_path() {
-        for path in ["", "../x", "a/../../b", "a?b", "a b", "http://x"] {
-            let refused = api().download(path, 1);
-            assert!(matches!(refused, Err(Fault::Refused(_))), "{path}");
         }
     }
 }

@@ -4,7 +4,7 @@ mod api;
 mod html;
 mod update;
 
-use super::{Bot, Fault, FileRef, Kind, Line, Outbound, Place, Update};
+use super::{Bot, Fault, Kind, Line, Outbound, Place, Update};
 use crate::agent::CancelToken;
 use crate::config::types::ChannelAccount;
 use crate::limits::{CHANNEL_CALL_MS, CHANNEL_POLL_GRACE_MS, CHANNEL_POLL_MS, CHANNEL_UPDATES_MAX};
@@ -115,28 +115,11 @@ impl Line for Telegram {
         Ok(id.map_or_else(|| "0".into(), |id| id.to_string().into()))
     }
 
-    fn edit(&mut self, at: &Place, message_id: &str, text: &str) -> Result<(), Fault> {
-        let mut params = place(at);
-        params["message_id"] = number(message_id).map_or(Value::Null, Value::from);
-        match self.with_markup("editMessageText", params, "text", text) {
-            // It says that already.
-            Err(Fault::Refused(why)) if why.contains("not modified") => Ok(()),
-            other => other.map(drop),
-        }
-    }
-
     fn typing(&mut self, at: &Place) -> Result<(), Fault> {
         let mut params = place(at);
         params["action"] = Value::from("typing");
         let done = self.api.call("sendChatAction", &params, CHANNEL_CALL_MS);
         done.map(drop)
-    }
-
-    fn fetch(&mut self, file: &FileRef, bytes_max: u64) -> Result<Vec<u8>, Fault> {
-        let asked = json!({"file_id": &*file.id});
-        let found = self.api.call("getFile", &asked, CHANNEL_CALL_MS)?;
-        let path = found["file_path"].as_str().unwrap_or("");
-        self.api.download(path, bytes_max)
     }
 }
 

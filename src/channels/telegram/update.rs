@@ -116,21 +116,15 @@ const FILES: [&str; 6] = [
 ];
 
 fn files(message: &Value) -> Vec<FileRef> {
-    // Sizes of one photo, the largest last.
+    // One photo in several sizes.
     let photo = message["photo"].as_array().and_then(|sizes| sizes.last());
     let photo = photo.map(|file| ("photo", file));
     let others = FILES.into_iter().map(|kind| (kind, &message[kind]));
     let read = |(kind, file): (&'static str, &Value)| {
-        let media_type = match kind {
-            "photo" => Some("image/jpeg"),
-            _ => file["mime_type"].as_str(),
-        };
+        file["file_id"].as_str()?;
         Some(FileRef {
-            id: file["file_id"].as_str()?.into(),
             kind,
             name: file["file_name"].as_str().map(short),
-            media_type: media_type.map(short),
-            bytes_len: file["file_size"].as_u64(),
         })
     };
     photo.into_iter().chain(others).filter_map(read).collect()
@@ -212,18 +206,16 @@ mod tests {
     }
 
     #[test]
-    fn files_are_named_and_the_largest_photo_is_meant() {
+    fn files_are_named() {
         let mut message = text(private(), "");
         message["caption"] = json!("look");
         message["photo"] = json!([{"file_id": "s"}, {"file_id": "l", "file_size": 9}]);
         let read = incoming(message).unwrap();
-        assert_eq!((&*read.files[0].id, read.files[0].kind), ("l", "photo"));
-        let mut voice = text(private(), "");
-        voice["voice"] = json!({"file_id": "v", "mime_type": "audio/ogg"});
-        assert_eq!(
-            incoming(voice).unwrap().files[0].media_type.as_deref(),
-            Some("audio/ogg")
-        );
+        assert_eq!((read.text.as_str(), read.files[0].kind), ("look", "photo"));
+        let mut file = text(private(), "");
+        file["document"] = json!({"file_id": "d", "file_name": "a.pdf"});
+        let read = incoming(file).unwrap();
+        assert_eq!(read.files[0].name.as_deref(), Some("a.pdf"));
     }
 
     #[test]

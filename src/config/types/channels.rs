@@ -95,10 +95,6 @@ pub struct ChannelAccount {
     pub api_root: Option<String>,
     /// Sends again what may have been sent already.
     pub resend_unknown: bool,
-    /// Whether an answer is shown while it grows.
-    pub stream_mode: StreamMode,
-    /// Megabytes of a file that is taken.
-    pub media_max_mb: Option<u64>,
 }
 
 impl ChannelAccount {
@@ -143,16 +139,6 @@ pub struct GroupRule {
     pub require_mention: Option<bool>,
     /// In place of the account's.
     pub allow_from: Option<Vec<String>>,
-}
-
-/// Whether an answer is shown while it grows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StreamMode {
-    Off,
-    #[default]
-    #[serde(alias = "block")]
-    Partial,
 }
 
 #[cfg(test)]

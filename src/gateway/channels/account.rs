@@ -253,7 +253,6 @@ fn is_same_line(one: &ChannelAccount, other: &ChannelAccount) -> bool {
             it.id.clone(),
             it.bot_token.clone(),
             it.api_root.clone(),
-            it.media_max_mb,
         )
     };
     facts(one) == facts(other)

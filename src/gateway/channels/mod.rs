@@ -19,6 +19,7 @@ mod probe;
 mod settle;
 #[cfg(test)]
 mod tests;
+mod typing;
 
 pub(super) use contacts::write_contact;
 pub(super) use outbox::{Letter, Receiver};

@@ -113,7 +113,7 @@ impl Gateway {
     }
 
     /// Where a run's answer goes: what its caller named, else where its session was written from last.
-    fn receiver_of_run(&self, run: &Run) -> Option<Receiver> {
+    pub(super) fn receiver_of_run(&self, run: &Run) -> Option<Receiver> {
         let delivery = &run.delivery;
         if !delivery.deliver {
             return None;

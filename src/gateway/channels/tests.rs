@@ -1,5 +1,6 @@
 //! What a channel's people see, and what a crash leaves.
 
+use crate::agent::{ModelRef, StepEvent, StopReason, ToolCall, Usage};
 use crate::channels::{Chat, Place};
 use crate::driver::{Driver, Fate, Options, Steps};
 use crate::ids::ConnId;
@@ -347,4 +348,91 @@ fn a_changed_configuration_takes_over_without_a_start() {
     driver.service.write("7", "hi");
     driver.settle();
     assert_eq!(driver.service.sent.len(), 1);
+}
+
+#[test]
+fn a_number_is_given_to_one_message_over_restarts() {
+    let mut driver = open();
+    driver.service.held = true;
+    driver.service.write("7", "hi");
+    serve_until_sending(&mut driver);
+    driver.serve_next(Fate::AnswerLost);
+    driver.settle();
+    assert_eq!(rows(&driver), ["unknown"]);
+    let mut driver = driver.crash(0);
+    driver.service.held = false;
+    driver.service.write("7", "again");
+    driver.settle();
+    assert_eq!(driver.service.sent_to("7").len(), 2);
+    assert_eq!(rows(&driver), ["unknown"], "what is not known stays");
+}
+
+/// The step that waits ends, with a call of the tool or with an answer.
+fn end_step(driver: &mut Driver, arguments: Option<serde_json::Value>) {
+    let step = driver.steps.pop_front().expect("a step");
+    let call = |arguments: serde_json::Value| ToolCall {
+        id: "c".into(),
+        name: "message".into(),
+        arguments: arguments.to_string().into(),
+    };
+    let event = StepEvent::Done {
+        text: "done".into(),
+        calls: arguments.map(call).into_iter().collect(),
+        usage: Usage::default(),
+        stop_reason: StopReason::Stop,
+        model: ModelRef::new("builtin", "clawdia"),
+    };
+    driver.step(step.tag, event);
+    driver.settle();
+}
+
+#[test]
+fn the_agent_writes_to_somebody_else_once_whenever_the_process_dies() {
+    for dies in [false, true] {
+        let mut driver = open();
+        driver.steps_by = Steps::Held;
+        driver.service.write("7", "tell 9 that dinner is ready");
+        driver.settle();
+        end_step(
+            &mut driver,
+            Some(json!({"to": "9", "message": "**Dinner**"})),
+        );
+        assert_eq!(driver.service.sent_to("9"), ["<b>Dinner</b>"]);
+        if dies {
+            driver = driver.crash(0);
+            driver.settle();
+        }
+        end_step(&mut driver, None);
+        assert_eq!(driver.service.sent_to("7"), ["done"]);
+        assert_eq!(driver.service.sent_to("9").len(), 1);
+    }
+}
+
+#[test]
+fn a_message_of_the_agent_goes_where_its_session_was_written_from() {
+    let mut driver = open();
+    driver.steps_by = Steps::Held;
+    driver.service.write("7", "hi");
+    driver.settle();
+    end_step(&mut driver, Some(json!({"message": "by the way"})));
+    assert_eq!(driver.service.sent_to("7"), ["by the way"]);
+    end_step(&mut driver, Some(json!({"message": "x", "to": "no such"})));
+    end_step(&mut driver, None);
+    let failed = driver.store.all_messages();
+    let is_told = |it: &&crate::state::StoredMessage| it.message.body.contains("is no receiver");
+    assert_eq!(failed.filter(is_told).count(), 1);
+}
+
+#[test]
+fn who_waits_sees_that_an_answer_is_written() {
+    let mut driver = open();
+    driver.steps_by = Steps::Held;
+    driver.service.write("7", "hi");
+    driver.settle();
+    driver.advance(10_000);
+    let shown = driver.service.typing.len();
+    assert!(shown >= 3, "{shown}");
+    end_step(&mut driver, None);
+    driver.advance(60_000);
+    assert_eq!(driver.service.typing.len(), shown, "and no more afterwards");
 }

@@ -140,6 +140,12 @@ impl Runs {
         self.at_work > 0 || self.by_slot.values().any(is_busy)
     }
 
+    /// Runs that have begun and not ended.
+    pub fn under_way(&self) -> impl Iterator<Item = &Arc<Run>> {
+        let is_it = |run: &&LiveRun| run.phase != RunPhase::Waiting || run.seq > 0;
+        self.by_slot.values().filter(is_it).map(|run| &run.row)
+    }
+
     /// The live run with this id.
     pub fn get(&self, run_id: &str) -> Option<&LiveRun> {
         self.by_slot.get(self.by_id.get(run_id)?)

@@ -99,6 +99,9 @@ impl Gateway {
         let step = self.step(tag, &rows);
         if first {
             self.send_lifecycle_start(tag.run);
+            if let Some(row) = self.runs.by_slot.get(&tag.run).map(|run| run.row.clone()) {
+                self.show_typing(&row);
+            }
         }
         match step {
             Some(step) => self.effects.push_back(Effect::Step(Box::new(step))),

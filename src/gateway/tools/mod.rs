@@ -7,6 +7,7 @@
 mod config;
 mod exec;
 mod files;
+mod message;
 mod nodes;
 mod policy;
 mod sessions;
@@ -44,6 +45,7 @@ pub struct Tool {
 pub const TOOLS: &[Tool] = &[
     nodes::TOOL,
     sessions::TOOL,
+    message::TOOL,
     exec::TOOL,
     exec::PROCESS,
     files::READ,
