@@ -23,7 +23,8 @@ fn message(message: &Value, bot: &Bot) -> Option<Incoming> {
         .as_i64()
         .filter(|_| message["is_topic_message"] == true);
     let written = [&message["text"], &message["caption"]];
-    let written = written.into_iter().find_map(Value::as_str).unwrap_or("");
+    let mut written = written.into_iter().filter_map(Value::as_str);
+    let written = written.find(|text| !text.is_empty()).unwrap_or("");
     let (written, is_named) = without_name(written, &bot.username);
     let files = files(message);
     let text = match (written.is_empty(), location(message)) {
