@@ -52,7 +52,6 @@ impl World {
             seed,
             steps: Steps::Held,
             config: CONFIG.into(),
-            ..Options::default()
         });
         driver.service.held = true;
         Self {
