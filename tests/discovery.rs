@@ -29,12 +29,13 @@ fn in_network(home: &Home, script: &str) -> Option<String> {
         eprintln!("SKIPPED: no network of its own can be made here (unshare, ip)");
         return None;
     }
-    // The gateway listens once it has said so; it ends with this shell.
+    // The gateway listens once it has said so; it ends with this shell, of which it has to be a child
+    // for that: a function in the background would be one of its own.
     let script = format!(
         "{NETWORK} || exit 1
          gw() {{ \"$CLAWDIA\" \"$@\"; }}
          serve() {{
-           mkfifo \"$HOME/told\"; gw gateway run --port 4711 >\"$HOME/told\" 2>\"$HOME/said\" & served=$!
+           mkfifo \"$HOME/told\"; \"$CLAWDIA\" gateway run --port 4711 >\"$HOME/told\" 2>\"$HOME/said\" & served=$!
            read -r line <\"$HOME/told\"; trap 'kill $served; wait $served' EXIT
          }}
          {script}"
