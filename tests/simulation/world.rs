@@ -128,8 +128,11 @@ impl World {
         assert_eq!(driver.service.left(), 0);
         let store = &driver.store;
         for text in written {
-            let is_it = |body: &str| body.contains(&text);
-            let times = store.all_messages().filter(|it| is_it(&it.message.body));
+            // A tool that reads the session repeats it.
+            let asked = store
+                .all_messages()
+                .filter(|it| &*it.message.role == "user");
+            let times = asked.filter(|it| it.message.body.contains(&text));
             assert_eq!(times.count(), 1, "{text}");
         }
         let mut said: Vec<&str> = driver.service.sent.iter().map(|it| &*it.text).collect();
