@@ -71,6 +71,7 @@ fn a_model_asks_for_a_node_and_tells_what_it_found() {
         [
             "nodes",
             "sessions",
+            "message",
             "exec",
             "process",
             "read",
