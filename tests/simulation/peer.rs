@@ -51,6 +51,16 @@ impl Peer {
         self.sent.insert(id.to_owned(), sent);
     }
 
+    /// Somebody else asks for the run of this number too. Bytes of connections overtake each other,
+    /// so whoever has no answer yet may turn out to have asked again.
+    pub fn may_be_overtaken(&mut self, number: usize) {
+        for sent in self.sent.values_mut() {
+            if sent.answers == 0 && matches!(sent.purpose, Purpose::Run(it) if it == number) {
+                sent.purpose = Purpose::SameRun(number);
+            }
+        }
+    }
+
     /// Takes a message; what it acknowledges.
     pub fn takes(&mut self, message: &Value) -> Option<Purpose> {
         if message["type"] == "event" {

@@ -265,7 +265,12 @@ impl World {
             }
             11 if !self.repeatable.is_empty() => {
                 let at = number as usize % self.repeatable.len();
-                self.repeatable[at].clone()
+                let again = self.repeatable[at].clone();
+                if let Purpose::SameRun(number) = again.2 {
+                    let peers = self.clients.iter_mut().flatten();
+                    peers.for_each(|peer| peer.may_be_overtaken(number));
+                }
+                again
             }
             12 => {
                 let (number, text) = self.ledger.note();
