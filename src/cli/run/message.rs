@@ -7,7 +7,7 @@ use super::super::exit::{Failure, Outcome};
 use super::super::out::Out;
 use super::super::setup::Setup;
 use super::text;
-use crate::client::random;
+use crate::client::{ErrorKind, random};
 
 /// Sends a message and says what became of it.
 pub fn run(command: MessageCommand, setup: &Setup, out: &mut Out) -> Outcome {
@@ -31,7 +31,7 @@ pub fn run(command: MessageCommand, setup: &Setup, out: &mut Out) -> Outcome {
         }
     }
     let mut session = setup.connect()?;
-    let payload = session.call("send", &params)?;
+    let payload = session.call("send", &params).map_err(kept)?;
     session.client.close();
     if out.wants_json() {
         out.json(&payload)?;
@@ -40,4 +40,17 @@ pub fn run(command: MessageCommand, setup: &Setup, out: &mut Out) -> Outcome {
     let (channel, id) = (text(&payload, "channel"), text(&payload, "messageId"));
     out.line(&format!("sent over {channel} as message {id}"))?;
     Ok(())
+}
+
+/// Who waits no longer must not send it again: the gateway goes on with what it has.
+fn kept(mut failure: Failure) -> Failure {
+    let is_timeout = |cause: &crate::client::ClientError| cause.kind == ErrorKind::Timeout;
+    if failure.cause.as_ref().is_some_and(is_timeout) {
+        failure.message =
+            "not sent yet: the gateway keeps the message and sends it once the channel takes it"
+                .into();
+        failure.mend =
+            vec!["clawdia channels status   # why it waits; sent again, it comes twice".into()];
+    }
+    failure
 }

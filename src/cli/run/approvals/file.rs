@@ -49,7 +49,8 @@ pub fn allowlist(command: &AllowlistCommand, session: &mut Session, out: &mut Ou
     let hash = text(&snapshot, "hash").to_owned();
     let mut file = snapshot["file"].take();
     let changed = change(&mut file, agent, pattern, adds);
-    snapshot = match changed {
+    let begins = adds && begin_to_allow(&mut file, agent);
+    snapshot = match changed || begins {
         true => place.write(&file, &hash, session)?,
         false if adds => place.read(session)?,
         false => {
@@ -60,7 +61,36 @@ pub fn allowlist(command: &AllowlistCommand, session: &mut Session, out: &mut Ou
             return Err(Failure::failed(fault).mend("clawdia approvals get"));
         }
     };
-    print(&snapshot, place.name(), out)
+    print(&snapshot, place.name(), out)?;
+    if begins && !out.wants_json() {
+        out.line("Nobody had said what may run: now programs of the list do, and a person is asked about others.")?;
+    }
+    if adds && security(&snapshot["file"], agent) == "deny" && !out.wants_json() {
+        out.line("security is deny, so the pattern lets nothing run; clawdia approvals set --file FILE changes that")?;
+    }
+    Ok(())
+}
+
+/// What an agent may run, if anybody said so.
+fn security<'a>(file: &'a Value, agent: &str) -> &'a str {
+    let own = text(&file["agents"][agent], "security");
+    match own {
+        "" => text(&file["defaults"], "security"),
+        own => own,
+    }
+}
+
+/// A pattern would change nothing where nobody has said what may run, for then nothing may. Whether
+/// it was said now.
+fn begin_to_allow(file: &mut Value, agent: &str) -> bool {
+    if !security(file, agent).is_empty() {
+        return false;
+    }
+    match agent {
+        "*" => file["defaults"]["security"] = "allowlist".into(),
+        agent => file["agents"][agent]["security"] = "allowlist".into(),
+    }
+    true
 }
 
 /// Whether anything was added or removed.
@@ -173,6 +203,19 @@ fn word<'a>(of: &'a Value, key: &str, absent: &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_first_pattern_has_an_effect_and_a_word_that_was_said_stays() {
+        let mut file = json!({"version": 1});
+        assert!(change(&mut file, "main", "/a", true) && begin_to_allow(&mut file, "main"));
+        assert_eq!(security(&file, "main"), "allowlist");
+        assert_eq!(security(&file, "other"), "");
+        assert!(begin_to_allow(&mut file, "*"));
+        assert_eq!(file["defaults"]["security"], "allowlist");
+        let mut denied = json!({"defaults": {"security": "deny"}});
+        assert!(!begin_to_allow(&mut denied, "main"));
+        assert_eq!(security(&denied, "main"), "deny");
+    }
 
     #[test]
     fn one_pattern_changes_and_the_rest_stays() {
