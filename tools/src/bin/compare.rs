@@ -26,7 +26,7 @@ struct Args {
     /// print JSON, a line a row
     #[argh(switch)]
     json: bool,
-    /// servers as NAME=PROGRAM [WORDS]; each is started with `0 echo` or `0 broadcast` behind its
+    /// servers as NAME=PROGRAM WORDS; each is started with `0 echo` or `0 broadcast` behind its
     /// words, and says `READY PORT`
     #[argh(positional)]
     servers: Vec<String>,
