@@ -1,5 +1,5 @@
 //! One file with everything that a gateway needs to be itself again: the database, the
-//! configuration and the token. It holds secrets, so it is 0600 like what it was made from.
+//! configuration, the token and the certificate that it made. It holds secrets, so it is 0600 like what it was made from.
 //!
 //! The file is a SQLite database itself: a copy of the gateway's, with two more tables.
 
@@ -13,6 +13,7 @@ use super::store::schema::{
     APPLICATION_ID, SCHEMA_VERSION, beside, check_header, copy_database, mark, open_reader,
     open_writer, publish, with_journals,
 };
+use super::tls::certificate::OWN_FILE;
 use rusqlite::Connection;
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -44,9 +45,15 @@ impl Places<'_> {
     }
 
     /// Name in the backup and place here of each file beside the database.
-    fn files(&self) -> [(&'static str, PathBuf); 2] {
+    fn files(&self) -> [(&'static str, PathBuf); 3] {
+        // The certificate that clients pin, with its key: under another one they would refuse the gateway.
+        let certificate = (OWN_FILE, self.state_dir.join(OWN_FILE));
         let token = (TOKEN_FILE, token_path(self.state_dir));
-        [token, ("configuration", self.config.to_path_buf())]
+        [
+            token,
+            certificate,
+            ("configuration", self.config.to_path_buf()),
+        ]
     }
 }
 

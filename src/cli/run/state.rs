@@ -16,6 +16,11 @@ pub fn backup(file: &str, setup: &Setup, out: &mut Out) -> Outcome {
         let fault = format!("{file} exists already: give the backup another name");
         return Err(Failure::failed(fault));
     }
+    let folder = Path::new(file).parent().filter(|it| *it != Path::new(""));
+    if let Some(folder) = folder.filter(|it| !it.is_dir()) {
+        let fault = format!("there is no folder {}", folder.display());
+        return Err(Failure::failed(fault));
+    }
     let document = setup.document()?;
     let places = Places {
         state_dir: &setup.paths.state_dir,

@@ -127,10 +127,14 @@ fn a_backup_of_a_running_gateway_brings_everything_back() {
 fn a_backup_brings_a_gateway_to_another_machine() {
     let (home, other) = (Home::new(), Home::new());
     let expected = home.pair(1, || {});
-    home.back_up().unwrap();
+    fs::write(home.state_dir().join(OWN_FILE), "key and certificate").unwrap();
+    assert!(home.back_up().unwrap().contains(&OWN_FILE.to_owned()));
     fs::remove_dir(other.state_dir()).unwrap();
     other.restore(&home.backup(), 9).unwrap();
     assert_eq!(other.stored(), expected);
+    let certificate = other.state_dir().join(OWN_FILE);
+    assert_eq!(fs::read(&certificate).unwrap(), b"key and certificate");
+    assert_eq!(fs::metadata(certificate).unwrap().mode() & 0o777, 0o600);
     assert!(!other.config().exists());
 }
 
