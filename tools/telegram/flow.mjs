@@ -86,11 +86,19 @@ const proxy = http.createServer(async (request, response) => {
 }).listen(0, '127.0.0.1');
 await once(proxy, 'listening');
 
+const says = (response, delta, why) => {
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  response.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta }] })}\n\n`);
+  response.end(`data: ${JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: why }] })}\n\ndata: [DONE]\n\n`);
+};
+
 // The model: asks for the node, then answers.
 const model = http.createServer(async (request, response) => {
   const { messages } = JSON.parse(await body(request));
   const asked = messages.findLast((it) => it.role === 'user').content;
-  const task = /task (\d+)/.exec(typeof asked === 'string' ? asked : JSON.stringify(asked))[1];
+  const task = /task (\d+)/.exec(typeof asked === 'string' ? asked : JSON.stringify(asked))?.[1];
+  // A summary of what was said, say: nothing that a person waits for.
+  if (!task) return says(response, { content: 'Noted.' }, 'stop');
   const isDone = messages.at(-1).role === 'tool';
   if (at(isDone ? 'the model is to answer' : 'the model is asked')) return response.destroy();
   const delta = isDone
@@ -99,10 +107,7 @@ const model = http.createServer(async (request, response) => {
         name: 'nodes',
         arguments: JSON.stringify({ action: 'run', node: 'box', shell: `echo ${task} >> ${acts}; sleep 0.1; echo acted` }),
       } }] };
-  const why = isDone ? 'stop' : 'tool_calls';
-  response.writeHead(200, { 'content-type': 'text/event-stream' });
-  response.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta }] })}\n\n`);
-  response.end(`data: ${JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: why }] })}\n\ndata: [DONE]\n\n`);
+  says(response, delta, isDone ? 'stop' : 'tool_calls');
   at(isDone ? 'the model has answered' : 'the model has asked for the tool');
 }).listen(0, '127.0.0.1');
 await once(model, 'listening');

@@ -94,6 +94,8 @@ impl StepSink for Said {
     fn pause(&mut self, time_ms: u64) -> Result<(), Stop> {
         if time_ms > 0 {
             self.pauses_ms.push(time_ms);
+            // So that a program which is waited for gets on; nobody waits here for a slow server.
+            std::thread::sleep(std::time::Duration::from_millis(time_ms.min(10)));
         }
         match self.cancel.is_cancelled() {
             true => Err(Stop::Cancelled),

@@ -169,6 +169,7 @@ fn a_key_comes_from_a_file_or_a_command_and_is_never_told() {
         assert!(!message.contains("sk-"), "{message}");
         match key {
             Some(key) => {
+                assert!(message.contains("wrong"), "it was never asked: {message}");
                 let (head, _) = server.seen.recv().unwrap();
                 assert!(head.contains(&format!("Bearer {key}")), "{head}");
             }
