@@ -10,7 +10,7 @@ use super::context::{Place, conversation};
 use crate::agent::{ChatMessage, RunTag, Speaker, Step, StopReason, Thinking, Usage};
 use crate::gateway::commit::Key;
 use crate::gateway::{Gateway, transcript};
-use crate::limits::{COMPACT_AT_MESSAGES, SUMMARY_BYTES_MAX};
+use crate::limits::{COMPACT_KEEPS_MESSAGES, SUMMARY_BYTES_MAX};
 use crate::state::{Record, StoredMessage};
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ impl Gateway {
             .and_then(|row| transcript::text_of(&row.message.body))
             .is_some_and(|text| text.trim().eq_ignore_ascii_case(COMMAND));
         let len = before.iter().map(|row| tokens_of_row(row)).sum::<u64>();
-        let is_full = len > tokens_max / FULL.1 * FULL.0 || before.len() >= COMPACT_AT_MESSAGES;
+        let is_full = len > tokens_max / FULL.1 * FULL.0;
         if run.is_compacted || run.rounds > 0 || !(is_full || by_hand) {
             return;
         }
@@ -196,10 +196,7 @@ impl Gateway {
 /// How many of the newest messages have at most so many tokens.
 fn kept(before: &[&StoredMessage], tokens_max: u64) -> usize {
     let mut len = 0;
-    let newest = before
-        .iter()
-        .rev()
-        .take(COMPACT_AT_MESSAGES / KEPT as usize);
+    let newest = before.iter().rev().take(COMPACT_KEEPS_MESSAGES);
     newest
         .take_while(|row| {
             len += tokens_of_row(row);
