@@ -168,7 +168,7 @@ pub const CONTEXT_MESSAGES_MAX: usize = 100;
 /// The same in bytes.
 pub const CONTEXT_BYTES_MAX: usize = 256 * 1024;
 /// So many of the last messages are left as they are, at most, where a summary takes the place of those before.
-pub const COMPACT_KEEPS_MESSAGES: usize = 20;
+pub const SUMMARY_SPARES_MESSAGES_MAX: usize = 20;
 /// Longest summary that is kept; the rest is cut.
 pub const SUMMARY_BYTES_MAX: usize = 16 * 1024;
 /// Longest key of a model that a file or a command gives.

@@ -3,10 +3,7 @@
 
 mod support;
 
-use clawdia::client::identity::Identity;
-use clawdia::client::secret::{Secret, Secrets};
-use clawdia::client::tokens::TokenStore;
-use clawdia::client::{Client, ConnectOptions, GatewayUrl, Incoming, Party, connect_as};
+use clawdia::client::{Client, Incoming, Party};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -110,23 +107,8 @@ fn soon() -> Instant {
 
 fn connect(home: &Home, gateway: &Running, dir: &tempfile::TempDir) -> Client {
     let token = home.run(&["token"]).ok().out;
-    let url = GatewayUrl::parse(&format!("ws://127.0.0.1:{}", gateway.port)).unwrap();
-    let secrets = Secrets {
-        token: Some(Secret::new(token.trim(), "the test")),
-        password: None,
-    };
-    let options = ConnectOptions {
-        url: &url,
-        secrets: &secrets,
-        gateway: None,
-        pin: None,
-        identity: &Identity::load_or_create(dir.path()).unwrap(),
-        tokens: &TokenStore::new(dir.path(), "test"),
-        mode: "backend",
-        insecure: false,
-        still_meant: &|| true,
-    };
-    connect_as(&Party::operator().unwrap(), &options, soon()).unwrap()
+    let party = Party::operator().unwrap();
+    support::node::connect(gateway.port, token.trim(), dir.path(), &party, "backend")
 }
 
 fn says(client: &mut Client, session: &str) {

@@ -10,7 +10,7 @@ use super::context::{Place, conversation};
 use crate::agent::{ChatMessage, RunTag, Speaker, Step, StopReason, Thinking, Usage};
 use crate::gateway::commit::Key;
 use crate::gateway::{Gateway, transcript};
-use crate::limits::{COMPACT_KEEPS_MESSAGES, SUMMARY_BYTES_MAX};
+use crate::limits::{SUMMARY_BYTES_MAX, SUMMARY_SPARES_MESSAGES_MAX};
 use crate::state::{Record, StoredMessage};
 use std::sync::Arc;
 
@@ -196,7 +196,7 @@ impl Gateway {
 /// How many of the newest messages have at most so many tokens.
 fn kept(before: &[&StoredMessage], tokens_max: u64) -> usize {
     let mut len = 0;
-    let newest = before.iter().rev().take(COMPACT_KEEPS_MESSAGES);
+    let newest = before.iter().rev().take(SUMMARY_SPARES_MESSAGES_MAX);
     newest
         .take_while(|row| {
             len += tokens_of_row(row);

@@ -51,18 +51,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args: Args = argh::from_env();
-    match run(&args) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("fleet: a figure is beyond {TOLERANCE} times its goal");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("fleet: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    clawdia_tools::ended("fleet", run(&argh::from_env()))
 }
 
 fn run(args: &Args) -> io::Result<bool> {
@@ -98,5 +87,9 @@ fn run(args: &Args) -> io::Result<bool> {
             load.join(" ")
         );
     }
-    Ok(table.is_within(TOLERANCE))
+    let is_within = table.is_within(TOLERANCE);
+    if !is_within {
+        eprintln!("fleet: a figure is beyond {TOLERANCE} times its goal");
+    }
+    Ok(is_within)
 }
