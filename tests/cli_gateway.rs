@@ -139,6 +139,18 @@ fn the_gateways_of_this_machine_are_listed_by_profile() {
 }
 
 #[test]
+fn a_change_says_when_it_takes_effect() {
+    let home = Home::new();
+    let set = |port: &str| home.run(&["config", "set", "gateway.port", port]).ok().out;
+    assert!(!set("20001").contains("in effect"), "no gateway runs");
+    home.run(&["config", "unset", "gateway.port"]).ok();
+    let _gateway = home.gateway(&[]);
+    assert!(set("20002").contains("in effect"));
+    let live = home.run(&["config", "set", "agents.defaults.model", "a/b", "--json"]);
+    assert_eq!(live.ok().json()["needsRestart"], false);
+}
+
+#[test]
 fn a_backup_brings_everything_back() {
     let home = Home::new();
     let gateway = home.gateway(&[]);
@@ -147,10 +159,13 @@ fn a_backup_brings_everything_back() {
     let file = home.state().with_file_name("state.backup");
     let file = file.to_str().unwrap();
     home.run(&["backup", file]).ok();
-    assert_eq!(home.run(&["restore", file]).code, 78, "while it runs");
+    let refused = home.run(&["restore", file]);
+    assert_eq!(refused.code, 78, "while it runs");
+    assert!(refused.err.contains("clawdia gateway stop"), "{refused:?}");
     gateway.stop();
-    let logs = home.run(&["logs"]);
-    assert!(logs.err.contains("log file"), "its last words: {logs:?}");
+    let logs = home.run(&["logs"]).ok().out;
+    assert!(logs.contains("no gateway runs"), "{logs}");
+    assert!(logs.lines().count() > 1, "its last words: {logs}");
     std::fs::remove_file(home.state().join("gateway-token")).unwrap();
     home.run(&["restore", file]).ok();
     assert_eq!(home.run(&["token"]).ok().out, token);

@@ -44,6 +44,37 @@ fn a_slip_is_answered_with_what_was_probably_meant() {
 }
 
 #[test]
+fn a_usage_error_names_the_help_that_is_meant() {
+    let home = Home::new();
+    for (words, help) in [
+        (&["health", "--frobnicate"][..], "clawdia health --help"),
+        (&["agent"], "clawdia agent --help"),
+        (&["config", "set"], "clawdia config set --help"),
+        (&["frobnicate"], "clawdia --help"),
+    ] {
+        let ran = home.run(words);
+        assert_eq!(ran.code, 2);
+        assert!(ran.err.contains(&format!("try       {help}\n")), "{ran:?}");
+    }
+}
+
+#[test]
+fn commands_do_without_the_variables_that_only_the_gateway_has() {
+    let home = Home::new();
+    home.configure("{ gateway: { auth: { token: '${NOT_HERE}' } } }");
+    assert_eq!(home.run(&["health"]).code, 1, "no gateway runs");
+    for words in [
+        &["config", "validate"][..],
+        &["gateway", "run", "--port", "0"],
+        &["token"],
+    ] {
+        let ran = home.run(words);
+        assert_eq!(ran.code, 78, "{ran:?}");
+        assert!(ran.err.contains("NOT_HERE"), "{ran:?}");
+    }
+}
+
+#[test]
 fn a_missing_gateway_is_answered_with_how_to_start_one() {
     let home = Home::new();
     let ran = home.run(&["health"]);
@@ -88,6 +119,11 @@ fn a_value_that_would_not_be_valid_is_not_written() {
     ] {
         let ran = home.run(&["config", "set", path, value]);
         assert_eq!(ran.code, 78, "{path} {ran:?}");
+        assert!(ran.err.contains("unchanged"), "{ran:?}");
+        assert!(
+            !ran.err.contains("line "),
+            "of a text that nobody has: {ran:?}"
+        );
         assert_eq!(read(&home.state().join("clawdia.json")), text);
     }
     assert_eq!(home.run(&["config", "set", "a..b", "1"]).code, 2);

@@ -138,6 +138,21 @@ pub fn split(words: &[String]) -> Result<(Globals, Vec<String>), String> {
     Ok((pass.globals, pass.high))
 }
 
+/// The command that shows the help of what was typed, as far as it names a command.
+pub fn help_for(words: &[String]) -> String {
+    let root = Cli::get_args_info();
+    let mut command = &root;
+    let mut help = "clawdia ".to_owned();
+    for word in words {
+        if let Some(found) = command.commands.iter().find(|sub| sub.name == word) {
+            command = &found.command;
+            help.push_str(found.name);
+            help.push(' ');
+        }
+    }
+    help + "--help"
+}
+
 struct Pass<'a> {
     globals: Globals,
     high: Vec<String>,

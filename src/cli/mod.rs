@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use argh::FromArgs;
 
 use commands::Cli;
-use exit::Failure;
+use exit::{Exit, Failure};
 use low::GLOBAL_OPTIONS;
 use out::Out;
 use setup::Setup;
@@ -43,7 +43,9 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(split) => split,
         Err(message) => {
             let asked = |option: &str| typed.iter().any(|word| word == option);
-            return Failure::usage(message).report(asked("--json"), asked("--no-color"));
+            return Failure::usage(message)
+                .mend(low::help_for(&typed))
+                .report(asked("--json"), asked("--no-color"));
         }
     };
     let (json, no_color) = (globals.json, globals.no_color);
@@ -51,7 +53,11 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
     let parsed = match Cli::from_args(&["clawdia"], &high) {
         Ok(parsed) => parsed,
         Err(early) if early.status.is_ok() => return print_help(&early.output),
-        Err(early) => return Failure::usage(usage_text(&early.output)).report(json, no_color),
+        Err(early) => {
+            return Failure::usage(usage_text(&early.output))
+                .mend(low::help_for(&typed))
+                .report(json, no_color);
+        }
     };
     let mut out = Out::stdout(json, no_color);
     let outcome = Setup::new(globals)
@@ -59,7 +65,10 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
         .and_then(|()| Ok(out.flush()?));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
+        Err(mut failure) => {
+            if failure.exit == Exit::Usage && failure.mend.is_empty() {
+                failure = failure.mend(low::help_for(&typed));
+            }
             // What was printed before the failure belongs above it.
             let flushed = out.flush();
             drop(flushed);

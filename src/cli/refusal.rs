@@ -76,6 +76,14 @@ fn refused(mut failure: Failure, answer: &GatewayError, tried: &Tried<'_>) -> Fa
             None => failure,
         };
     }
+    if let Some(fault) = message.strip_prefix("unauthorized: pairing code ") {
+        // The text goes on with the command that makes a new one.
+        let fault = fault.split(" (").next().unwrap_or(fault);
+        failure.message = format!("the gateway refused the pairing code: {fault}");
+        return failure
+            .fact("on", "the gateway's machine, or any paired operator")
+            .mend("clawdia devices pair   # prints a new one");
+    }
     if message.starts_with("unauthorized: ") {
         return unauthorized(failure, message, tried);
     }
@@ -269,6 +277,18 @@ mod tests {
         let error = answer(json!({"code":"NOT_PAIRED","message":"pairing required",
             "details":{"requestId":"r-1"}}));
         assert!(told(error, Target::Remote, None).contains("clawdia devices approve r-1"));
+    }
+
+    #[test]
+    fn a_refused_code_is_not_taken_for_a_missing_token() {
+        let text =
+            "unauthorized: pairing code unknown, used or expired (run: clawdia devices pair)";
+        let told = told(unauthorized(text), Target::Other, None);
+        assert!(told.contains("code: unknown, used or expired\n"), "{told}");
+        assert!(
+            told.contains("clawdia devices pair") && !told.contains("token"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Setup {
         config_file::read(&self.paths).map_err(|fault| Failure::configuration(fault.to_string()))
     }
 
-    /// Reads the configuration; every fault of it is told.
+    /// Reads the configuration as the gateway does; every fault of it is told.
     pub fn config(&self) -> Result<Arc<Config>, Failure> {
         let document = self.document()?;
         match document.load(&variable) {
@@ -87,10 +87,19 @@ impl Setup {
         }
     }
 
+    /// Reads it for a command that talks to the gateway, whose variables this shell may lack.
+    pub fn client_config(&self) -> Result<Arc<Config>, Failure> {
+        let document = self.document()?;
+        match document.load_for_client(&variable) {
+            Ok(loaded) => Ok(loaded.config),
+            Err(faults) => Err(config_faults(document.path(), &faults)),
+        }
+    }
+
     /// Whom the command is for: `--url` or `--ssh`, else the remote gateway in remote mode, else
     /// ours.
     pub fn destination(&self) -> Result<Destination, Failure> {
-        let config = self.config()?;
+        let config = self.client_config()?;
         if let Some(far) = self.far(&config)? {
             return self.through(&far, &config);
         }

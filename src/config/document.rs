@@ -5,7 +5,7 @@ use super::fault::{Fault, Place};
 use super::paths::Lookup;
 use super::syntax::{self, Tree};
 use super::types::Config;
-use super::validate::validate;
+use super::validate::{Unset, validate};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -86,9 +86,22 @@ impl Document {
     /// # Errors
     /// All faults at once.
     pub fn load(&self, env: Lookup<'_>) -> Result<Loaded, Vec<Fault>> {
+        self.load_with(env, Unset::IsFault)
+    }
+
+    /// The same for who only talks to the gateway: a reference to a variable that only the gateway
+    /// has counts as not written, but in `gateway.remote`, which is the client's own.
+    ///
+    /// # Errors
+    /// All other faults at once.
+    pub fn load_for_client(&self, env: Lookup<'_>) -> Result<Loaded, Vec<Fault>> {
+        self.load_with(env, Unset::IsLeftOut)
+    }
+
+    fn load_with(&self, env: Lookup<'_>, unset: Unset) -> Result<Loaded, Vec<Fault>> {
         let tree = self.tree.as_ref().map_err(|fault| vec![fault.clone()])?;
         let text = self.text.as_deref().unwrap_or("{}");
-        let checked = validate(text, &tree.root, env);
+        let checked = validate(text, &tree.root, env, unset);
         if !checked.faults.is_empty() {
             return Err(checked.faults);
         }
@@ -103,7 +116,8 @@ impl Document {
                 fault.at(place)
             })
             .collect();
-        if !faults.is_empty() {
+        // What is left out may be what another value asks for.
+        if !faults.is_empty() && !checked.is_partial {
             return Err(faults);
         }
         Ok(Loaded {
@@ -236,6 +250,21 @@ mod tests {
     }
 
     #[test]
+    fn a_client_does_without_the_variables_of_the_gateway_but_not_without_its_own() {
+        let load = |text: &str| Document::new("c.json", text.to_owned()).load_for_client(&|_| None);
+        let loaded = load(
+            "{gateway: {port: 5, auth: {mode: 'password', password: '${P}'}}, models: {providers: {x: {apiKey: '${KEY}'}}}, agents: {defaults: {model: {fallbacks: ['${M}', 'a/b']}}}}",
+        )
+        .unwrap();
+        assert_eq!(loaded.config.gateway.port, Some(5));
+        assert_eq!(loaded.config.gateway.auth.password, None);
+        assert!(!loaded.values.to_string().contains('$'));
+        assert!(load("{gateway: {port: 0, auth: {token: '${T}'}}}").is_err());
+        assert!(load("{gateway: {remote: {url: 'ws://h', token: '${T}'}}}").is_err());
+        assert!(load("{gateway: {auth: {mode: 'password'}}}").is_err());
+    }
+
+    #[test]
     fn what_does_not_fit_together_is_a_fault() {
         for (text, path) in [
             (
@@ -327,8 +356,10 @@ mod tests {
                     })
                 });
                 assert!(result.is_ok() || only_together, "{text}: {result:?}");
-                let shape_faults =
-                    validate(&text, &syntax::parse(&text).unwrap().root, &|_| None).faults;
+                let shape_faults = {
+                    let root = syntax::parse(&text).unwrap().root;
+                    validate(&text, &root, &|_| None, Unset::IsFault).faults
+                };
                 assert_eq!(shape_faults, [], "{text}");
             }
         }

@@ -18,10 +18,31 @@ pub struct Checked {
     pub faults: Vec<Fault>,
     /// Keys that are kept and not used.
     pub warnings: Vec<Fault>,
+    /// Whether a value counts as not written, its variable being unset.
+    pub is_partial: bool,
 }
 
+/// What becomes of a value that refers to a variable which is not set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unset {
+    /// A fault: whoever reads this uses all of it.
+    IsFault,
+    /// The value counts as not written, but for the settings of a client: the others are the
+    /// gateway's, which may well have an environment of its own.
+    IsLeftOut,
+}
+
+impl Unset {
+    fn is_fault(self, path: &str) -> bool {
+        self == Self::IsFault || path.starts_with(CLIENT_SECTION)
+    }
+}
+
+/// What a client itself uses.
+const CLIENT_SECTION: &str = "gateway.remote.";
+
 /// Checks each key by itself; `checks` looks at what belongs together.
-pub fn validate(text: &str, root: &Node, env: Lookup<'_>) -> Checked {
+pub fn validate(text: &str, root: &Node, env: Lookup<'_>, unset: Unset) -> Checked {
     let document = root.to_value();
     let with_document = |name: &str| {
         env(name)
@@ -31,6 +52,7 @@ pub fn validate(text: &str, root: &Node, env: Lookup<'_>) -> Checked {
     let mut walk = Walk {
         text,
         env: &with_document,
+        unset,
         out: Checked::default(),
     };
     let values = walk.object(root, Shape::root(), "");
@@ -44,6 +66,7 @@ pub fn validate(text: &str, root: &Node, env: Lookup<'_>) -> Checked {
 struct Walk<'a> {
     text: &'a str,
     env: Lookup<'a>,
+    unset: Unset,
     out: Checked,
 }
 
@@ -81,7 +104,10 @@ impl Walk<'_> {
                     item.value.to_value()
                 }
             };
-            map.insert(item.key.clone(), value);
+            let is_written_null = matches!(item.value.content, Content::Scalar(Value::Null));
+            if !value.is_null() || is_written_null {
+                map.insert(item.key.clone(), value);
+            }
         }
         Value::Object(map)
     }
@@ -132,6 +158,7 @@ impl Walk<'_> {
                 .iter()
                 .enumerate()
                 .map(|(i, item)| self.leaf(&item.value, *kind, &format!("{path}[{i}]")))
+                .filter(|value| !value.is_null())
                 .collect(),
             (Kind::Map(kind), Content::Object(items)) => Value::Object(
                 items
@@ -140,6 +167,7 @@ impl Walk<'_> {
                         let value = self.leaf(&item.value, *kind, &join(path, &item.key));
                         (item.key.clone(), value)
                     })
+                    .filter(|(_, value)| !value.is_null())
                     .collect(),
             ),
             (Kind::Model, Content::Object(items)) => self.model(items, path),
@@ -171,7 +199,9 @@ impl Walk<'_> {
                 _ => Kind::Kept,
             };
             let value = self.leaf(&item.value, kind, &join(path, &item.key));
-            map.insert(item.key.clone(), value);
+            if !value.is_null() || matches!(kind, Kind::Kept) {
+                map.insert(item.key.clone(), value);
+            }
         }
         Value::Object(map)
     }
@@ -204,6 +234,10 @@ impl Walk<'_> {
         match expand(text, self.env) {
             Ok(text) => Some(Value::String(text)),
             Err(names) => {
+                if !self.unset.is_fault(path) {
+                    self.out.is_partial = true;
+                    return None;
+                }
                 for name in names {
                     let what = format!("needs the environment variable {name}, which is not set");
                     self.fault(

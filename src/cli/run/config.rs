@@ -7,6 +7,8 @@ use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
 use super::super::setup::{Setup, config_faults, variable};
 use super::super::text::{count, printable_lines};
+use crate::config::Fault;
+use crate::config::change::{changes, needs_restart};
 use crate::config::document::Document;
 use crate::config::edit::rewrite;
 use crate::config::select::{self, Step};
@@ -102,33 +104,50 @@ fn change(
     edit: impl FnOnce(&mut Value) -> Result<String, Failure>,
 ) -> Outcome {
     let mut done = String::new();
-    let (path, remaining) = apply(setup, |whole| {
+    let applied = apply(setup, |whole| {
         done = edit(whole)?;
         Ok(())
     })?;
+    // A gateway that does not run reads everything at its start.
+    let restart = applied.needs_restart && setup.lock_holder().is_some();
     if out.wants_json() {
-        out.json(&json!({"ok": true, "path": path, "faults": remaining}))?;
+        out.json(&json!({
+            "ok": true,
+            "path": applied.path,
+            "faults": applied.faults,
+            "needsRestart": restart,
+        }))?;
         return Ok(());
     }
     out.done(&done)?;
-    out.field("file", Paint::Plain, &path)?;
-    if remaining > 0 {
+    out.field("file", Paint::Plain, &applied.path)?;
+    if restart {
+        let note = "at the gateway's next start: clawdia gateway restart, or gateway run --force";
+        out.field("in effect", Paint::Warning, note)?;
+    }
+    if applied.faults > 0 {
         let note = format!(
             "{} left: clawdia config validate",
-            count(remaining as u64, "fault")
+            count(applied.faults as u64, "fault")
         );
         out.field("still", Paint::Warning, &note)?;
     }
     Ok(())
 }
 
+/// A change that is in the file.
+pub struct Applied {
+    /// The file.
+    pub path: String,
+    /// How many faults it still has.
+    pub faults: usize,
+    /// Whether a gateway that runs takes part of the change only at its next start.
+    pub needs_restart: bool,
+}
+
 /// Changes the values and writes the file, with everything else in it left as it is. Faults
-/// that the file had before do not stand in the way of mending it one by one: how many are left
-/// is given beside the file's name.
-pub fn apply(
-    setup: &Setup,
-    edit: impl FnOnce(&mut Value) -> Outcome,
-) -> Result<(String, usize), Failure> {
+/// that the file had before do not stand in the way of mending it one by one.
+pub fn apply(setup: &Setup, edit: impl FnOnce(&mut Value) -> Outcome) -> Result<Applied, Failure> {
     let before = setup.document()?;
     let tree = before
         .tree()
@@ -145,12 +164,25 @@ pub fn apply(
     let remaining = faults.len();
     faults.retain(|fault| !known.iter().any(|old| old.path == fault.path));
     if !faults.is_empty() {
-        return Err(config_faults("would not be valid:", &faults));
+        return Err(not_made(before.path(), faults));
     }
     let text = after.text().unwrap_or_default();
     config_file::write(&setup.paths, before.hash(), text)
         .map_err(|fault| Failure::from(fault).fact("file", before.path()))?;
-    Ok((before.path().to_owned(), remaining))
+    Ok(Applied {
+        path: before.path().to_owned(),
+        faults: remaining,
+        needs_restart: needs_restart(&changes(&before.value(), &after.value())),
+    })
+}
+
+/// The change would bring these faults. Their places are those of a text that nobody has.
+fn not_made(path: &str, faults: Vec<Fault>) -> Failure {
+    let faults: Vec<String> = faults
+        .into_iter()
+        .map(|fault| fault.at(None).to_string())
+        .collect();
+    Failure::configuration(faults.join("\n  ")).fact("unchanged", path)
 }
 
 fn path(setup: &Setup, out: &mut Out) -> Outcome {

@@ -22,7 +22,7 @@ struct Seen {
 
 /// `gateway fingerprint`
 pub fn run(setup: &Setup, out: &mut Out) -> Outcome {
-    let config = setup.config()?;
+    let config = setup.client_config()?;
     let seen = match &setup.globals.url {
         Some(text) => shown(GatewayUrl::parse(text).map_err(Failure::usage)?, setup)?,
         None => kept(&config, setup)?,

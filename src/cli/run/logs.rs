@@ -13,7 +13,8 @@ use super::{list, text};
 use crate::client::backoff::Backoff;
 use crate::client::secret::Target;
 use crate::client::{ClientError, ErrorKind, random};
-use crate::limits::{LOG_FOLLOW_INTERVAL_MS, LOG_TAIL_LINES};
+use crate::io::log::tail;
+use crate::limits::{LOG_FOLLOW_INTERVAL_MS, LOG_TAIL_BYTES, LOG_TAIL_LINES};
 
 const LEVELS: [&str; 6] = ["fatal", "error", "warn", "info", "debug", "trace"];
 const LINES_DEFAULT: u32 = 200;
@@ -34,8 +35,13 @@ pub fn run(args: Logs, setup: &Setup, out: &mut Out) -> Outcome {
         let fault = format!("--limit is between 1 and {}", LOG_TAIL_LINES.1);
         return Err(Failure::usage(fault));
     }
-    let connected = setup.connect();
-    let mut session = connected.map_err(|failure| with_the_file(failure, setup))?;
+    let mut session = match setup.connect() {
+        Ok(session) => session,
+        Err(failure) if !args.follow && lies_here(&failure, setup) => {
+            return print_file(limit as usize, level, setup, out);
+        }
+        Err(failure) => return Err(failure),
+    };
     let mut params = json!({"limit": limit});
     let mut cursor = print_page(&mut session, &params, level, out)?;
     if !args.follow {
@@ -54,21 +60,31 @@ pub fn run(args: Logs, setup: &Setup, out: &mut Out) -> Outcome {
     }
 }
 
-/// Where no gateway runs here, its last words can still be read in the file.
-fn with_the_file(failure: Failure, setup: &Setup) -> Failure {
+/// Whether no gateway runs here, and its last words lie in the file.
+fn lies_here(failure: &Failure, setup: &Setup) -> bool {
+    let cause = failure.cause.as_ref();
+    let is_away = cause.is_some_and(|cause| cause.kind == ErrorKind::Unreachable);
+    let is_ours = || {
+        let to = setup.destination();
+        setup.globals.url.is_none() && to.is_ok_and(|to| to.target != Target::Remote)
+    };
+    is_away && is_ours() && setup.paths.log_file().exists()
+}
+
+/// Prints the end of the file that a gateway which does not run has left.
+fn print_file(limit: usize, level: usize, setup: &Setup, out: &mut Out) -> Outcome {
     let path = setup.paths.log_file();
-    let is_away = failure
-        .cause
-        .as_ref()
-        .is_some_and(|cause| cause.kind == ErrorKind::Unreachable);
-    let is_ours = setup.globals.url.is_none()
-        && setup
-            .destination()
-            .is_ok_and(|to| to.target != Target::Remote);
-    match is_away && is_ours && path.exists() {
-        true => failure.fact("log file", path.display().to_string()),
-        false => failure,
+    let tail = tail(&path, None, limit, LOG_TAIL_BYTES.1)
+        .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
+    if !out.wants_json() {
+        let note = format!("— no gateway runs; the end of {} —", path.display());
+        let note = out.paint(Paint::Dim, &note).into_owned();
+        out.line(&note)?;
     }
+    for line in &tail.lines {
+        print_line(line, level, out)?;
+    }
+    Ok(())
 }
 
 /// Prints one page; returns where the next begins.

@@ -58,7 +58,7 @@ fn serve(args: NodeRun, setup: &Setup, out: &mut Out) -> Outcome {
         node_id: args.node_id,
     };
     let settings = given.settings(setup)?;
-    let config = setup.config()?;
+    let config = setup.client_config()?;
     let browser = browser(&config, setup)?;
     let place = settings.gateway.clone();
     let target = || target(setup, place.as_ref());
@@ -157,7 +157,7 @@ fn text(option: &str, value: Option<String>) -> Result<Option<String>, Failure> 
 /// Whom the node serves now: the gateway that it was told, else the configured remote one, else
 /// the one of this machine.
 pub fn destination(setup: &Setup, place: Option<&GatewayPlace>) -> Result<Destination, Failure> {
-    let config = setup.config()?;
+    let config = setup.client_config()?;
     if let (None, Some(far)) = (place, setup.far(&config)?) {
         let mut to = setup.through_kept(&far, &config)?;
         if let (true, Some((login, _)), Some(gateway)) =
@@ -219,7 +219,7 @@ fn refused(error: ClientError, setup: &Setup, place: Option<&GatewayPlace>) -> F
     let Ok(to) = destination(setup, place) else {
         return error.into();
     };
-    let is_unauthorized = error.message.starts_with("unauthorized");
+    let wants_code = error.message.starts_with("unauthorized: gateway ");
     let mut failure = refusal::explain(
         error,
         &Tried {
@@ -231,7 +231,7 @@ fn refused(error: ClientError, setup: &Setup, place: Option<&GatewayPlace>) -> F
             url_given: true,
         },
     );
-    if is_unauthorized {
+    if wants_code {
         failure = failure.mend(
             "clawdia node run --code CODE   # a one-time code from `clawdia devices pair` there",
         );

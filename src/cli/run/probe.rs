@@ -26,7 +26,7 @@ struct Candidate<'a> {
 
 /// Tries what `--url` or `--ssh` names, else all.
 pub fn run(setup: &Setup, out: &mut Out) -> Outcome {
-    let config = setup.config()?;
+    let config = setup.client_config()?;
     let mut rows = Vec::new();
     for candidate in candidates(setup, &config)? {
         let started = Instant::now();

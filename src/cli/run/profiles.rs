@@ -115,7 +115,10 @@ fn configured_port(profile: Option<&str>, state_dir: &Path) -> Option<u16> {
             state_dir.join("clawdbot.json"),
         ],
     };
-    let loaded = config_file::read(&paths).ok()?.load(&variable).ok()?;
+    let loaded = config_file::read(&paths)
+        .ok()?
+        .load_for_client(&variable)
+        .ok()?;
     paths
         .gateway_port(None, &|_| None, loaded.config.gateway.port)
         .ok()

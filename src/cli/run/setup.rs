@@ -90,7 +90,7 @@ pub fn run(args: SetupArgs, setup: &Setup, out: &mut Out) -> Outcome {
         "builtin",
     )?;
     model_changes(&model, args.api_key_env, &asker, &mut changes)?;
-    let (path, faults) = config::apply(setup, |whole| {
+    let applied = config::apply(setup, |whole| {
         let mut each = changes.0.into_iter();
         each.try_for_each(|(key, value)| {
             let steps = select::parse_path(&key)?;
@@ -100,13 +100,13 @@ pub fn run(args: SetupArgs, setup: &Setup, out: &mut Out) -> Outcome {
     })?;
     if out.wants_json() {
         out.json(
-            &json!({"ok": true, "path": path, "bind": bind, "model": model, "secret": secret,
-                         "faults": faults}),
+            &json!({"ok": true, "path": applied.path, "bind": bind, "model": model, "secret": secret,
+                         "faults": applied.faults}),
         )?;
         return Ok(());
     }
     out.done("this machine is set up")?;
-    out.field("file", Paint::Plain, &path)?;
+    out.field("file", Paint::Plain, &applied.path)?;
     out.field("listens", Paint::Plain, &bind)?;
     out.field("secret", Paint::Plain, secret)?;
     out.field("model", Paint::Plain, &model)?;

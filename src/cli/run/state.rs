@@ -49,7 +49,13 @@ pub fn restore(file: &str, setup: &Setup, out: &mut Out) -> Outcome {
         config: Path::new(document.path()),
     };
     let now_ms = unix_ms();
-    let restored = backup::restore(&places, Path::new(file), now_ms)?;
+    let restored = backup::restore(&places, Path::new(file), now_ms).map_err(|fault| {
+        let failure = Failure::from(fault);
+        match setup.lock_holder() {
+            Some(_) => failure.mend("clawdia gateway stop   # or end `clawdia gateway run`"),
+            None => failure,
+        }
+    })?;
     let kept = restored.kept_in.display().to_string();
     if out.wants_json() {
         out.json(&json!({"createdAtMs": restored.created_at_ms, "keptIn": kept}))?;

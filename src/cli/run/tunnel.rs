@@ -41,7 +41,7 @@ pub fn far(
         let fault = "the target stands by itself: leave --url and --ssh away";
         return Err(Failure::usage(fault));
     }
-    let config = setup.config()?;
+    let config = setup.client_config()?;
     let text = target.or(config.gateway.remote.ssh_target.as_deref());
     let text = text.ok_or_else(|| Failure::usage("whose gateway? Write you@host"))?;
     Far::typed(text, identity, remote_port, &config)
@@ -287,7 +287,7 @@ impl Check for ThroughIt {
         }
         // The gateway may have been started again; what counts is whether it can be reached now.
         let way = Way::Standing(ssh.clone(), self.local_port);
-        let connected = self.setup.config().and_then(|config| {
+        let connected = self.setup.client_config().and_then(|config| {
             let to = self
                 .setup
                 .destination_by(&self.far, way, self.remote_port, &config)?;

@@ -32,6 +32,10 @@ pub fn run(args: &DevicesPair, setup: &Setup, session: &mut Session, out: &mut O
 }
 
 fn params(args: &DevicesPair) -> Result<Value, Failure> {
+    if !matches!(args.role.as_str(), "node" | "operator") {
+        let fault = format!("--role is node or operator, not {:?}", args.role);
+        return Err(Failure::usage(fault));
+    }
     let mut params = json!({ "role": args.role });
     if let Some(scopes) = &args.scopes {
         if args.role == "node" {
@@ -71,7 +75,7 @@ fn address(
         return Ok(Some(own.origin()));
     }
     if matches!(
-        setup.config()?.gateway.bind,
+        setup.client_config()?.gateway.bind,
         BindMode::Loopback | BindMode::Auto
     ) {
         return Ok(None);

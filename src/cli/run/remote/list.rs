@@ -95,7 +95,7 @@ fn ask(record: &Record, setup: &Setup) -> Result<Value, Failure> {
             fault.unwrap_or_else(|| "there is no tunnel".to_owned()),
         ));
     };
-    let config = setup.config()?;
+    let config = setup.client_config()?;
     let far = Far::typed(&record.target, None, Some(record.remote_port), &config)?;
     let way = Way::Standing(ssh, record.local_port);
     let to = setup.destination_by(&far, way, record.remote_port, &config)?;

@@ -96,7 +96,7 @@ fn connect(far: &Far, setup: &Setup, deadline: Instant) -> Result<Client, Client
         };
         ClientError::new(kind, failure.message.clone())
     };
-    let config = setup.config().map_err(told)?;
+    let config = setup.client_config().map_err(told)?;
     let mut to = setup.through_kept(far, &config).map_err(told)?;
     let Some((login, way)) = &to.way else {
         return Err(ClientError::new(
