@@ -87,12 +87,12 @@ fn print(seen: &Seen, out: &mut Out) -> Outcome {
     let GatewayUrl { host, port, .. } = &seen.url;
     let remote = format!("clawdia config set gateway.remote.tlsFingerprint {sha256}");
     let once = format!(
-        "clawdia --url {} --tls-fingerprint {sha256} status",
+        "clawdia --url {} --tls-fingerprint {sha256} --token-file FILE status",
         seen.url
     );
     let node = format!("--host {host} --port {port} --tls --tls-fingerprint {sha256}");
     let (node, clawdbot_node) = (
-        format!("clawdia node run {node}"),
+        format!("clawdia node run {node} --token-file FILE"),
         format!("clawdbot node run {node}"),
     );
     if out.wants_json() {
