@@ -558,8 +558,12 @@ pub const NODE_WHICH_BINS_MAX: usize = 256;
 pub const NODE_NOTIFY_BYTES_MAX: usize = 4 * 1024;
 /// How long the program that shows a notification may take.
 pub const NODE_NOTIFY_MS: u64 = 5_000;
-/// How long the browser control server may take, unless told otherwise.
-pub const NODE_BROWSER_MS: u64 = 20_000;
+/// How long a browser control server may take, unless told otherwise.
+pub const BROWSER_MS: u64 = 20_000;
+/// The longest that a caller may give it.
+pub const BROWSER_MS_MAX: u64 = 10 * 60_000;
+/// How long `clawdia doctor` waits for it.
+pub const BROWSER_LOOK_MS: u64 = 3_000;
 /// A pattern's last use is noted at most once in this time.
 pub const NODE_USE_NOTED_EVERY_MS: u64 = 60_000;
 /// How long the node's journal remembers a key: the longest that a gateway may keep a call, and a day for

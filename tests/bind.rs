@@ -157,3 +157,31 @@ fn a_tailnet_address_is_found_or_the_start_ends() {
         }
     }
 }
+
+#[test]
+fn a_browser_control_server_is_on_this_machine_or_in_the_tailnet() {
+    for (browser, told) in [
+        (
+            "controlUrl: 'http://10.0.0.42:18791', controlToken: 'x'",
+            "tailnet",
+        ),
+        (
+            "controlUrl: 'http://0.0.0.0:18791', controlToken: 'x'",
+            "tailnet",
+        ),
+        (
+            "controlUrl: 'http://browser.example:18791', controlToken: 'x'",
+            "IP address",
+        ),
+        ("controlUrl: 'http://100.64.0.7:18791'", "controlToken"),
+    ] {
+        let ran = run(
+            &Home::new(),
+            &format!("{{ browser: {{ {browser} }} }}"),
+            &["--port", "0"],
+        );
+        assert_eq!(ran.code, 78, "{browser}: {ran:?}");
+        assert!(ran.err.contains(told), "{browser}: {ran:?}");
+        assert!(ran.out.is_empty(), "it listened: {ran:?}");
+    }
+}

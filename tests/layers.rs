@@ -52,7 +52,11 @@ const LAYERS: &[Layer] = &[
     row("outbox", &["limits", "wire"], &[WORLD, UNREPEATABLE]),
     row("state", &["limits", "ids"], &[WORLD, UNREPEATABLE]),
     row("schedule", &["limits", "log"], &[WORLD, UNREPEATABLE]),
-    row("config", &["limits", "log"], &[&["mio::", "rustls::"]]),
+    row(
+        "config",
+        &["limits", "log", "tailnet"],
+        &[&["mio::", "rustls::"]],
+    ),
     row(
         "gateway",
         &[
@@ -113,7 +117,7 @@ const LAYERS: &[Layer] = &[
         &["approvals", "client", "host", "io", "limits"],
         &[&["mio::"]],
     ),
-    row("host", &["agent", "io", "limits"], &[&["mio::"]]),
+    row("host", &["agent", "client", "io", "limits"], &[&["mio::"]]),
     row("service", &["client", "io"], &[&["mio::"]]),
     row(
         "cli",
@@ -122,6 +126,7 @@ const LAYERS: &[Layer] = &[
             "approvals",
             "client",
             "config",
+            "host",
             "io",
             "limits",
             "log",

@@ -5,7 +5,10 @@
 //! core   Input(Acted) <── channel   <── Printed*, then one that ends it
 //! ```
 
+use crate::config::Secret;
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 /// One thing to be done on the gateway's own machine.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +41,21 @@ pub enum Act {
     },
     /// The text of a page of the public web.
     Web { url: String },
+    /// One request to a browser control server; the answer is `{result, files?}` as text.
+    Browser(Box<Browse>),
+}
+
+/// A request to a browser control server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Browse {
+    /// The server's own; nothing else of it is ever asked for.
+    pub address: SocketAddr,
+    /// The server's own secret, which goes nowhere else.
+    pub token: Secret,
+    /// `{method, path, query?, body?, profile?, timeoutMs?}`
+    pub request: Value,
+    /// Whose files an answer may name, besides the system's folder for what is temporary.
+    pub media: String,
 }
 
 /// A file below a workspace.

@@ -36,7 +36,7 @@ mod provider;
 pub mod remote;
 mod step;
 
-pub use act::{Act, Acted, Below, Ended, Find, Found, Order, Printed};
+pub use act::{Act, Acted, Below, Browse, Ended, Find, Found, Order, Printed};
 pub use cancel::CancelToken;
 pub use endpoint::{Api, Endpoint};
 pub use facts::{

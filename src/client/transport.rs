@@ -74,17 +74,26 @@ pub(super) fn connect(
     let addresses = resolve(url, deadline)?;
     let mut last = None;
     for address in addresses {
-        match TcpStream::connect_timeout(&address, remaining(deadline).map_err(expired)?) {
-            Ok(stream) => {
-                // A request is one small write that must not wait for the acknowledgement of
-                // the last; where the system refuses the option, it is only slower.
-                let _ = stream.set_nodelay(true);
-                return Ok(Box::new(Blocking(stream)));
-            }
+        remaining(deadline).map_err(expired)?;
+        match to(address, deadline) {
+            Ok(stream) => return Ok(stream),
             Err(error) => last = Some(error),
         }
     }
     Err(unreachable_error(url, last))
+}
+
+/// A TCP connection to this very address.
+///
+/// # Errors
+///
+/// The system's, or `TimedOut`.
+pub fn to(address: SocketAddr, deadline: Instant) -> io::Result<Box<dyn Transport>> {
+    let stream = TcpStream::connect_timeout(&address, remaining(deadline)?)?;
+    // A request is one small write that must not wait for the acknowledgement of the last; where
+    // the system refuses the option, it is only slower.
+    let _ = stream.set_nodelay(true);
+    Ok(Box::new(Blocking(stream)))
 }
 
 /// A socket of the system, each operation of which can be given a time.

@@ -1,8 +1,10 @@
 //! What belongs together: faults that no key shows by itself.
 
+use super::control;
 use super::fault::Fault;
 use super::types::{
-    AuthMode, BindMode, Config, GatewayConfig, GatewayMode, RemoteTransport, TailscaleMode,
+    AuthMode, BindMode, BrowserConfig, Config, GatewayConfig, GatewayMode, RemoteTransport,
+    TailscaleMode,
 };
 use std::collections::HashSet;
 
@@ -18,6 +20,7 @@ pub fn check(config: &Config) -> Vec<Fault> {
             "set it, or set hooks.enabled to false",
         ));
     }
+    browser(&config.browser, &mut faults);
     let main_key = config.session.main_key.trim();
     if main_key.is_empty() || main_key.contains(':') {
         faults.push(Fault::new(
@@ -118,6 +121,29 @@ fn gateway(gateway: &GatewayConfig, faults: &mut Vec<Fault>) {
             "is more than gateway.limits.handshakes",
             "lower it",
         );
+    }
+}
+
+/// Who reaches a browser control server acts as whoever uses that browser, so it is no place for
+/// a network that others share.
+fn browser(browser: &BrowserConfig, faults: &mut Vec<Fault>) {
+    let Some(url) = &browser.control_url else {
+        return;
+    };
+    match control::address(url) {
+        Err(what) => faults.push(Fault::new(
+            "browser.controlUrl",
+            what,
+            "use http://127.0.0.1:PORT or a tailnet's address, or unset it",
+        )),
+        Ok(address) if !address.ip().is_loopback() && browser.control_token.is_none() => {
+            faults.push(Fault::new(
+                "browser.controlToken",
+                "is missing while browser.controlUrl is on another machine",
+                "set it to that server's token",
+            ));
+        }
+        Ok(_) => {}
     }
 }
 

@@ -304,6 +304,14 @@ mod tests {
                 "agents.list[1].default",
             ),
             ("{hooks: {enabled: true}}", "hooks.token"),
+            (
+                "{browser: {controlUrl: 'http://10.0.0.42:18791', controlToken: 'x'}}",
+                "browser.controlUrl",
+            ),
+            (
+                "{browser: {controlUrl: 'http://100.64.0.7:18791'}}",
+                "browser.controlToken",
+            ),
             ("{session: {mainKey: 'a:b'}}", "session.mainKey"),
             ("{$include: './other.json'}", "$include"),
         ] {

@@ -6,6 +6,7 @@
 pub mod change;
 pub mod checks;
 pub mod cidr;
+pub mod control;
 pub mod document;
 pub mod edit;
 mod env;

@@ -1,8 +1,10 @@
-//! What is done on this machine: commands, files below a workspace, pages of the web.
+//! What is done on this machine: commands, files below a workspace, pages of the web, requests to
+//! its browser.
 //!
 //! All of it runs on threads of its own and may block; what may be done is decided elsewhere.
 
 pub mod beneath;
+pub mod browser;
 pub mod environment;
 pub mod files;
 mod html;
@@ -27,6 +29,7 @@ pub fn perform(act: &Act, cancel: &CancelToken, tell: &mut dyn FnMut(Acted)) -> 
         Act::Edit { at, old, new, all } => files::edit(at, old, new, *all).map(Acted::Text),
         Act::Notes { folder, names } => Ok(Acted::Notes(files::notes(folder, names))),
         Act::Web { url } => web::fetch(url, cancel).map(Acted::Text),
+        Act::Browser(browse) => browser::browse(browse).map(Acted::Text),
     };
     done.unwrap_or_else(Acted::Failed)
 }

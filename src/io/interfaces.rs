@@ -1,7 +1,8 @@
 //! The addresses of this machine's network interfaces.
 
+use crate::tailnet::address;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 
 /// An address and the interface that has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,20 +45,6 @@ pub fn outward_address() -> Option<IpAddr> {
     (!ip.is_unspecified()).then_some(ip)
 }
 
-/// Whether an address is of the ranges that Tailscale gives out.
-pub fn is_tailnet(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        // RFC 6598: 100.64.0.0/10.
-        IpAddr::V4(ip) => u32::from(ip) & 0xffc0_0000 == u32::from(Ipv4Addr::new(100, 64, 0, 0)),
-        IpAddr::V6(ip) => is_tailnet_v6(ip),
-    }
-}
-
-/// Tailscale's own part of the local addresses: fd7a:115c:a1e0::/48.
-fn is_tailnet_v6(ip: Ipv6Addr) -> bool {
-    ip.segments()[..3] == [0xfd7a, 0x115c, 0xa1e0]
-}
-
 /// The IPv4 address before the IPv6 one. Carriers give out 100.64.0.0/10 as well, so there the
 /// interface has to be Tailscale's, by its name or its other address, or at least not the one
 /// that leads to the carrier.
@@ -65,10 +52,11 @@ fn choose_tailnet(addresses: &[Address], outward: Option<IpAddr>) -> Option<IpAd
     let is_tailscales = |name: &str| {
         name.starts_with("tailscale")
             || addresses.iter().any(|other| {
-                other.interface == name && matches!(other.ip, IpAddr::V6(ip) if is_tailnet_v6(ip))
+                other.interface == name
+                    && matches!(other.ip, IpAddr::V6(ip) if address::is_of_tailscale(ip))
             })
     };
-    let of_tailnet = |address: &&Address| is_tailnet(address.ip);
+    let of_tailnet = |address: &&Address| address::is_in_tailnet(address.ip);
     let candidates = || addresses.iter().filter(of_tailnet);
     candidates()
         .find(|address| address.ip.is_ipv4() && is_tailscales(&address.interface))
@@ -91,27 +79,6 @@ mod tests {
             .collect();
         let outward = outward.map(|ip| ip.parse().unwrap());
         choose_tailnet(&addresses, outward).map(|ip| ip.to_string())
-    }
-
-    #[test]
-    fn tailnet_ranges_end_where_they_end() {
-        for ip in [
-            "100.64.0.0",
-            "100.127.255.255",
-            "::ffff:100.64.0.1",
-            "fd7a:115c:a1e0::1",
-        ] {
-            assert!(is_tailnet(ip.parse().unwrap()), "{ip}");
-        }
-        for ip in [
-            "100.63.255.255",
-            "100.128.0.0",
-            "10.0.0.1",
-            "fd7a:115c:a1e1::1",
-            "::1",
-        ] {
-            assert!(!is_tailnet(ip.parse().unwrap()), "{ip}");
-        }
     }
 
     #[test]

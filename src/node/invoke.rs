@@ -4,6 +4,7 @@ use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::host::browser;
 use crate::limits::{NODE_INVOKE_KEY_BYTES_MAX, NODE_INVOKE_MS_MAX};
 
 /// A `node.invoke.request`.
@@ -104,6 +105,16 @@ impl Fault {
     /// It was begun, and what it did is unknown; it is never begun again.
     pub fn interrupted(message: impl Into<String>) -> Self {
         Self::new("INTERRUPTED", message)
+    }
+}
+
+impl From<browser::Fault> for Fault {
+    fn from(fault: browser::Fault) -> Self {
+        match fault {
+            browser::Fault::Invalid(text) => Self::invalid(text),
+            browser::Fault::Unavailable(text) => Self::unavailable(text),
+            late @ browser::Fault::TimedOut => Self::new("TIMEOUT", late.message()),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ mod said;
 mod settings;
 mod wake;
 
-pub use commands::BrowserControl;
+pub use commands::{BrowserControl, file_roots};
 pub use host::{Ended, Options, Target, run, security};
 pub use said::Said;
 pub use settings::{GatewayPlace, Settings};

@@ -1,8 +1,9 @@
 //! What Tailscale tells and is told, as pure functions: this machine's name ([`node`]), our route
-//! to the gateway ([`serve`]), and who is behind an address ([`person`]).
+//! to the gateway ([`serve`]), who is behind an address ([`person`]), which ones are a tailnet's ([`address`]).
 //!
 //! `io/tailnet` runs the program and asks the daemon; the gateway's core decides who gets in.
 
+pub mod address;
 pub mod node;
 pub mod person;
 pub mod serve;

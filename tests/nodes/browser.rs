@@ -1,6 +1,8 @@
 //! `browser.request`: which node's browser is used, and what comes back.
 
 use super::*;
+use clawdia::agent::{Act, Acted};
+use clawdia::driver::TOKEN;
 
 const REQUEST: &str = r#"{"method":"get","path":"/tabs","query":{"profile":"work"}}"#;
 
@@ -88,4 +90,72 @@ fn without_a_browser_the_refusal_says_what_to_do() {
     let params = json!({"method": "PATCH", "path": "/"});
     let refused = scene.driver.err(scene.operator, "browser.request", params);
     assert_eq!(message(&refused), "method must be GET, POST, or DELETE");
+}
+
+const CONTROL: &str = "browser: {controlUrl: 'http://127.0.0.1:18791', controlToken: 'own'}";
+
+#[test]
+fn the_control_server_is_asked_with_its_own_token() {
+    let mut scene = Scene::new(&["browser.proxy"]);
+    scene.driver.reload(&format!("{{{CONTROL}}}"));
+    let id = request(&mut scene);
+    scene.driver.settle();
+    // A node that happens to have a browser takes nothing away from what somebody chose.
+    let asked = scene.driver.events(scene.node, "node.invoke.request");
+    assert!(asked.is_empty(), "{asked:?}");
+    let (ticket, Act::Browser(browse)) = scene.driver.acts.pop_front().unwrap() else {
+        panic!("no request");
+    };
+    assert_eq!(browse.address, "127.0.0.1:18791".parse().unwrap());
+    assert_eq!(browse.token.expose(), "own");
+    assert_eq!(
+        browse.request,
+        json!({"method": "GET", "path": "/tabs", "query": {"profile": "work"}, "profile": "work"})
+    );
+    let answer = json!({"result": {"tabs": [1]}}).to_string();
+    scene.driver.acted(ticket, Acted::Text(answer));
+    assert_eq!(
+        scene.response(&id).unwrap()["payload"],
+        json!({"tabs": [1]})
+    );
+
+    let id = request(&mut scene);
+    scene.driver.settle();
+    let (ticket, _) = scene.driver.acts.pop_front().unwrap();
+    scene
+        .driver
+        .acted(ticket, Acted::Failed("404: no tab".into()));
+    let answer = scene.response(&id).unwrap();
+    assert_eq!(message(&answer["error"]), "404: no tab");
+}
+
+#[test]
+fn a_node_that_is_named_goes_before_the_control_server() {
+    let mut scene = Scene::new(&["browser.proxy"]);
+    let id = scene.device.id.clone();
+    scene.driver.reload(&format!(
+        "{{{CONTROL}, gateway: {{nodes: {{browser: {{node: '{id}'}}}}}}}}"
+    ));
+    request(&mut scene);
+    assert_eq!(scene.asked()["command"], "browser.proxy");
+    assert!(scene.driver.acts.is_empty());
+}
+
+#[test]
+fn no_control_server_is_asked_without_a_token_of_its_own() {
+    let mut scene = Scene::new(&["browser.proxy"]);
+    for (config, told) in [
+        (
+            "{browser: {controlUrl: 'http://127.0.0.1:1'}}".to_owned(),
+            "browser.controlToken is missing",
+        ),
+        (
+            format!("{{browser: {{controlUrl: 'http://127.0.0.1:1', controlToken: '{TOKEN}'}}}}"),
+            "the gateway's own secret",
+        ),
+    ] {
+        scene.driver.reload(&config);
+        assert!(refusal(&mut scene).contains(told), "{config}");
+        assert!(scene.driver.acts.is_empty(), "it was asked");
+    }
 }

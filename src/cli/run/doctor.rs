@@ -14,6 +14,7 @@ use super::{list, text, unix_ms};
 use crate::client::party::OPERATOR_SCOPES;
 use crate::client::secret::Target;
 use crate::config::{Config, GatewayMode};
+use crate::host::browser::{self, Guard};
 use crate::io::{config_file, private};
 use crate::limits::{DOCTOR_SKEW_MS, PROOF_SKEW_MS};
 
@@ -136,6 +137,7 @@ fn look(setup: &Setup, found: &mut Findings) {
             return;
         }
     }
+    browser(&config, found);
     if let Some(session) = ways_in(setup, &config, elsewhere, found) {
         talk(session, found);
     }
@@ -227,6 +229,44 @@ fn certificate(config: &Config, found: &mut Findings) {
             }
         }
     }
+}
+
+/// Says nothing where there is no browser control server.
+fn browser(config: &Config, found: &mut Findings) {
+    const NAME: &str = "browser";
+    let Some(address) = config.browser.control() else {
+        return;
+    };
+    let Some(token) = &config.browser.control_token else {
+        let text = "browser.controlToken is missing: the control server is not asked without it";
+        let mend = "clawdia config set browser.controlToken '${NAME}'";
+        return found.add(NAME, State::Fault, text, &[mend]);
+    };
+    let open = |what: &str| format!("the control server at {address} {what}");
+    let (text, mend) = match browser::look(address, token.expose()) {
+        Ok(Guard::Kept) => return found.good(NAME, format!("{address} asks for its token")),
+        Ok(Guard::OpenToRequests) => (
+            open(
+                "answers without its token: every user and page of its machine can use that browser",
+            ),
+            "clawdbot browser serve --token TOKEN   # or how else it is started there",
+        ),
+        Ok(Guard::OpenToUpgrades) => (
+            open(
+                "opens sockets without its token: every user and page of its machine can use that browser",
+            ),
+            "clawdbot browser serve --token TOKEN   # or how else it is started there",
+        ),
+        Ok(Guard::RefusesUs) => (
+            open("does not take browser.controlToken"),
+            "clawdia config set browser.controlToken '${NAME}'",
+        ),
+        Err(fault) => (
+            format!("nothing answers at {address}: {}", fault.message()),
+            "clawdia config unset browser.controlUrl   # or start it there",
+        ),
+    };
+    found.add(NAME, State::Fault, text, &[mend]);
 }
 
 /// Whether a gateway runs here, and if not, whether one could.

@@ -59,7 +59,7 @@ fn serve(args: NodeRun, setup: &Setup, out: &mut Out) -> Outcome {
     };
     let settings = given.settings(setup)?;
     let config = setup.client_config()?;
-    let browser = browser(&config, setup)?;
+    let browser = browser(&config, setup);
     let place = settings.gateway.clone();
     let target = || target(setup, place.as_ref());
     let mut say = |said: &Said| {
@@ -241,36 +241,18 @@ fn refused(error: ClientError, setup: &Setup, place: Option<&GatewayPlace>) -> F
 }
 
 /// The browser control server that the configuration names, if a gateway may use it.
-fn browser(config: &Config, setup: &Setup) -> Result<Option<BrowserControl>, Failure> {
+fn browser(config: &Config, setup: &Setup) -> Option<BrowserControl> {
     let proxy = &config.node_host.browser_proxy;
     if !proxy.enabled || !config.browser.enabled {
-        return Ok(None);
+        return None;
     }
-    let url = config.browser.control_url.as_deref();
-    let url = url.map(GatewayUrl::parse).transpose();
-    let url =
-        url.map_err(|fault| Failure::configuration(format!("browser.controlUrl: {fault}")))?;
-    if url
-        .as_ref()
-        .is_some_and(|url| url.secure || !url.is_loopback())
-    {
-        let fault = "browser.controlUrl: it is not on this machine; use http://127.0.0.1:PORT";
-        return Err(Failure::configuration(fault));
-    }
-    let home = std::env::home_dir();
-    let mut file_roots = vec![std::env::temp_dir(), setup.paths.state_dir.join("media")];
-    // Where the ecosystem's own browser control server keeps what it made.
-    file_roots.extend(home.map(|home| home.join(".clawdbot/media")));
-    Ok(Some(BrowserControl {
-        url,
-        token: config
-            .browser
-            .control_token
-            .as_ref()
-            .map(|token| token.expose().to_owned()),
+    let token = config.browser.control_token.as_ref();
+    Some(BrowserControl {
+        address: config.browser.control(),
+        token: token.map(|token| token.expose().to_owned()),
         allow_profiles: proxy.allow_profiles.clone(),
-        file_roots,
-    }))
+        file_roots: node::file_roots(&setup.paths.state_dir.join("media")),
+    })
 }
 
 #[cfg(test)]

@@ -182,6 +182,22 @@ fn secrets(config: &Config, open: bool, found: &mut Vec<Finding>) {
         let own = [&auth.token, &auth.password];
         other.is_some() && own.into_iter().any(|own| own == other)
     };
+    if same(&config.browser.control_token) {
+        found.push(finding(
+            "browser.token.shared",
+            Severity::Critical,
+            "browser.controlToken is the gateway's own secret: the control server could use it here",
+            "clawdia config set browser.controlToken '${NAME}'   # that server's own",
+        ));
+    }
+    if config.browser.control().is_some() && config.browser.control_token.is_none() {
+        found.push(finding(
+            "browser.token.missing",
+            Severity::Warning,
+            "browser.controlUrl is set without browser.controlToken: that server lets everybody in",
+            "clawdia config set browser.controlToken '${NAME}'   # and start it with that token",
+        ));
+    }
     if same(&config.hooks.token) {
         found.push(finding(
             "hooks.token.shared",

@@ -2,8 +2,6 @@
 //! and may block; nothing here knows of connections.
 
 pub mod approvals;
-mod browser;
-mod browser_http;
 mod notify;
 mod run;
 mod which;
@@ -15,8 +13,8 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::invoke::{Answer, Fault, Invoke};
+pub use crate::host::browser::{BrowserControl, file_roots};
 pub use approvals::ApprovalsPath;
-pub use browser::BrowserControl;
 pub use notify::is_there as can_notify;
 
 /// What the node offers, as `connect` lists it.
@@ -61,7 +59,7 @@ pub fn perform(
             "system.execApprovals.get" => context.approvals.get(),
             "system.execApprovals.set" => context.approvals.set(&params),
             BROWSER_COMMAND => match &context.browser {
-                Some(browser) => browser.proxy(&params),
+                Some(browser) => browser.proxy(&params).map_err(Fault::from),
                 None => Err(Fault::unavailable("node browser proxy disabled")),
             },
             _ => Err(Fault::unavailable("command not supported")),

@@ -1,5 +1,13 @@
-//! `browser.proxy`: one request to the browser control server of this machine.
+//! One request to a browser control server: a node's `browser.proxy`, and `browser.request` of a
+//! gateway that has such a server itself.
+//!
+//! The server's secret goes with each request to its one address and nowhere else; a redirect is
+//! an error like any other answer that is no success.
 
+mod http;
+mod look;
+
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -7,49 +15,95 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::browser_http::{self, Request};
-use crate::client::GatewayUrl;
-use crate::limits::{NODE_BROWSER_MS, NODE_RESULT_BYTES_MAX};
-use crate::node::invoke::{Fault, milliseconds};
+use crate::agent::Browse;
+use crate::limits::{BROWSER_MS, BROWSER_MS_MAX, NODE_RESULT_BYTES_MAX};
+use http::Request;
+pub use look::{Guard, look};
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The caller has to ask for something else.
+    Invalid(String),
+    /// Not here, or not now.
+    Unavailable(String),
+    /// The deadline passed.
+    TimedOut,
+}
+
+impl Fault {
+    /// For people.
+    pub fn message(self) -> String {
+        match self {
+            Self::Invalid(text) | Self::Unavailable(text) => text,
+            Self::TimedOut => "the browser control server did not answer in time".to_owned(),
+        }
+    }
+}
 
 /// How the browser control server is reached.
 #[derive(Clone, Default, PartialEq)]
 pub struct BrowserControl {
-    /// Its address, loopback alone; `None` where none is configured.
-    pub url: Option<GatewayUrl>,
-    /// Its own secret, which is not the gateway's.
+    /// Its address; `None` where none is configured.
+    pub address: Option<SocketAddr>,
+    /// Its own secret, which is not the gateway's. A server is never asked without.
     pub token: Option<String>,
-    /// The profiles that a gateway may use; all where none is named.
+    /// The profiles that a caller may use; all where none is named.
     pub allow_profiles: Vec<String>,
     /// Folders whose files an answer may name.
     pub file_roots: Vec<PathBuf>,
 }
 
+/// Does what the gateway itself asks for.
+///
+/// # Errors
+///
+/// What is wrong, for people.
+pub fn browse(browse: &Browse) -> Result<String, String> {
+    let control = BrowserControl {
+        address: Some(browse.address),
+        token: Some(browse.token.expose().to_owned()),
+        allow_profiles: Vec::new(),
+        file_roots: file_roots(Path::new(&browse.media)),
+    };
+    let answer = control.proxy(&browse.request);
+    answer.map(|it| it.to_string()).map_err(Fault::message)
+}
+
+/// Where a browser control server may keep what it made: what is temporary, `media`, and what the
+/// ecosystem's own server uses.
+pub fn file_roots(media: &Path) -> Vec<PathBuf> {
+    let theirs = std::env::home_dir().map(|home| home.join(".clawdbot/media"));
+    let own = [std::env::temp_dir(), media.to_path_buf()];
+    own.into_iter().chain(theirs).collect()
+}
+
 impl BrowserControl {
     /// `{method?, path, query?, body?, profile?, timeoutMs?}` → `{result, files?}`
     pub fn proxy(&self, params: &Value) -> Result<Value, Fault> {
-        let Some(url) = &self.url else {
-            return Err(Fault::unavailable(
-                "no browser control server is configured on this node: set browser.controlUrl there",
-            ));
-        };
+        let unset = |key: &str| Fault::Unavailable(format!("{key} is not set on this machine"));
+        let address = self.address.ok_or_else(|| unset("browser.controlUrl"))?;
+        let token = self.token.as_deref();
+        let token = token.ok_or_else(|| unset("browser.controlToken"))?;
         let path = self.path(params)?;
-        let span = milliseconds(&params["timeoutMs"]).unwrap_or(NODE_BROWSER_MS);
-        let deadline = Instant::now() + Duration::from_millis(span);
+        let span_ms = params["timeoutMs"].as_f64().filter(|ms| *ms >= 1.0);
+        // A conversion from floating point saturates.
+        let span_ms = span_ms.map_or(BROWSER_MS, |ms| (ms as u64).min(BROWSER_MS_MAX));
+        let deadline = Instant::now() + Duration::from_millis(span_ms);
         let method = params["method"]
             .as_str()
             .unwrap_or("GET")
             .to_ascii_uppercase();
         if !["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str()) {
-            return Err(Fault::invalid(format!("method {method:?}")));
+            return Err(Fault::Invalid(format!("method {method:?}")));
         }
         let body = params.get("body").filter(|body| !body.is_null());
-        let mut result = browser_http::ask(
+        let mut result = http::ask(
             &Request {
-                url,
+                address,
                 method: &method,
                 path: &path,
-                token: self.token.as_deref(),
+                token,
                 body: body.map(Value::to_string),
             },
             deadline,
@@ -67,7 +121,7 @@ impl BrowserControl {
             let text = format!(
                 "the browser's answer has {bytes} bytes; {NODE_RESULT_BYTES_MAX} can be sent"
             );
-            return Err(Fault::unavailable(text));
+            return Err(Fault::Unavailable(text));
         }
         Ok(payload)
     }
@@ -76,12 +130,12 @@ impl BrowserControl {
     fn path(&self, params: &Value) -> Result<String, Fault> {
         let asked = params["path"].as_str().map(str::trim).unwrap_or("");
         if asked.is_empty() {
-            return Err(Fault::invalid("path required"));
+            return Err(Fault::Invalid("path required".into()));
         }
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~:@!,;=+".contains(c);
         let has_dots = asked.split('/').any(|part| matches!(part, "." | ".."));
         if !asked.chars().all(is_plain) || has_dots || asked.contains("//") {
-            return Err(Fault::invalid(format!("path {asked:?}")));
+            return Err(Fault::Invalid(format!("path {asked:?}")));
         }
         let slash = if asked.starts_with('/') { "" } else { "/" };
         let mut path = format!("{slash}{asked}");
@@ -96,27 +150,26 @@ impl BrowserControl {
             None => self.allow_profiles.is_empty() || path == "/profiles",
         };
         let query = params["query"].as_object();
-        let names_profile = query.is_some_and(|query| query.contains_key("profile"));
-        if !is_allowed || (names_profile && !self.allow_profiles.is_empty()) {
-            return Err(Fault::invalid("browser profile not allowed"));
+        // A gateway repeats the query's profile beside it.
+        let in_query = query.and_then(|query| query.get("profile"));
+        let is_other = in_query.is_some_and(|it| it.as_str().map(str::trim) != profile);
+        if !is_allowed || (is_other && !self.allow_profiles.is_empty()) {
+            return Err(Fault::Invalid("browser profile not allowed".into()));
         }
-        let profile = profile.map(|name| ("profile".to_owned(), Value::from(name)));
+        let own = profile.map(|name| ("profile".to_owned(), Value::from(name)));
         let more = query
             .into_iter()
             .flatten()
+            .filter(|(name, _)| profile.is_none() || *name != "profile")
             .map(|(name, value)| (name.clone(), value.clone()));
         let mut sign = '?';
-        for (name, value) in profile.into_iter().chain(more) {
+        for (name, value) in own.into_iter().chain(more) {
             let text = match value {
                 Value::Null => continue,
                 Value::String(text) => text,
                 other => other.to_string(),
             };
-            path += &format!(
-                "{sign}{}={}",
-                browser_http::escaped(&name),
-                browser_http::escaped(&text)
-            );
+            path += &format!("{sign}{}={}", http::escaped(&name), http::escaped(&text));
             sign = '&';
         }
         Ok(path)
@@ -153,7 +206,7 @@ impl BrowserControl {
     }
 
     fn file(&self, path: &str) -> Result<Value, Fault> {
-        let fault = |why: String| Fault::unavailable(format!("browser proxy file {path}: {why}"));
+        let fault = |why: String| Fault::Unavailable(format!("browser proxy file {path}: {why}"));
         let real = Path::new(path).canonicalize();
         let real = real.map_err(|error| fault(error.to_string()))?;
         let mut roots = self
@@ -222,7 +275,7 @@ mod tests {
             String::from_utf8(seen).unwrap()
         });
         let browser = BrowserControl {
-            url: Some(GatewayUrl::loopback(port)),
+            address: Some(([127, 0, 0, 1], port).into()),
             token: Some("own".into()),
             ..BrowserControl::default()
         };
@@ -236,7 +289,7 @@ mod tests {
     #[test]
     fn a_request_goes_through_and_its_answer_comes_back() {
         let (browser, server) = server(ok(r#"{"tabs":[]}"#));
-        let params = json!({"path":"tabs","profile":"a b","query":{"limit":2,"x":null,"é":"&"}});
+        let params = json!({"path":"tabs","profile":"a b","query":{"limit":2,"profile":"a b","x":null,"é":"&"}});
         assert_eq!(
             browser.proxy(&params).unwrap(),
             json!({"result":{"tabs":[]}})
@@ -253,7 +306,7 @@ mod tests {
     fn an_error_is_told_with_its_status() {
         let (browser, server) = server("HTTP/1.1 404 Not Found\r\n\r\nno tab".into());
         let params = json!({"path":"/tabs/1","method":"post","body":{"a":1}});
-        assert_eq!(browser.proxy(&params).unwrap_err().message, "404: no tab");
+        assert_eq!(browser.proxy(&params).unwrap_err().message(), "404: no tab");
         let seen = server.join().unwrap();
         assert!(
             seen.starts_with("POST /tabs/1 HTTP/1.0\r\n") && seen.ends_with("{\"a\":1}"),
@@ -264,7 +317,8 @@ mod tests {
     #[test]
     fn a_caller_reaches_no_other_place() {
         let browser = BrowserControl {
-            url: Some(GatewayUrl::loopback(1)),
+            address: Some(([127, 0, 0, 1], 1).into()),
+            token: Some("own".into()),
             allow_profiles: vec!["work".into()],
             ..BrowserControl::default()
         };
@@ -280,16 +334,36 @@ mod tests {
             json!({"path":"/x","profile":"home"}),
             json!({"path":"/x","profile":"work","query":{"profile":"home"}}),
         ] {
-            assert_eq!(
-                browser.proxy(&params).unwrap_err().code,
-                "INVALID_REQUEST",
-                "{params}"
-            );
+            let refused = browser.proxy(&params);
+            assert!(matches!(refused, Err(Fault::Invalid(_))), "{params}");
         }
-        let none = BrowserControl::default()
-            .proxy(&json!({"path":"/x"}))
-            .unwrap_err();
-        assert!(none.message.contains("browser.controlUrl"), "{none:?}");
+    }
+
+    #[test]
+    fn no_server_is_asked_without_its_address_and_its_token() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let mut browser = BrowserControl::default();
+        for key in ["browser.controlUrl", "browser.controlToken"] {
+            let refused = browser.proxy(&json!({"path":"/x"})).unwrap_err();
+            assert!(refused.message().contains(key));
+            browser.address = Some(listener.local_addr().unwrap());
+        }
+        assert!(listener.accept().is_err(), "it was asked");
+    }
+
+    #[test]
+    fn a_redirect_is_not_followed_and_hears_no_token() {
+        let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+        elsewhere.set_nonblocking(true).unwrap();
+        let port = elsewhere.local_addr().unwrap().port();
+        let (browser, server) = server(format!(
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{port}/\r\n\r\n"
+        ));
+        let refused = browser.proxy(&json!({"path":"/json/version"}));
+        assert_eq!(refused.unwrap_err().message(), "HTTP 302");
+        assert!(server.join().unwrap().contains("Bearer own"));
+        assert!(elsewhere.accept().is_err(), "it was followed");
     }
 
     #[test]

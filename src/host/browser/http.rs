@@ -1,25 +1,25 @@
-//! One HTTP request to a server on this machine. Version 1.0, so that the answer ends where the
+//! One HTTP request to a server whose address is known. Version 1.0, so that the answer ends where the
 //! connection does and never comes in chunks.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::client::GatewayUrl;
+use super::Fault;
 use crate::client::transport;
 use crate::limits::{HTTP_HEADERS_MAX, NODE_RESULT_BYTES_MAX};
-use crate::node::invoke::Fault;
 
 /// Of an answer that is no success, as much is told.
 const ERROR_CHARS_MAX: usize = 2_000;
 
 /// What is asked.
 pub struct Request<'a> {
-    pub url: &'a GatewayUrl,
+    pub address: SocketAddr,
     pub method: &'a str,
     /// With its query.
     pub path: &'a str,
-    pub token: Option<&'a str>,
+    pub token: &'a str,
     /// JSON.
     pub body: Option<String>,
 }
@@ -27,14 +27,10 @@ pub struct Request<'a> {
 /// Asks, and reads the JSON of the answer.
 pub fn ask(request: &Request<'_>, deadline: Instant) -> Result<Value, Fault> {
     let fault = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::TimedOut => Fault::new(
-            "TIMEOUT",
-            "the browser control server did not answer in time",
-        ),
-        _ => Fault::unavailable(format!("the browser control server: {error}")),
+        std::io::ErrorKind::TimedOut => Fault::TimedOut,
+        _ => Fault::Unavailable(format!("the browser control server: {error}")),
     };
-    let mut server = transport::open(request.url, None, deadline)
-        .map_err(|error| Fault::unavailable(format!("the browser control server: {error}")))?;
+    let mut server = transport::to(request.address, deadline).map_err(fault)?;
     server
         .write_all(&head_and_body(request), deadline)
         .map_err(fault)?;
@@ -47,24 +43,39 @@ pub fn ask(request: &Request<'_>, deadline: Instant) -> Result<Value, Fault> {
         }
         received.extend_from_slice(&chunk[..count]);
         if received.len() > 2 * NODE_RESULT_BYTES_MAX {
-            return Err(Fault::unavailable(
-                "the browser control server's answer is too long",
-            ));
+            let text = "the browser control server's answer is too long";
+            return Err(Fault::Unavailable(text.into()));
         }
     }
     read(&received)
 }
 
+/// The status of a bare `GET /` with these header lines, and nothing of the answer's body.
+pub fn status(address: SocketAddr, fields: &str, deadline: Instant) -> Result<u16, Fault> {
+    let fault = |error: std::io::Error| Fault::Unavailable(error.to_string());
+    let mut server = transport::to(address, deadline).map_err(fault)?;
+    let head = format!("GET / HTTP/1.1\r\nHost: {address}\r\n{fields}\r\n");
+    server.write_all(head.as_bytes(), deadline).map_err(fault)?;
+    let mut received = Vec::new();
+    let mut chunk = [0; 64];
+    // `HTTP/1.1 200`
+    while received.len() < 12 {
+        match server.read(&mut chunk, deadline).map_err(fault)? {
+            0 => break,
+            count => received.extend_from_slice(&chunk[..count]),
+        }
+    }
+    let line = String::from_utf8_lossy(&received);
+    let code = line.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5));
+    code.and_then(|code| code.parse().ok())
+        .ok_or_else(|| Fault::Unavailable("it speaks no HTTP".into()))
+}
+
 fn head_and_body(request: &Request<'_>) -> Vec<u8> {
     let mut head = format!(
-        "{} {} HTTP/1.0\r\nHost: {}\r\nConnection: close\r\n",
-        request.method,
-        request.path,
-        request.url.authority()
+        "{} {} HTTP/1.0\r\nHost: {}\r\nConnection: close\r\nAuthorization: Bearer {}\r\n",
+        request.method, request.path, request.address, request.token
     );
-    if let Some(token) = request.token {
-        head += &format!("Authorization: Bearer {token}\r\n");
-    }
     if let Some(body) = &request.body {
         head += &format!(
             "Content-Type: application/json\r\nContent-Length: {}\r\n",
@@ -76,8 +87,9 @@ fn head_and_body(request: &Request<'_>) -> Vec<u8> {
 }
 
 fn read(received: &[u8]) -> Result<Value, Fault> {
-    let odd =
-        || Fault::unavailable("what answers at browser.controlUrl is no browser control server");
+    let odd = || {
+        Fault::Unavailable("what answers at browser.controlUrl is no browser control server".into())
+    };
     let mut headers = [httparse::EMPTY_HEADER; HTTP_HEADERS_MAX];
     let mut head = httparse::Response::new(&mut headers);
     let Ok(httparse::Status::Complete(at)) = head.parse(received) else {
@@ -102,7 +114,7 @@ fn read(received: &[u8]) -> Result<Value, Fault> {
             true => format!("HTTP {status}"),
             false => format!("{status}: {text}"),
         };
-        return Err(Fault::invalid(text));
+        return Err(Fault::Invalid(text));
     }
     serde_json::from_slice(body).map_err(|_| odd())
 }
