@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use support::{Home, Running};
 
 const SECOND: Duration = Duration::from_secs(1);
+/// Long before those who say nothing are given up, on a slow machine as well.
+const SOON: Duration = Duration::from_secs(8);
 
 /// The whole handshake of a program that knows the token, and how long it took.
 fn hello(gateway: &Running, token: &str) -> (WebSocket, Duration) {
@@ -77,7 +79,7 @@ fn silent_connections_and_slow_heads_keep_nobody_out_and_leave_nothing_behind() 
         }
         flood.push(stream);
     }
-    assert!(slowest(&gateway, &token, 20) < SECOND);
+    assert!(slowest(&gateway, &token, 20) < SOON);
     let held = descriptors(&gateway) - before;
     assert!(held <= 64 + 20, "{held} places are held");
     drop(flood);
@@ -92,7 +94,7 @@ fn guesses_lock_the_guesser_and_nobody_else() {
     let mut answers = Vec::new();
     for _ in 0..60 {
         let mut stream = silent(&gateway);
-        stream.set_read_timeout(Some(10 * SECOND)).unwrap();
+        stream.set_read_timeout(Some(30 * SECOND)).unwrap();
         // A name of ours that is not this machine's: not local, so guesses count.
         let head = "POST /v1/responses HTTP/1.1\r\nHost: 192.0.2.2\r\nContent-Length: 100000\r\n\
             Authorization: Bearer wrong\r\n\r\n";
@@ -105,7 +107,7 @@ fn guesses_lock_the_guesser_and_nobody_else() {
         .map(|n| if n < 10 { "401" } else { "429" })
         .collect();
     assert_eq!(answers, expected);
-    assert!(slowest(&gateway, &token, 5) < SECOND);
+    assert!(slowest(&gateway, &token, 5) < SOON);
     home.run(&["health"]).ok();
 }
 
@@ -133,7 +135,7 @@ fn with_few_descriptors_it_waits_calmly_and_serves_who_is_in() {
     let mut request = 1;
     while watched.elapsed() < SECOND {
         request += 1;
-        let deadline = Instant::now() + 10 * SECOND;
+        let deadline = Instant::now() + 30 * SECOND;
         let id = request.to_string();
         let call = json!({"type": "req", "id": id, "method": "health", "params": {}});
         live.send_text(&call.to_string(), deadline).unwrap();
@@ -153,7 +155,7 @@ fn with_few_descriptors_it_waits_calmly_and_serves_who_is_in() {
     );
     drop(flood);
     let (_, took) = hello(&gateway, &token);
-    assert!(took < 5 * SECOND, "{took:?}");
+    assert!(took < SOON, "{took:?}");
 }
 
 /// Processor time of the main thread, milliseconds.

@@ -39,7 +39,7 @@ start() {
   gateway_pid=$!
   local port= tries=0
   until port=$(sed -n 's/.*listening on ws:.*:\([0-9]*\)$/\1/p' "$home/out") && [ -n "$port" ]; do
-    tries=$((tries + 1)); [ $tries -lt 200 ] || fail "the gateway does not start: $(cat "$home/err")"
+    tries=$((tries + 1)); [ $tries -lt 1200 ] || fail "the gateway does not start: $(cat "$home/err")"
     sleep 0.05
   done
   # nginx cannot take a free port by itself.
@@ -71,7 +71,7 @@ CONF
     nginx -p "$home/nginx" -c "$home/nginx/nginx.conf" 2>"$home/nginx/start" &
     nginx_pid=$!
     tries=0
-    while kill -0 "$nginx_pid" 2>/dev/null && [ $tries -lt 100 ]; do
+    while kill -0 "$nginx_pid" 2>/dev/null && [ $tries -lt 600 ]; do
       if (exec 3<>"/dev/tcp/$address/$front") 2>/dev/null; then break 2; fi
       tries=$((tries + 1)); sleep 0.05
     done
@@ -102,7 +102,7 @@ check() { # $1: case, $2: the address that the gateway has to see
   for origin in "http://$address:$front 101" "https://evil.example 403" "null 403"; do
     set -- "$1" "$2" $origin
     local got
-    got=$(curl -s -o /dev/null -w '%{http_code}' --max-time 2 -H "Origin: $3" -H 'Upgrade: websocket' \
+    got=$(curl -s -o /dev/null -w '%{http_code}' --max-time 5 -H "Origin: $3" -H 'Upgrade: websocket' \
       -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' \
       "http://$address:$front/" || true)
     [ "$got" = "$4" ] || fail "$1: Origin $3 was answered $got, not $4"

@@ -50,7 +50,7 @@ become_near ssh -N -L $port:127.0.0.1:$port -p 2222 root@$far_address 2>"$dir/ha
 hand=$!
 on_far CLAWDIA_STATE_DIR="$dir/far/state" clawdia token >"$dir/token"
 by_hand=(clawdia --url ws://127.0.0.1:$port --token-file "$dir/token")
-until_true 10 'health through a tunnel made by hand' on_near "${by_hand[@]}" health
+until_true 60 'health through a tunnel made by hand' on_near "${by_hand[@]}" health
 on_near "${by_hand[@]}" status --deep >/dev/null
 on_near "${by_hand[@]}" gateway call health >/dev/null
 on_near "${by_hand[@]}" agent --message 'who is connected?' | grep -q operator || die 'no answer by hand'
@@ -85,7 +85,7 @@ cp "$dir/ssh_config.good" "$dir/ssh_config"
 
 say 'clawdia remote up'
 become_near clawdia remote up $target "${key[@]}" --json >"$dir/up.out" 2>"$dir/up.err" &
-until_true 20 'remote up' grep -q '"phase":"up"' "$dir/up.out"
+until_true 60 'remote up' grep -q '"phase":"up"' "$dir/up.out"
 state() { on_near clawdia remote status --json; }
 up() { state | grep -q '"ok": true'; }
 up || die 'remote status'
@@ -98,7 +98,7 @@ say 'a node through the tunnel'
 become_near clawdia node run --ssh $target --json >"$dir/node.out" 2>"$dir/node.err" &
 node_pid=$!
 node_there() { on_near clawdia --ssh $target gateway call node.list | grep -q '"connected": true'; }
-until_true 20 'the node is there' node_there
+until_true 60 'the node is there' node_there
 
 # Sends numbered messages, each until it is acknowledged, whatever breaks meanwhile.
 sender() {
@@ -128,9 +128,9 @@ back() {
 
 say 'sshd and its connections are killed, and a new one started'
 sshd_down
-until_true 20 'the loss is noticed' grep -q '"phase":"waiting"' "$dir/up.out"
+until_true 60 'the loss is noticed' grep -q '"phase":"waiting"' "$dir/up.out"
 sshd_up
-back 60 'a killed sshd'
+back 120 'a killed sshd'
 
 say "the network is cut for $cut_s s"
 ip -n "$far" link set far down
@@ -142,19 +142,19 @@ say 'the client is stopped for 15 s'
 kill -STOP "$supervisor"
 sleep 15
 kill -CONT "$supervisor"
-back 30 'a stopped client'
+back 120 'a stopped client'
 
 say 'ssh itself is stopped'
 ssh_pid=$(tunnels | while read -r pid; do [ "$(awk '{print $4}' "/proc/$pid/stat")" != "$supervisor" ] || echo "$pid"; done)
 kill -STOP "$ssh_pid"
 gone() { [ ! -e "/proc/$ssh_pid" ]; }
 until_true 90 'a stopped ssh is replaced' gone
-back 30 'a stopped ssh'
+back 120 'a stopped ssh'
 
 say 'the gateway is started again'
 gateway_down
 gateway_up $port
-back 30 'a new gateway'
+back 120 'a new gateway'
 
 touch "$dir/enough"
 wait $sender_pid
@@ -173,17 +173,17 @@ spoken() {
   on_near clawdia --ssh $target gateway call chat.history --params '{"sessionKey":"main","limit":1000}' |
     grep -q 'what time is it'
 }
-until_true 30 'what was spoken is in the chat' spoken
+until_true 90 'what was spoken is in the chat' spoken
 supervisor=$(state | sed -n 's/.*"process": \([0-9]*\).*/\1/p')
 
 say 'its parent is killed'
 kill -9 "$supervisor"
-until_true 5 'no ssh is left over' no_tunnels
+until_true 30 'no ssh is left over' no_tunnels
 
 say 'up again, then down'
 become_near clawdia remote up $target "${key[@]}" --json >"$dir/again.out" 2>"$dir/up.err" &
-until_true 20 'remote up again' grep -q '"phase":"up"' "$dir/again.out"
+until_true 60 'remote up again' grep -q '"phase":"up"' "$dir/again.out"
 grep -q "\"localPort\":$local_port" "$dir/again.out" || die 'another port after a new start'
 on_near clawdia remote down $target
-until_true 5 'nothing is left over' no_tunnels
+until_true 30 'nothing is left over' no_tunnels
 say 'all of it holds'

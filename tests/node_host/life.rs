@@ -43,7 +43,7 @@ fn it_ends_at_once_when_told_to_and_takes_its_commands_along() {
         let (code, took) = node.wait();
         assert_eq!(code, Some(0));
         // A second is what it takes at most; a loaded machine may look late.
-        assert!(took < Duration::from_secs(5), "{took:?}");
+        assert!(took < Duration::from_secs(20), "{took:?}");
         let path = format!("/proc/{}/environ", child.trim());
         until("the grandchild ends", || std::fs::read(&path).is_err());
         let answer = call.join().unwrap();
@@ -59,7 +59,7 @@ fn a_node_that_waits_to_be_let_in_ends_at_once_too() {
     node.signal(Signal::TERM);
     let (code, took) = node.wait();
     assert_eq!(code, Some(0));
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }
 
 /// Its socket stays open, so nothing but its missing pongs tells that it is gone.

@@ -3,6 +3,8 @@
 use std::fs;
 use std::io;
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// Bytes of memory that a process has resident.
 ///
 /// # Errors
@@ -45,12 +47,10 @@ pub fn cpu_us(pid: u32) -> io::Result<u64> {
 }
 
 /// Microseconds of processor time that the calling thread has used.
-///
-/// # Errors
-///
-/// When the system does not tell.
-pub fn own_cpu_us() -> io::Result<u64> {
-    thread_cpu_us("/proc/thread-self/schedstat")
+pub fn own_cpu_us() -> f64 {
+    // What the scheduler writes down of a thread that runs is as old as its last tick.
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    used.tv_sec as f64 * 1e6 + used.tv_nsec as f64 / 1e3
 }
 
 /// As [`cpu_us`], of all threads that a process has now.

@@ -83,7 +83,7 @@ sshd_up() {
   # Where sshd's unprivileged part is locked in; on a machine without the service nobody made it.
   mkdir -p /run/sshd
   on_far /usr/sbin/sshd -f "$dir/sshd_config" -E "$dir/sshd.log"
-  until_true 10 'sshd listens' test -s "$dir/sshd.pid"
+  until_true 60 'sshd listens' test -s "$dir/sshd.pid"
 }
 
 # The listening process and those of its connections, all children of it.
@@ -105,7 +105,7 @@ descendants() {
 gateway_up() {
   become_far CLAWDIA_STATE_DIR="$dir/far/state" clawdia gateway run --port "$1" >"$dir/gateway.out" 2>&1 &
   gateway_pid=$!
-  until_true 10 'the gateway listens' grep -q listening "$dir/gateway.out"
+  until_true 60 'the gateway listens' grep -q listening "$dir/gateway.out"
 }
 
 gateway_down() {

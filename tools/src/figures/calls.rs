@@ -1,4 +1,5 @@
-//! What one call and one connection cost the gateway's process.
+//! What one call and one connection cost the gateway's process, and how many times what the bare loop of
+//! [`Floor`] takes to send as much to and fro.
 
 use std::hint::black_box;
 use std::io;
@@ -6,20 +7,53 @@ use std::io;
 use clawdia::driver::device::{Device, Proof};
 use clawdia::driver::operator_params;
 use clawdia::gateway::auth::ed25519::{Key, decode_signature};
-use clawdia::wire::frame::Opcode;
 
 use super::Table;
-use super::party::{As, Party};
-use crate::client::masked_frame;
-use crate::fleet::link::text_behind;
-use crate::gateway::Home;
+use super::floor::Floor;
+use super::traffic::{Comer, Health, Invokes};
+use crate::compare::median;
+use crate::gateway::{Home, Running};
 use crate::process::{own_cpu_us, process_cpu_us};
 
-/// Rounds of connections, with verifications in between.
-const CONNECT_ROUNDS: usize = 10;
+/// Rounds, the gateway and the floor in turn. The cheapest is told, as other work disturbed it least; of the
+/// multiples the one in the middle.
+const ROUNDS: usize = 20;
+/// The most that a call may cost as a multiple of the floor, see the figures in the README.
+const HEALTH_MOST: f64 = 4.0;
+const HEALTH_BATCH_MOST: f64 = 20.0;
+const CONNECT_MOST: f64 = 6.0;
+/// The same for a call of a node and its result, against two messages.
+pub const INVOKE_MOST: f64 = 6.0;
 
-/// Rounds of calls of a node; the cheapest is told, as other work disturbed it least.
-const INVOKE_ROUNDS: usize = 20;
+/// What something cost in each round: microseconds of processor time.
+#[derive(Default)]
+pub struct Rounds {
+    own: Vec<f64>,
+    ratios: Vec<f64>,
+}
+
+impl Rounds {
+    /// Adds a round: what it cost the gateway, and the floor.
+    pub fn add(&mut self, own_us: f64, floor_us: f64) {
+        self.own.push(own_us);
+        self.ratios.push(own_us / floor_us);
+    }
+
+    /// Adds what it cost, with its goal, and how many times the floor that is, with the most it may be.
+    pub fn tell(mut self, table: &mut Table, what: &str, goal_us: f64, most: f64) {
+        let least = self.own.iter().copied().fold(f64::MAX, f64::min);
+        table.put(format!("{what}: CPU"), least, "us", goal_us);
+        let ratio = median(&mut self.ratios);
+        table.hold(format!("{what}: times the floor"), ratio, "", most);
+    }
+}
+
+/// Microseconds of processor time of the gateway for each of `times`.
+fn cost_us(gateway: &Running, times: usize, f: impl FnOnce() -> io::Result<()>) -> io::Result<f64> {
+    let before = process_cpu_us(gateway.pid())?;
+    f()?;
+    Ok((process_cpu_us(gateway.pid())? - before) as f64 / times as f64)
+}
 
 /// `health`, one at a time and 16 in flight.
 ///
@@ -28,23 +62,20 @@ const INVOKE_ROUNDS: usize = 20;
 /// When a call is not answered.
 pub fn health(table: &mut Table, home: &Home, calls: usize) -> io::Result<()> {
     let gateway = home.start()?;
-    let (mut party, _) = Party::join(gateway.port, As::Operator, &home.token()?)?;
-    let request = masked_frame(
-        Opcode::Text,
-        br#"{"type":"req","id":"0123","method":"health","params":{}}"#,
-    );
-    for (in_flight, calls, goal) in [(1, calls, 12.0), (16, calls * 4, 3.0)] {
-        ask(&mut party, &request, in_flight, 1_000)?;
-        let before = process_cpu_us(gateway.pid())?;
-        ask(&mut party, &request, in_flight, calls)?;
-        let cpu_us = (process_cpu_us(gateway.pid())? - before) as f64 / calls as f64;
-        table.put(
-            format!("health, {in_flight} in flight: CPU"),
-            cpu_us,
-            "us",
-            goal,
-        );
+    let mut floor = Floor::start()?;
+    let mut asker = Health::join(gateway.port, &home.token()?)?;
+    let (each, size) = (calls / ROUNDS, Health::BYTES);
+    asker.ask(1, 1_000)?;
+    let (mut alone, mut batch) = (Rounds::default(), Rounds::default());
+    for _ in 0..ROUNDS {
+        let own = cost_us(&gateway, each, || asker.ask(1, each))?;
+        alone.add(own, floor.echo_us(&[size], each)?);
+        let many = each * 4;
+        let own = cost_us(&gateway, many, || asker.ask(16, many))?;
+        batch.add(own, floor.batch_us(size, 16, many / 16)?);
     }
+    alone.tell(table, "health, one at a time", 12.0, HEALTH_MOST);
+    batch.tell(table, "health, 16 in flight", 3.0, HEALTH_BATCH_MOST);
     gateway.stop()?;
     Ok(())
 }
@@ -56,105 +87,49 @@ pub fn health(table: &mut Table, home: &Home, calls: usize) -> io::Result<()> {
 /// When a call is not answered.
 pub fn invokes(table: &mut Table, home: &Home, calls: usize) -> io::Result<()> {
     let gateway = home.start()?;
-    let token = home.token()?;
-    let device = Device::new(u64::MAX - 1);
-    let (mut node, _) = Party::join(gateway.port, As::Node(&device), &token)?;
-    let (mut operator, _) = Party::join(gateway.port, As::Operator, &token)?;
-    let mut call = |number: usize| -> io::Result<()> {
-        operator.text(&format!(
-            r#"{{"type":"req","id":"{number}","method":"node.invoke","params":{{"nodeId":"{}",
-            "command":"system.which","params":{{"bins":["uptime"]}},"idempotencyKey":"{number}"}}}}"#,
-            device.id
-        ))?;
-        let asked = loop {
-            let text = node.next_payload()?;
-            if let Some(id) = text_behind(text, br#"node.invoke.request","payload":{"id":""#) {
-                break id.to_owned();
-            }
-        };
-        node.text(&format!(
-            r#"{{"type":"req","id":"{number}","method":"node.invoke.result","params":{{
-            "id":"{asked}","nodeId":"{}","ok":true,"payloadJSON":"{{\"bins\":{{}}}}"}}}}"#,
-            device.id
-        ))?;
-        match operator.answers()? {
-            1 => Ok(()),
-            _ => Err(io::Error::other("a call was answered more than once")),
-        }
-    };
-    let each = calls / INVOKE_ROUNDS;
-    let mut cpu_us = f64::MAX;
-    for round in 0..INVOKE_ROUNDS {
-        let before = process_cpu_us(gateway.pid())?;
-        (0..each).try_for_each(|number| call(round * each + number))?;
-        let spent_us = process_cpu_us(gateway.pid())? - before;
-        cpu_us = cpu_us.min(spent_us as f64 / each as f64);
+    let mut floor = Floor::start()?;
+    let mut invokes = Invokes::join(gateway.port, &home.token()?)?;
+    let each = calls / ROUNDS;
+    let mut rounds = Rounds::default();
+    for _ in 0..ROUNDS {
+        let own = cost_us(&gateway, each, || invokes.call(each))?;
+        rounds.add(own, floor.echo_us(&Invokes::BYTES, each)?);
     }
-    table.put("node.invoke, both ways: CPU", cpu_us, "us", 25.0);
+    rounds.tell(table, "node.invoke, both ways", 25.0, INVOKE_MOST);
     gateway.stop()?;
     Ok(())
 }
 
-fn ask(party: &mut Party, request: &[u8], in_flight: usize, calls: usize) -> io::Result<()> {
-    let mut sent = in_flight.min(calls);
-    party.send(&request.repeat(sent))?;
-    let mut answered = 0;
-    while answered < calls {
-        answered += party.answers()?;
-        let more = (answered + in_flight).min(calls) - sent;
-        sent += more;
-        party.send(&request.repeat(more))?;
-    }
-    Ok(())
-}
-
 /// A paired device comes in with its proof and its token, and goes, again and again. Between
-/// the rounds the same proof is verified here, on the same machine under the same load: most of
-/// what a connection costs is that.
+/// the rounds the same proof is verified here, on the same machine under the same load, and the floor
+/// has a connection: less a handshake cannot cost.
 ///
 /// # Errors
 ///
 /// When it is not let in.
 pub fn connects(table: &mut Table, home: &Home, times: usize) -> io::Result<()> {
     let gateway = home.start()?;
-    let device = Device::new(u64::MAX);
-    let (_, hello) = Party::join(gateway.port, As::Device(&device), &home.token()?)?;
-    let token = hello["auth"]["deviceToken"]
-        .as_str()
-        .unwrap_or("")
-        .to_owned();
-    let connect = |times: usize| -> io::Result<()> {
-        for _ in 0..times {
-            Party::join(gateway.port, As::Device(&device), &token)?;
-        }
-        Ok(())
-    };
-    connect(20)?;
-    let (mut connect_us, mut verify_us) = (0, 0);
-    for _ in 0..CONNECT_ROUNDS {
-        let before = process_cpu_us(gateway.pid())?;
-        connect(times / CONNECT_ROUNDS)?;
-        connect_us += process_cpu_us(gateway.pid())? - before;
-        verify_us += verify(&device, times / CONNECT_ROUNDS)?;
+    let mut floor = Floor::start()?;
+    let comer = Comer::pair(gateway.port, &home.token()?)?;
+    comer.come(20)?;
+    let each = times / ROUNDS;
+    let (mut rounds, mut verify_us) = (Rounds::default(), f64::MAX);
+    for _ in 0..ROUNDS {
+        let own = cost_us(&gateway, each, || comer.come(each))?;
+        let proof = verify(&comer.device, each)?;
+        verify_us = verify_us.min(proof);
+        rounds.add(own, proof + floor.connection_us(Comer::BYTES, each)?);
     }
-    let each = |sum: u64| sum as f64 / (times / CONNECT_ROUNDS * CONNECT_ROUNDS) as f64;
-    table.put(
-        "connect with device proof, hello, close: CPU",
-        each(connect_us),
-        "us",
-        150.0,
-    );
-    table.tell(
-        "of which verifying its signature takes: CPU",
-        each(verify_us),
-        "us",
-    );
+    let what = "connect with device proof, hello, close";
+    rounds.tell(table, what, 150.0, CONNECT_MOST);
+    let what = "of which verifying its signature takes: CPU";
+    table.tell(what, verify_us, "us");
     gateway.stop()?;
     Ok(())
 }
 
-/// Microseconds of processor time that verifying a signature takes, all times together.
-fn verify(device: &Device, times: usize) -> io::Result<u64> {
+/// Microseconds of processor time that verifying a signature takes; the mean of so many times.
+fn verify(device: &Device, times: usize) -> io::Result<f64> {
     let mut params = operator_params();
     device.sign(&mut params, Proof::V2, "nonce", 0);
     let signature = params["device"]["signature"].as_str().unwrap_or("");
@@ -162,10 +137,10 @@ fn verify(device: &Device, times: usize) -> io::Result<u64> {
     else {
         return Err(io::Error::other("a proof of our own cannot be read"));
     };
-    let before = own_cpu_us()?;
+    let before = own_cpu_us();
     for _ in 0..times {
         // Of another text, which takes as long to find out.
         black_box(key.verifies(black_box(&[b'x'; 256]), &signature));
     }
-    Ok(own_cpu_us()? - before)
+    Ok((own_cpu_us() - before) / times as f64)
 }

@@ -29,7 +29,8 @@ pub struct Crowd {
 pub fn idle(table: &mut Table, home: &Home) -> io::Result<()> {
     let gateway = home.start()?;
     let bytes = settled(home, &gateway)?;
-    table.put("memory, idle", mb(bytes as f64), "MB", 7.5);
+    // How much of the program is mapped is up to the kernel.
+    table.put_within("memory, idle", mb(bytes as f64), "MB", 7.5, 15.0);
     gateway.stop()?;
     Ok(())
 }
@@ -69,7 +70,9 @@ pub fn crowd(table: &mut Table, home: &Home, crowd: Crowd) -> io::Result<()> {
         let what = format!("memory, {count} {what}: each");
         match crowd.goal {
             // Who is paired leaves a row behind, which is memory of a device and of no connection.
-            Some(goal) if what.contains("known") => table.put(what, each, "B", goal),
+            Some(goal) if what.contains("known") => {
+                table.put_within(what, each, "B", goal, goal * 2.0);
+            }
             _ => table.tell(what, each, "B"),
         }
         gateway.stop()?;

@@ -30,7 +30,8 @@ pub fn idle(table: &mut Table, program: &Path, connections: usize) -> io::Result
     };
     let (idle, after) = idle_bytes(load, server.pid())?;
     let what = format!("wire-echo, {connections} idle: memory of each");
-    table.put(what, idle, "B", 256.0);
-    table.put("the same after a message of 16 KiB each", after, "B", 256.0);
+    table.put_within(what, idle, "B", 256.0, 512.0);
+    let what = "the same after a message of 16 KiB each";
+    table.put_within(what, after, "B", 256.0, 512.0);
     Ok(())
 }

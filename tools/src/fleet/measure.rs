@@ -8,14 +8,18 @@ use std::time::{Duration, Instant};
 
 use super::crowd::{Crowd, Plan};
 use super::ledger::percentile;
+use crate::compare::median;
+use crate::figures::calls::{INVOKE_MOST, Rounds};
+use crate::figures::floor::Floor;
 use crate::figures::party::{As, Party};
 use crate::figures::start::seed_devices;
+use crate::figures::traffic::Invokes;
 use crate::figures::{Table, mb};
 use crate::gateway::{Home, Running};
 use crate::process::{process_cpu_us, resident_bytes};
 
-/// What a connected node may cost, in bytes: of a thousand, where what comes in large pieces
-/// counts, and of more.
+/// What a connected node is to cost, in bytes: of a thousand, where what comes in large pieces
+/// counts, and of more. Half as much again is too much.
 const NODE_BYTES: (f64, f64) = (2_000.0, 1_536.0);
 /// What a call of a node may cost the gateway, both ways, in microseconds of processor time.
 const INVOKE_US: f64 = 25.0;
@@ -24,8 +28,8 @@ const INVOKE_P99_MS: f64 = 5.0;
 /// Rounds of calls that are made one after the other, and calls of each round. The cheapest round is
 /// the one that other work disturbed least.
 const IN_TURN: (usize, usize) = (20, 300);
-/// How many times as much a connect may cost with all of them connected.
-const GROWTH: f64 = 1.1;
+/// How many times as much a connect is to cost with all of them connected, and the most it may.
+const GROWTH: (f64, f64) = (1.1, 1.6);
 /// Nodes that the cost of a connect with many is held against.
 const FEW: usize = 1_000;
 /// Rounds of connections, few and many in turn, and connections of each round.
@@ -143,15 +147,12 @@ fn memory(table: &mut Table, many: &mut Played, nodes: usize) -> io::Result<()> 
         }
         many.crowd.join(from..until)?;
         let grown = many.grown()?;
-        table.put(
-            format!("memory that {until} known nodes add: each"),
-            grown / until as f64,
-            "B",
-            match until {
-                0..=FEW => NODE_BYTES.0,
-                _ => NODE_BYTES.1,
-            },
-        );
+        let goal = match until {
+            0..=FEW => NODE_BYTES.0,
+            _ => NODE_BYTES.1,
+        };
+        let what = format!("memory that {until} known nodes add: each");
+        table.put_within(what, grown / until as f64, "B", goal, goal * 1.5);
     }
     Ok(())
 }
@@ -176,7 +177,8 @@ fn connects(table: &mut Table, many: &mut Played, program: &Path, nodes: usize) 
     let what = |count| format!("a node comes back, {count} connected: CPU");
     table.tell(what(few_count), few_us, "us");
     table.tell(what(nodes), many_us, "us");
-    table.put("that grows by the factor", many_us / few_us, "", GROWTH);
+    let grows = many_us / few_us;
+    table.put_within("that grows by the factor", grows, "", GROWTH.0, GROWTH.1);
     Ok(())
 }
 
@@ -185,13 +187,13 @@ fn apart(table: &mut Table, many: &mut Played, scale: Scale) -> io::Result<()> {
     let time = Duration::from_secs((scale.seconds / 6).max(2));
     let operators = scale.operators;
     let (rounds, each) = IN_TURN;
-    let mut least_us = f64::MAX;
+    let (mut floor, mut costs) = (Floor::start()?, Rounds::default());
     for _ in 0..rounds {
         let us = many.cost(|crowd| crowd.call_in_turn(each))? / each as f64;
-        least_us = least_us.min(us);
+        costs.add(us, floor.echo_us(&Invokes::BYTES, each)?);
     }
-    let what = "node.invoke, one after the other: CPU, both ways";
-    table.put(what, least_us, "us", INVOKE_US);
+    let what = "node.invoke, one after the other";
+    costs.tell(table, what, INVOKE_US, INVOKE_MOST);
     many.crowd.ledger.waits.clear();
     let calls = Plan {
         calls: scale.calls,
@@ -252,7 +254,7 @@ fn waits(table: &mut Table, many: &mut Played, what: &str, goal: Option<f64>) {
     let p99 = percentile(&mut sent, 99);
     let name = format!("answer to a call, calls {what}: p99");
     match goal {
-        Some(goal) => table.put_wall(name, p99, "ms", goal),
+        Some(goal) => table.put(name, p99, "ms", goal),
         None => table.tell(name, p99, "ms"),
     }
     table.tell(
@@ -269,9 +271,4 @@ const fn quiet(time: Duration) -> Plan {
         calls: 0,
         churn: 0,
     }
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
