@@ -1,5 +1,8 @@
 //! Replays what the fuzz targets were given and have found.
 
+#[path = "../fuzz/bodies/messages.rs"]
+mod messages;
+
 use std::fs;
 use std::path::Path;
 
@@ -15,32 +18,41 @@ fn replay(target: &str, body: fn(&[u8])) {
     assert!(replayed > 0, "the corpus of {target} is empty");
 }
 
-#[test]
-fn http_heads() {
-    replay("http_head", clawdia::fuzz::http_head);
+/// A test for each target, by its name.
+macro_rules! targets {
+    ($($name:ident: $body:path,)*) => {
+        $(
+            #[test]
+            fn $name() {
+                replay(stringify!($name), $body);
+            }
+        )*
+
+        #[test]
+        fn every_target_is_replayed() {
+            let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
+            for entry in fs::read_dir(targets).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_stem().unwrap().to_str().unwrap();
+                assert!([$(stringify!($name)),*].contains(&name), "{name}");
+            }
+        }
+    };
 }
 
-#[test]
-fn proxy_headers() {
-    replay("proxy_header", clawdia::fuzz::proxy_header);
-}
-
-#[test]
-fn frames() {
-    replay("frames", clawdia::fuzz::frames);
-}
-
-#[test]
-fn connections() {
-    replay("connection", clawdia::fuzz::connection);
-}
-
-#[test]
-fn envelopes() {
-    replay("envelope", clawdia::fuzz::envelope);
-}
-
-#[test]
-fn ssh_targets() {
-    replay("ssh_target", clawdia::fuzz::ssh_target);
+targets! {
+    config: clawdia::fuzz::config,
+    connect: clawdia::fuzz::connect,
+    connection: clawdia::fuzz::connection,
+    envelope: clawdia::fuzz::envelope,
+    forwarded: clawdia::fuzz::forwarded,
+    frames: clawdia::fuzz::frames,
+    http_head: clawdia::fuzz::http_head,
+    messages: messages::messages,
+    provider: clawdia::fuzz::provider,
+    proxy_header: clawdia::fuzz::proxy_header,
+    record: clawdia::fuzz::record,
+    ssh_target: clawdia::fuzz::ssh_target,
+    telegram: clawdia::fuzz::telegram,
+    text: clawdia::fuzz::text,
 }

@@ -87,7 +87,10 @@ const LAYERS: &[Layer] = &[
     ),
     row(
         "fuzz",
-        &["conn", "driver", "ids", "limits", "remote", "wire"],
+        &[
+            "agent", "channels", "config", "conn", "driver", "gateway", "ids", "io", "limits",
+            "remote", "state", "wire",
+        ],
         &[WORLD, UNREPEATABLE],
     ),
     row(

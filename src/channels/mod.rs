@@ -21,7 +21,7 @@ mod http;
 pub mod markdown;
 mod message;
 mod order;
-mod telegram;
+pub mod telegram;
 
 pub use fault::Fault;
 pub use message::{Bot, Chat, FileRef, Incoming, Outbound, Place, Quote, Sender, Update};

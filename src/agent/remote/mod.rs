@@ -12,8 +12,8 @@ mod turn;
 
 use super::{Api, Endpoint, FailureKind, ModelInfo, Provider, Reply, Step, StepError, StepSink};
 use crate::agent::key;
-use http::Answer;
 pub use http::tls_config;
+use std::io::Read;
 use turn::Turn;
 
 /// A protocol: how a step becomes a request, and its events an answer.
@@ -74,19 +74,44 @@ impl<P: Protocol> Provider for Remote<P> {
             body: P::body(step, endpoint).to_string(),
         };
         let answer = http::send(&request, step, endpoint, out)?;
-        let told = |error| told_by(error, step, endpoint);
-        let mut turn = Turn::new(step.seed);
-        read::<P>(answer, &mut turn, out).map_err(told)?;
-        turn.finish().map_err(told)
+        read::<P>(answer, step.seed, out).map_err(|error| told_by(error, step, endpoint))
+    }
+}
+
+/// Reads the answer that a server of this protocol streams, to its end; text goes to `out`. The
+/// seed makes ids of calls that were given none.
+///
+/// # Errors
+///
+/// The step was stopped; the stream broke off, is nonsense or never ends; the server failed.
+pub fn read_stream(
+    api: Api,
+    stream: impl Read,
+    seed: u64,
+    out: &mut dyn StepSink,
+) -> Result<Reply, StepError> {
+    match api {
+        Api::OpenAiCompletions => read::<openai::OpenAi>(stream, seed, out),
+        Api::AnthropicMessages => read::<anthropic::Anthropic>(stream, seed, out),
     }
 }
 
 fn read<P: Protocol>(
-    answer: Answer,
+    stream: impl Read,
+    seed: u64,
+    out: &mut dyn StepSink,
+) -> Result<Reply, StepError> {
+    let mut turn = Turn::new(seed);
+    read_events::<P>(stream, &mut turn, out)?;
+    turn.finish()
+}
+
+fn read_events<P: Protocol>(
+    stream: impl Read,
     turn: &mut Turn,
     out: &mut dyn StepSink,
 ) -> Result<(), StepError> {
-    let mut events = sse::Events::new(answer);
+    let mut events = sse::Events::new(stream);
     while let Some(data) = events.next(out)? {
         if data.trim() == "[DONE]" {
             turn.is_ended = true;

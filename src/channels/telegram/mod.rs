@@ -1,8 +1,8 @@
 //! Telegram, by its Bot API (core.telegram.org/bots/api).
 
 mod api;
-mod html;
-mod update;
+pub mod html;
+pub mod update;
 
 use super::{Bot, Fault, Kind, Line, Outbound, Place, Update};
 use crate::agent::CancelToken;

@@ -11,7 +11,7 @@ mod write;
 use crate::io::lock::StateLock;
 use crate::io::state_dir::{self, StartFault};
 use crate::limits::STORE_QUEUE_LEN_MAX;
-use crate::state::{State, StoreAnswer, StoreFault, StoreFaultKind, StoreRequest};
+use crate::state::{Record, State, StoreAnswer, StoreFault, StoreFaultKind, StoreRequest};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use read::Reader;
 use rusqlite::Connection;
@@ -58,6 +58,22 @@ pub fn open(lock: &StateLock, wake: Wake) -> Result<Opened, StartFault> {
         state,
         notices,
     })
+}
+
+/// Commits each batch to a database in memory and gives what a start would load from it.
+///
+/// # Errors
+///
+/// A batch that the database refuses.
+pub fn replay(batches: &[Vec<Record>]) -> Result<State, StoreFault> {
+    let failed = |fault| fault::store_fault(&fault);
+    let conn = Connection::open_in_memory().map_err(failed)?;
+    schema::make_tables(&conn).map_err(failed)?;
+    let mut writer = Writer::new(&conn);
+    batches
+        .iter()
+        .try_for_each(|batch| writer.commit(batch, false))?;
+    load::load(&conn).map_err(failed)
 }
 
 /// The loop's end of the store.

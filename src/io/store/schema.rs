@@ -174,13 +174,18 @@ fn make(path: &Path) -> Result<()> {
     let conn = open_writer(&temp)?;
     conn.pragma_update(None, "journal_mode", "wal")?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+    make_tables(&conn)?;
+    conn.close().map_err(|(_, fault)| fault)?;
+    publish(&temp, path).map_err(io_failure)
+}
+
+/// The tables of this version, in a database without any.
+pub(super) fn make_tables(conn: &Connection) -> Result<()> {
     let mut script = format!("BEGIN; {TABLES}");
     script.extend(MIGRATIONS.iter().copied());
     conn.execute_batch(&format!(
         "{script} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-    ))?;
-    conn.close().map_err(|(_, fault)| fault)?;
-    publish(&temp, path).map_err(io_failure)
+    ))
 }
 
 /// Gives a database that is closed and complete its real name.
