@@ -5,7 +5,7 @@ use crate::agent::{Act, Acted};
 use crate::config::document::Document;
 use crate::config::payload::{get_payload, written_payload};
 use crate::config::plan::{WriteRequest, plan_write};
-use crate::gateway::{Fetch, FetchResult, Input};
+use crate::gateway::{Fetch, FetchResult, Input, Load};
 use crate::log::Tail;
 
 /// Where the log would be.
@@ -37,6 +37,7 @@ impl Driver {
                 },
                 None => FetchResult::Missing,
             },
+            Fetch::Load => FetchResult::Load(Load::default()),
             Fetch::Person { ip } => FetchResult::Person(self.persons.get(&ip).cloned()),
         }
     }

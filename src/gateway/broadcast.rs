@@ -159,8 +159,10 @@ impl Gateway {
         live.seq += 1;
         let seq = live.seq;
         if over && weight == Weight::MayDrop {
+            self.counters.deliveries_dropped += 1;
             return;
         }
+        self.counters.deliveries += 1;
         peer.outbox.shared(turn, frame, seq);
         self.mark_dirty(conn);
         if over {

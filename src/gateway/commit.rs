@@ -74,6 +74,16 @@ impl Commits {
         self.waiting.push_back(job);
     }
 
+    /// Batches that were given to the store.
+    pub fn batches(&self) -> u64 {
+        self.batches
+    }
+
+    /// Changes and calls that wait for a batch.
+    pub fn waiting_len(&self) -> usize {
+        self.open.len() + self.waiting.len()
+    }
+
     /// Whether nothing is on its way.
     pub fn is_idle(&self) -> bool {
         self.open.is_empty() && self.under_way.is_none() && self.waiting.is_empty()
@@ -134,6 +144,7 @@ impl Gateway {
             return;
         }
         let result = result.map_err(|fault| {
+            self.counters.batches_failed += 1;
             let line = LogLine::new(
                 now.unix_ms,
                 Level::Error,
@@ -148,6 +159,7 @@ impl Gateway {
             fault.message
         });
         if result.is_ok() {
+            self.counters.records += records.len() as u64;
             for record in records {
                 self.state.apply(record);
             }

@@ -133,6 +133,7 @@ impl Gateway {
             self.count_fault(conn);
             return self.respond_refusal(conn, request.id, &Refusal::invalid(text));
         }
+        self.counters.requests += 1;
         match self.run(now, conn, request) {
             Ok(outcome) => {
                 if matches!(outcome, Outcome::Later) {
@@ -140,7 +141,10 @@ impl Gateway {
                 }
                 self.clear_faults(conn);
             }
-            Err(Stop::Refuse(refusal)) => self.respond_refusal(conn, request.id, &refusal),
+            Err(Stop::Refuse(refusal)) => {
+                self.counters.requests_refused += 1;
+                self.respond_refusal(conn, request.id, &refusal);
+            }
             Err(Stop::Busy) => self.run_later(conn, request.id, root),
         }
     }

@@ -1,6 +1,7 @@
 //! The core's surface: what goes in, and what the world is asked to do.
 
 use super::auth::secret::GatewaySecret;
+use super::metrics::Load;
 use crate::agent::{Act, Acted, CancelToken, RunTag, Step, StepOutput};
 use crate::channels::{Order, Report};
 use crate::config::Config;
@@ -118,6 +119,8 @@ pub enum Fetch {
     StaticFile { root: String, path: String },
     /// Who is behind an address of the tailnet.
     Person { ip: IpAddr },
+    /// What the loop and the threads have done, and what waits for them.
+    Load,
 }
 
 /// What came back.
@@ -145,6 +148,8 @@ pub enum FetchResult {
     },
     /// Who it is; None where it is nobody, or nobody says.
     Person(Option<Person>),
+    /// What the loop and the threads have done.
+    Load(Load),
     /// There is no such thing.
     Missing,
     /// The disk failed; the text says what and where.

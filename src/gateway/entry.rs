@@ -10,7 +10,7 @@ use crate::now::Now;
 use crate::wire::http::{Head, Refusal};
 
 /// What nobody asks for without a secret, whether it is served or not.
-const PROTECTED: [&str; 3] = ["/v1", "/tools", "/hooks"];
+const PROTECTED: [&str; 4] = ["/v1", "/tools", "/hooks", "/metrics"];
 
 impl Gateway {
     /// Judges a request by its head; gives the longest body that is read.
@@ -159,6 +159,7 @@ mod tests {
             "/v1/chat/completions",
             "/tools/invoke",
             "/hooks/wake",
+            "/metrics",
         ] {
             assert_eq!(is_protected(path), Ok(true), "{path}");
         }

@@ -37,6 +37,7 @@ impl Gateway {
                 };
                 self.answer(conn, head, status, JSON, body);
             }
+            "/metrics" => self.on_metrics(conn, head),
             path if self.hook_path(path).is_some() => {
                 let rest = self.hook_path(path).unwrap_or_default().to_owned();
                 self.on_hook(conn, head, &rest, body);
@@ -88,7 +89,7 @@ impl Gateway {
         self.answer_bytes(conn, head.method == "HEAD", status, kind, body);
     }
 
-    fn answer_bytes(
+    pub(super) fn answer_bytes(
         &mut self,
         conn: ConnId,
         only_head: bool,

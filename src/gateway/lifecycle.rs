@@ -60,9 +60,16 @@ impl Gateway {
                 .admit_proxy(conn, ip, now.mono_ms, descriptors_left),
             false => self.waiting.admit(conn, ip, now.mono_ms, descriptors_left),
         };
-        if admission != Admission::Refuse {
-            self.peers.insert(Peer::new(conn, arrival));
+        match admission {
+            Admission::Admit => {}
+            Admission::Evict(_) => self.counters.connections_evicted += 1,
+            Admission::Refuse => {
+                self.counters.connections_refused += 1;
+                return admission;
+            }
         }
+        self.counters.connections_accepted += 1;
+        self.peers.insert(Peer::new(conn, arrival));
         admission
     }
 

@@ -27,6 +27,7 @@ mod identity;
 mod lifecycle;
 mod method;
 pub mod methods;
+mod metrics;
 mod names;
 mod nodes;
 mod pairing;
@@ -49,6 +50,7 @@ mod zones;
 
 pub use effect::{Effect, Fetch, FetchResult, Input, LoadedConfig};
 pub use identity::{Entropy, Identity};
+pub use metrics::Load;
 pub use refusal::{Code, Refusal};
 
 use crate::ids::ConnId;
@@ -114,6 +116,7 @@ pub struct Gateway {
     zones: zones::Zones,
     cron: cron::Cron,
     heartbeats: heartbeat::Heartbeats,
+    counters: metrics::Counters,
     /// When the store is to forget what retention allows, on the monotonic clock.
     prune_at_ms: u64,
     stopping: bool,
@@ -174,6 +177,7 @@ impl Gateway {
             zones: zones::Zones::new(),
             cron: cron::Cron::default(),
             heartbeats: heartbeat::Heartbeats::default(),
+            counters: metrics::Counters::default(),
             prune_at_ms: 0,
             stopping: false,
             parting: None,

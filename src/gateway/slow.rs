@@ -31,6 +31,13 @@ struct Progress {
     moved_mono_ms: u64,
 }
 
+impl SlowPeers {
+    /// Peers that are watched.
+    pub fn len(&self) -> usize {
+        self.watched.len()
+    }
+}
+
 impl Gateway {
     /// Something was queued for a peer.
     pub(super) fn watch_outbox(&mut self, conn: ConnId) {
@@ -116,6 +123,7 @@ impl Gateway {
 
     fn cut_slow_peer(&mut self, conn: ConnId, queued: usize) {
         self.slow.watched.remove(&conn);
+        self.counters.slow_peers_cut += 1;
         let line = LogLine::new(
             self.now.unix_ms,
             Level::Warn,

@@ -10,6 +10,7 @@ use crate::outbox::{Outbox, Turn};
 use crate::wire::http::{Head, Refusal};
 use crate::wire::message::MessageLimits;
 
+use super::meter::Meter;
 use super::signals::Signal;
 use super::socket::PeerAddr;
 use super::tls::Acceptor;
@@ -81,6 +82,9 @@ pub trait App {
     /// Takes answers of workers, a bounded number; true when there are more. Called after the
     /// loop's waker was used.
     fn collect(&mut self, now: Now) -> bool;
+
+    /// What the loop has done so far, as [`Command::Measure`] asked.
+    fn on_measured(&mut self, _now: Now, _ticket: u64, _meter: &Meter) {}
 
     /// Handles the program's own deadlines that have passed.
     fn expire(&mut self, now: Now);
@@ -194,6 +198,8 @@ pub enum Command {
     Promote(ConnId),
     /// A response that was to come later is in the outbox, whole.
     Answered { conn: ConnId, keep: bool },
+    /// Ask the loop what it has done: [`App::on_measured`] follows.
+    Measure { ticket: u64 },
     /// New TCP connections get this certificate; those that are there keep theirs.
     Secure(Acceptor),
     /// No more connections are accepted.

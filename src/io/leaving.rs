@@ -72,6 +72,25 @@ impl Reactor {
         self.leave(app, now, id, leave);
     }
 
+    /// A socket takes bytes again: the peer goes on, or leaves with what it still has to say.
+    pub(super) fn unblock<A: App>(&mut self, app: &mut A, id: ConnId) {
+        let Some(peer) = self.peers.get_mut(id) else {
+            return;
+        };
+        // A broken socket shows at the next read or write.
+        let _ = peer.socket.send_rest();
+        peer.blocked = peer.socket.unsent_len() > 0;
+        if peer.blocked {
+            return;
+        }
+        if peer.leaving.is_some() {
+            self.leaving.push(id);
+        } else {
+            // Asking for it puts it on the list of those to flush.
+            app.outbox(id);
+        }
+    }
+
     /// Makes room for another connection.
     pub(super) fn evict<A: App>(&mut self, app: &mut A, now: Now, id: ConnId) {
         let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.leaving.is_none()) else {
@@ -101,7 +120,10 @@ impl Reactor {
                 continue;
             };
             let before_len = outbox.queued_len() + peer.socket.unsent_len();
-            let mut flushed = outbox.flush(app.turn(), |bytes| peer.write(bytes, &mut self.cipher));
+            let write = self
+                .meter
+                .sending(|bytes| peer.write(bytes, &mut self.cipher));
+            let mut flushed = outbox.flush(app.turn(), write);
             if flushed == Flush::Done && peer.socket.unsent_len() > 0 {
                 flushed = Flush::Blocked;
             }

@@ -21,6 +21,7 @@ use super::accept::Acceptor;
 use super::app::{Admit, App, Closed, Command, Settings};
 use super::clock::{self, Clock};
 use super::converse::{Aside, Conversation, Leave, Next};
+use super::meter::Meter;
 use super::peers::{Linger, Peer, Peers, Queued, Timer};
 use super::signals::{Signal, Signals};
 use super::socket::Listener;
@@ -57,6 +58,7 @@ pub struct Reactor {
     passed: Vec<usize>,
     /// Bytes read since the outboxes were flushed.
     unanswered_len: usize,
+    pub(super) meter: Meter,
     /// Workers have answered, and not all answers were taken.
     answers: bool,
     stopping: bool,
@@ -89,6 +91,7 @@ impl Reactor {
             leaving: Vec::new(),
             passed: Vec::new(),
             unanswered_len: 0,
+            meter: Meter::default(),
             answers: false,
             stopping: false,
         })
@@ -139,6 +142,7 @@ impl Reactor {
         while !self.stopping {
             self.wait(app, &mut events)?;
             let now = self.clock.now();
+            self.meter.turn(now);
             let congested = self.cipher.is_congested();
             self.cipher.begin_turn();
             if self.acceptor.is_due(now) && !congested {
@@ -164,6 +168,7 @@ impl Reactor {
             let app = app.next_deadline_ms().unwrap_or(u64::MAX);
             let accept = self.acceptor.retry_at_ms().unwrap_or(u64::MAX);
             let deadline_ms = wheel.min(app).min(accept);
+            self.meter.await_deadline(deadline_ms);
             let wait_ms = || deadline_ms.saturating_sub(self.clock.mono_ms());
             (deadline_ms != u64::MAX).then(|| Duration::from_millis(wait_ms()))
         };
@@ -300,6 +305,7 @@ impl Reactor {
             }
             peer.heard = true;
             self.unanswered_len += len;
+            self.meter.received_bytes += len as u64;
             let going_on = if peer.leaving.is_some() {
                 self.listen_out(app, id, held + len)
             } else {
@@ -366,24 +372,6 @@ impl Reactor {
         going_on
     }
 
-    fn unblock<A: App>(&mut self, app: &mut A, id: ConnId) {
-        let Some(peer) = self.peers.get_mut(id) else {
-            return;
-        };
-        // A broken socket shows at the next read or write.
-        let _ = peer.socket.send_rest();
-        peer.blocked = peer.socket.unsent_len() > 0;
-        if peer.blocked {
-            return;
-        }
-        if peer.leaving.is_some() {
-            self.leaving.push(id);
-        } else {
-            // Asking for it puts it on the list of those to flush.
-            app.outbox(id);
-        }
-    }
-
     pub(super) fn make_ready(&mut self, id: ConnId) {
         if let Some(peer) = self.peers.get_mut(id).filter(|peer| !peer.ready) {
             peer.ready = true;
@@ -412,6 +400,7 @@ impl Reactor {
                 Command::Close { conn, code, reason } => self.close(app, now, conn, code, reason),
                 Command::Promote(conn) => self.promote(now, conn),
                 Command::Answered { conn, keep } => self.answered(app, now, conn, keep),
+                Command::Measure { ticket } => app.on_measured(now, ticket, &self.meter),
                 Command::Secure(acceptor) => self.cipher.secure(acceptor),
                 Command::StopAccepting => self.acceptor.stop(),
                 Command::Stop => self.stopping = true,
@@ -452,7 +441,10 @@ impl Reactor {
                 outbox.clear(turn);
                 continue;
             };
-            match outbox.flush(turn, |bytes| peer.write(bytes, &mut self.cipher)) {
+            let write = self
+                .meter
+                .sending(|bytes| peer.write(bytes, &mut self.cipher));
+            match outbox.flush(turn, write) {
                 Flush::Done => {
                     if matches!(peer.aside.as_deref(), Some(Queued::LatePong(_))) {
                         late_pongs.push(id);

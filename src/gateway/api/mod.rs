@@ -78,6 +78,7 @@ impl Gateway {
         let configured = match path {
             "/v1/chat/completions" => endpoints.chat_completions.max_body_bytes,
             "/v1/responses" => endpoints.responses.max_body_bytes,
+            "/metrics" => Some(0),
             _ => None,
         };
         configured.unwrap_or(HTTP_BODY_BYTES_MAX)

@@ -182,6 +182,7 @@ impl Gateway {
         refusal: &Refusal,
         code: u16,
     ) {
+        self.counters.connects_refused += 1;
         let line = LogLine::new(
             self.now.unix_ms,
             Level::Warn,

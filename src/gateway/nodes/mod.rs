@@ -64,6 +64,11 @@ impl Fleet {
         self.calls.seed(random);
     }
 
+    /// Calls that wait for their node.
+    pub fn calls_len(&self) -> usize {
+        self.calls.len()
+    }
+
     /// Somebody asked for a call again that is on its way: it is told the same.
     pub fn also(&mut self, number: u64, caller: KeptCall) {
         if let Some(call) = self.calls.get_mut(number) {

@@ -104,7 +104,10 @@ impl Gateway {
             }
         }
         match step {
-            Some(step) => self.effects.push_back(Effect::Step(Box::new(step))),
+            Some(step) => {
+                self.counters.steps += 1;
+                self.effects.push_back(Effect::Step(Box::new(step)));
+            }
             None => self.fail_run(tag.run, "the session is gone"),
         }
     }

@@ -6,12 +6,13 @@ use crate::agent::StepOutput;
 use crate::channels::Report;
 use crate::gateway::auth::admission::Admission;
 use crate::gateway::auth::locality::Arrival;
-use crate::gateway::{Effect, Fetch, FetchResult, Gateway, Input};
+use crate::gateway::{Effect, Fetch, FetchResult, Gateway, Input, Load};
 use crate::ids::ConnId;
 use crate::io::app::{Admit, Answer, App, Closed, Command, Message};
 use crate::io::channels::Channels;
 use crate::io::hands::Hands;
 use crate::io::log::Log;
+use crate::io::meter::Meter;
 use crate::io::signals::Signal;
 use crate::io::socket::PeerAddr;
 use crate::io::store::Store;
@@ -161,6 +162,22 @@ impl App for GatewayApp {
         true
     }
 
+    fn on_measured(&mut self, now: Now, ticket: u64, meter: &Meter) {
+        let load = Load {
+            received_bytes: meter.received_bytes,
+            sent_bytes: meter.sent_bytes,
+            turns: meter.turns,
+            deadlines: meter.deadlines,
+            late_ms_total: meter.late_ms_total,
+            late_ms_max: meter.late_ms_max,
+            store_queue_len: self.store.queue_len(),
+            step_threads: self.workers.threads(),
+            step_panics: self.workers.panics(),
+        };
+        let result = FetchResult::Load(load);
+        self.gateway.handle(now, Input::Fetched { ticket, result });
+    }
+
     fn expire(&mut self, now: Now) {
         self.heart.beat(now);
         self.gateway.handle(now, Input::Expire);
@@ -227,6 +244,10 @@ impl GatewayApp {
                     self.on_tailnet(crate::io::clock::now(), answer);
                 }
             }
+            Effect::Fetch {
+                ticket,
+                fetch: Fetch::Load,
+            } => return Some(Command::Measure { ticket }),
             Effect::Fetch { ticket, fetch } => {
                 if let Some(answer) = self.files.fetch(ticket, fetch) {
                     self.on_file(crate::io::clock::now(), answer);

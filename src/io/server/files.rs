@@ -182,8 +182,9 @@ impl Reader {
             } => self.write_config(kind, &raw, base_hash.as_deref()),
             Fetch::Zone { name } => zone_files::read(name.as_deref()),
             Fetch::StaticFile { root, path } => static_files::read(&PathBuf::from(root), &path),
-            // Asked elsewhere: a daemon may take longer than a disk.
+            // Asked elsewhere: a daemon may take longer than a disk, and the loop counts itself.
             Fetch::Person { .. } => FetchResult::Person(None),
+            Fetch::Load => FetchResult::Missing,
         }
     }
 

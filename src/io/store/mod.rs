@@ -123,6 +123,11 @@ impl Store {
         })
     }
 
+    /// Requests that wait for the threads.
+    pub fn queue_len(&self) -> usize {
+        self.writes.len() + self.reads.len()
+    }
+
     /// The next answer, if there is one.
     pub fn try_answer(&self) -> Option<StoreAnswer> {
         self.answers.try_recv().ok()
