@@ -81,7 +81,8 @@ pub struct Store {
     writes: Sender<StoreRequest>,
     reads: Sender<StoreRequest>,
     answers: Receiver<StoreAnswer>,
-    threads: [JoinHandle<()>; 2],
+    /// Ends after the reader's.
+    writer: JoinHandle<()>,
 }
 
 impl Store {
@@ -92,19 +93,25 @@ impl Store {
         let (to_loop, answers) = bounded(STORE_QUEUE_LEN_MAX);
         let outlet = Outlet { to_loop, wake };
         let read_outlet = outlet.clone();
-        let write = thread::Builder::new()
-            .name("store-write".into())
-            .stack_size(THREAD_STACK_BYTES)
-            .spawn(move || run_writer(&writer, &write_requests, &outlet))?;
         let read = thread::Builder::new()
             .name("store-read".into())
             .stack_size(THREAD_STACK_BYTES)
             .spawn(move || run_reader(&reader, &read_requests, &read_outlet))?;
+        let write = thread::Builder::new()
+            .name("store-write".into())
+            .stack_size(THREAD_STACK_BYTES)
+            .spawn(move || {
+                run_writer(&writer, &write_requests, &outlet);
+                drop(outlet);
+                // Who closes the database last takes its journal away, and the reader may not.
+                let _ = read.join();
+                drop(writer);
+            })?;
         Ok(Self {
             writes,
             reads,
             answers,
-            threads: [read, write],
+            writer: write,
         })
     }
 
@@ -144,14 +151,12 @@ impl Store {
             writes,
             reads,
             answers,
-            threads,
+            writer,
         } = self;
         drop((writes, reads));
         let left = answers.iter().collect();
-        for thread in threads {
-            // A panic outside of a request was reported where it happened.
-            let _ = thread.join();
-        }
+        // A panic outside of a request was reported where it happened.
+        let _ = writer.join();
         left
     }
 }
