@@ -542,6 +542,10 @@ pub const NODE_THREAD_STACK_BYTES: usize = 512 * 1024;
 pub const NODE_INVOKE_MS_MAX: u64 = 24 * 3_600_000;
 /// Longest idempotency key that is taken for one.
 pub const NODE_INVOKE_KEY_BYTES_MAX: usize = 256;
+/// Longest piece of what a command prints that a node sends while it runs, bytes.
+pub const NODE_PROGRESS_BYTES_MAX: usize = 16 * 1024;
+/// Pieces that our node sends before the gateway has taken the first of them.
+pub const NODE_PROGRESS_UNDERWAY_MAX: usize = 8;
 /// The end of each of a command's two streams that is kept.
 pub const NODE_OUTPUT_BYTES_MAX: usize = 200_000;
 /// A result as it is sent; with what surrounds it, it fits into a message.

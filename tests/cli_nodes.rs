@@ -352,3 +352,28 @@ fn one_command_on_many_nodes_is_told_node_by_node_with_a_sum() {
         assert_eq!(many(words).code, 2, "{words:?}");
     }
 }
+
+#[test]
+fn nodes_of_one_name_are_told_apart() {
+    let mut world = World::start();
+    let twins = [world.node("twin", "macos"), world.node("twin", "macos")];
+    let told = world.run(&["nodes", "invoke-many", "--all", "--", "uptime"]);
+    let told = told.ok().out;
+    let which = world.run(&["nodes", "describe", "twin"]);
+    assert_eq!(which.code, 1, "{which:?}");
+    let unnamed = world.run(&["nodes", "run", "--", "uptime"]);
+    assert_eq!(unnamed.code, 2, "{unnamed:?}");
+    for twin in &twins {
+        let start = &twin.id[..8];
+        assert!(
+            told.contains(&format!("twin ({start}): up 3 days")),
+            "{told}"
+        );
+        assert!(which.err.contains(start), "{which:?}");
+        assert!(
+            unnamed.err.contains(&format!("--node {start}")),
+            "{unnamed:?}"
+        );
+        world.run(&["nodes", "describe", start]).ok();
+    }
+}

@@ -49,6 +49,7 @@ pub const EVENTS: &[(&str, Audience)] = &[
         "exec.approval.resolved",
         Audience::Operators(Scope::Approvals),
     ),
+    ("node.invoke.progress", Audience::One),
     ("node.invoke.request", Audience::One),
     ("node.invokeMany.result", Audience::One),
     ("node.pair.requested", Audience::Operators(Scope::Pairing)),

@@ -160,6 +160,12 @@ pub static METHODS: &[Method] = &[
     },
     row("node.invoke", Write, NODE_INVOKE, nodes::invoke::invoke),
     Method {
+        name: "node.invoke.progress",
+        access: Access::Node,
+        params: NODE_PROGRESS,
+        run: nodes::invoke::progress,
+    },
+    Method {
         name: "node.invoke.result",
         access: Access::Node,
         params: NODE_RESULT,
@@ -405,6 +411,7 @@ const NODE_INVOKE: Shape = closed(&[
     req("idempotencyKey", IDEMPOTENCY_KEY),
     opt("queue", Kind::Bool),
     opt("ttlMs", POSITIVE),
+    opt("progress", Kind::Bool),
 ]);
 const NODE_INVOKE_MANY: Shape = closed(&[
     req(
@@ -471,6 +478,12 @@ const NODE_RESULT: Shape = closed(&[
         "error",
         Kind::Object(&closed(&[opt("code", TEXT), opt("message", TEXT)])),
     ),
+]);
+const NODE_PROGRESS: Shape = closed(&[
+    req("invokeId", NAME),
+    req("nodeId", NAME),
+    req("seq", COUNT),
+    req("chunk", TEXT),
 ]);
 const PAIR_CODE: Shape = closed(&[
     opt("role", NAME),
@@ -576,7 +589,11 @@ fn not_again(_: &mut Gateway, _: Now, _: Call<'_>, _: Params<'_, '_>) -> Handled
 }
 
 /// What no client of version 3 has heard of: told to those who ask by [`ADDITIONS_CAP`].
-pub const ADDITIONS: &[&str] = &["node.invokeMany", "node.invokeMany.result"];
+pub const ADDITIONS: &[&str] = &[
+    "node.invoke.progress",
+    "node.invokeMany",
+    "node.invokeMany.result",
+];
 /// The entry of `caps` by which a client of version 3 asks for them.
 pub const ADDITIONS_CAP: &str = "clawdia.v1";
 

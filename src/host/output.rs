@@ -12,11 +12,14 @@ pub const CUT_MARK: &str = "... (truncated) ";
 pub struct Tail {
     bytes: VecDeque<u8>,
     is_cut: bool,
+    /// Bytes that were ever printed.
+    printed: u64,
 }
 
 impl Tail {
     /// Takes what was printed; the oldest bytes go when there are too many.
     pub fn push(&mut self, mut chunk: &[u8]) {
+        self.printed += chunk.len() as u64;
         if chunk.len() > NODE_OUTPUT_BYTES_MAX {
             chunk = &chunk[chunk.len() - NODE_OUTPUT_BYTES_MAX..];
             self.is_cut = true;
@@ -35,8 +38,32 @@ impl Tail {
         Self {
             bytes: self.bytes.range(from..).copied().collect(),
             is_cut: self.is_cut || from > 0,
+            printed: self.printed,
         }
         .into_text()
+    }
+
+    /// What was printed after the first `told` bytes, as far as it is kept, and how many bytes are
+    /// told with that. A character that has not come whole waits.
+    pub fn since(&self, told: u64) -> (String, u64) {
+        let new = usize::try_from(self.printed.saturating_sub(told)).unwrap_or(usize::MAX);
+        let len = new.min(self.bytes.len());
+        let mut bytes: Vec<u8> = self
+            .bytes
+            .range(self.bytes.len() - len..)
+            .copied()
+            .collect();
+        if let Err(fault) = std::str::from_utf8(&bytes)
+            && fault.error_len().is_none()
+        {
+            bytes.truncate(fault.valid_up_to());
+        }
+        let told = self.printed - (len - bytes.len()) as u64;
+        let text = String::from_utf8_lossy(&bytes);
+        match len < new {
+            true => (format!("{CUT_MARK}{text}"), told),
+            false => (text.into_owned(), told),
+        }
     }
 
     /// As text; what is no UTF-8 is shown as such.
@@ -116,6 +143,19 @@ fn cost(c: char) -> usize {
     }
 }
 
+/// A text in pieces of at most `bytes_max` bytes, none of which cuts a character.
+pub fn pieces(mut text: &str, bytes_max: usize) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    while !text.is_empty() {
+        let ends_whole = |at: &usize| text.is_char_boundary(*at);
+        let len = (0..=bytes_max.min(text.len())).rfind(ends_whole);
+        let (piece, rest) = text.split_at(len.unwrap_or(text.len()));
+        pieces.push(piece);
+        text = rest;
+    }
+    pieces
+}
+
 /// The last `chars_max` characters of a text, marked where that is not all.
 pub fn last_chars(text: &str, chars_max: usize) -> String {
     match text.char_indices().rev().nth(chars_max) {
@@ -142,6 +182,29 @@ mod tests {
         whole.push("ä\u{1}".as_bytes());
         whole.push(&[0xff]);
         assert_eq!(whole.into_text().marked(), "ä\u{1}\u{fffd}");
+    }
+
+    #[test]
+    fn what_is_new_is_told_once_and_in_whole_characters() {
+        let mut tail = Tail::default();
+        tail.push(b"one ");
+        tail.push(&"\u{20ac}".as_bytes()[..2]);
+        let (text, told) = tail.since(0);
+        assert_eq!((text.as_str(), told), ("one ", 4));
+        tail.push(&"\u{20ac}".as_bytes()[2..]);
+        let (text, told) = tail.since(told);
+        assert_eq!((text.as_str(), told), ("\u{20ac}", 7));
+        assert_eq!(tail.since(told), (String::new(), 7));
+        tail.push(&vec![b'y'; 2 * NODE_OUTPUT_BYTES_MAX]);
+        let (text, told) = tail.since(told);
+        assert!(text.starts_with(CUT_MARK) && text.ends_with("yyy"));
+        assert_eq!(told, 7 + 2 * NODE_OUTPUT_BYTES_MAX as u64);
+    }
+
+    #[test]
+    fn pieces_cut_no_character() {
+        assert_eq!(pieces("a\u{20ac}\u{20ac}", 5), ["a\u{20ac}", "\u{20ac}"]);
+        assert!(pieces("", 5).is_empty());
     }
 
     #[test]

@@ -12,11 +12,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::commands::{self, Context};
+use super::commands::{self, Context, PROGRESS};
 use super::invoke::{Answer, Fault, Invoke};
 use super::journal::{Journal, Known};
 use super::wake::{Wake, Waker};
 use crate::limits::{NODE_CALLS_QUEUED_MAX, NODE_RUNS_MAX, NODE_STOP_MS, NODE_THREAD_STACK_BYTES};
+
+/// How pieces of output are sent.
+const PROGRESS_METHOD: &str = "node.invoke.progress";
 
 /// Something for the gateway.
 #[derive(Debug, PartialEq)]
@@ -47,9 +50,31 @@ struct Call {
     waiting: Vec<(String, String)>,
     /// Whether it was made on this connection: a gateway hears events of its own calls alone.
     is_of_connection: bool,
+    /// Pieces of its output that the gateway was told.
+    shown: u64,
     /// When the gateway gives it up.
     deadline: Option<Instant>,
     runs: bool,
+}
+
+impl Outgoing {
+    /// Whether it is a piece of output, which [`Desk::taken`] wants to know the answer of.
+    pub fn is_progress(&self) -> bool {
+        self.method == PROGRESS_METHOD
+    }
+}
+
+impl Call {
+    /// A piece of its output, for the one that asked first.
+    fn progress(&mut self, chunk: &Value) -> Option<Outgoing> {
+        let (id, node_id) = self.waiting.first()?;
+        let params = json!({"invokeId": id, "nodeId": node_id, "seq": self.shown, "chunk": chunk});
+        self.shown += 1;
+        Some(Outgoing {
+            method: PROGRESS_METHOD,
+            params,
+        })
+    }
 }
 
 /// All calls of a node.
@@ -143,6 +168,7 @@ impl Desk {
             digest: *digest,
             waiting: vec![(invoke.id.clone(), invoke.node_id.clone())],
             is_of_connection: true,
+            shown: 0,
             deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
             runs: false,
             invoke: invoke.clone(),
@@ -168,6 +194,11 @@ impl Desk {
         outgoing
     }
 
+    /// The gateway has taken a piece of output.
+    pub fn taken(&self) {
+        self.context.flow.taken();
+    }
+
     /// When [`Self::work`] has something to do without being woken.
     pub fn next_deadline(&self) -> Option<Instant> {
         let waiting = self
@@ -181,6 +212,7 @@ impl Desk {
     /// gateway has given it up; what runs goes on, for a gateway that asks again.
     pub fn lost(&mut self) {
         self.queue.clear();
+        self.context.flow.reset();
         self.calls.retain(|_, call| call.runs);
         for call in self.calls.values_mut() {
             call.waiting.clear();
@@ -297,16 +329,20 @@ impl Desk {
                 name,
                 payload,
             } => {
-                if self
-                    .calls
-                    .get(&call)
-                    .is_some_and(|call| call.is_of_connection)
-                {
-                    outgoing.push(Outgoing {
-                        method: "node.event",
-                        params: json!({"event": name, "payloadJSON": payload.to_string()}),
+                let call = self.calls.get_mut(&call);
+                let told = call
+                    .filter(|call| call.is_of_connection)
+                    .and_then(|call| match name {
+                        PROGRESS => call.progress(&payload),
+                        _ => Some(Outgoing {
+                            method: "node.event",
+                            params: json!({"event": name, "payloadJSON": payload.to_string()}),
+                        }),
                     });
+                if told.is_none() && name == PROGRESS {
+                    self.context.flow.taken();
                 }
+                outgoing.extend(told);
             }
             Word::Ended { call, answer } => self.end(call, &answer, outgoing),
         }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::node::commands::ApprovalsPath;
+use crate::node::flow::Flow;
 use std::os::unix::net::UnixStream;
 
 /// A desk with a policy that allows everything.
@@ -23,6 +24,7 @@ impl Office {
             approvals: ApprovalsPath::new(dir.path()),
             home: Some(dir.path().to_owned()),
             browser: None,
+            flow: Flow::default(),
             stop: read.into(),
         };
         let wake = Wake::new().unwrap();
@@ -80,6 +82,7 @@ fn is_result(out: &Outgoing, id: &str) -> bool {
 
 fn call(id: &str, key: &str, script: &str) -> Invoke {
     Invoke {
+        progress: false,
         id: id.into(),
         node_id: "n".into(),
         command: "system.run".into(),

@@ -9,8 +9,8 @@ use crate::client::party::host_name;
 use crate::host::environment::Environment;
 
 /// Caps that the node always has. `journal` tells a gateway that a repeat of a call with the same
-/// idempotency key does not act again.
-const CAPS: [&str; 2] = ["system", "journal"];
+/// idempotency key does not act again, `progress` that output can be had while a command runs.
+const CAPS: [&str; 3] = ["system", "journal", "progress"];
 
 /// The node as `connect` shows it.
 pub fn party(settings: &Settings, code: Option<String>, has_browser: bool) -> Party {

@@ -1,5 +1,6 @@
 //! The node host: it connects, serves, and connects again, until it is told to end.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::commands::{ApprovalsPath, BrowserControl, Context};
 use super::desk::{Desk, Outgoing};
 use super::facts::party;
+use super::flow::Flow;
 use super::invoke::Invoke;
 use super::journal::Journal;
 use super::pace::{Next, Pace};
@@ -127,6 +129,7 @@ impl<'a> Host<'a> {
             approvals: ApprovalsPath::new(dir),
             home: options.home.clone(),
             browser: options.browser.clone(),
+            flow: Flow::default(),
             stop: stop_read.into(),
         };
         Ok(Self {
@@ -247,14 +250,23 @@ impl<'a> Host<'a> {
 
     /// Serves the gateway; `Ok` is a stop.
     fn serve(&mut self, mut client: Client) -> Result<(), ClientError> {
+        // Requests with pieces of output that were not answered yet.
+        let mut shown = BTreeSet::new();
         const LONG: Duration = Duration::from_secs(3_600);
         loop {
-            let outgoing = self.tend();
-            send(&mut client, outgoing, NODE_SEND_MS)?;
+            for outgoing in self.tend() {
+                let number = send(&mut client, &outgoing, NODE_SEND_MS)?;
+                if outgoing.is_progress() {
+                    shown.insert(number);
+                }
+            }
             if self.wake.is_stopping() {
-                let outgoing = self.desk.stop(&mut self.stop);
-                // Who does not take them asks again later.
-                let _ = send(&mut client, outgoing, NODE_CLOSE_MS);
+                for outgoing in self.desk.stop(&mut self.stop) {
+                    // Who does not take it asks again later.
+                    if send(&mut client, &outgoing, NODE_CLOSE_MS).is_err() {
+                        break;
+                    }
+                }
                 close(client);
                 return Ok(());
             }
@@ -263,8 +275,12 @@ impl<'a> Host<'a> {
                 Ok(None) => self.wake.drain(),
                 Ok(Some(Incoming::Event(event))) if event.name == "node.invoke.request" => {
                     let invoke = Invoke::read(&event.payload);
-                    let answered = invoke.and_then(|invoke| self.desk.take(invoke));
-                    send(&mut client, answered, NODE_SEND_MS)?;
+                    if let Some(answered) = invoke.and_then(|invoke| self.desk.take(invoke)) {
+                        send(&mut client, &answered, NODE_SEND_MS)?;
+                    }
+                }
+                Ok(Some(Incoming::Response(number, _))) if shown.remove(&number) => {
+                    self.desk.taken();
                 }
                 Ok(Some(_)) => {}
                 Err(error) if error.kind == ErrorKind::Timeout => {}
@@ -346,16 +362,10 @@ pub fn security(dir: &Path) -> (String, String) {
     (path.to_string(), mode)
 }
 
-fn send(
-    client: &mut Client,
-    outgoing: impl IntoIterator<Item = Outgoing>,
-    within_ms: u64,
-) -> Result<(), ClientError> {
-    for Outgoing { method, params } in outgoing {
-        let deadline = Instant::now() + Duration::from_millis(within_ms);
-        client.send(method, &params, deadline)?;
-    }
-    Ok(())
+/// The number of the request.
+fn send(client: &mut Client, outgoing: &Outgoing, within_ms: u64) -> Result<u64, ClientError> {
+    let deadline = Instant::now() + Duration::from_millis(within_ms);
+    client.send(outgoing.method, &outgoing.params, deadline)
 }
 
 /// Says goodbye without waiting long for the answer.

@@ -22,6 +22,8 @@ pub struct Invoke {
     pub timeout_ms: Option<u64>,
     /// Names the call for good: a repeat of it must not act again.
     pub key: Option<String>,
+    /// Whoever asked wants to see what is printed while it runs.
+    pub progress: bool,
 }
 
 impl Invoke {
@@ -43,6 +45,7 @@ impl Invoke {
             params,
             timeout_ms: milliseconds(&payload["timeoutMs"]),
             key: text("idempotencyKey").filter(|key| key.len() <= NODE_INVOKE_KEY_BYTES_MAX),
+            progress: payload["progress"] == true,
         })
     }
 

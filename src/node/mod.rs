@@ -8,6 +8,7 @@
 mod commands;
 mod desk;
 mod facts;
+mod flow;
 mod host;
 mod invoke;
 mod journal;

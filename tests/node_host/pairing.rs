@@ -101,7 +101,10 @@ fn a_code_is_shown_once_and_the_token_for_it_from_then_on() {
             (&params["role"], &params["scopes"]),
             (&json!("node"), &json!([]))
         );
-        assert_eq!(params["caps"], json!(["system", "browser", "journal"]));
+        assert_eq!(
+            params["caps"],
+            json!(["system", "browser", "journal", "progress"])
+        );
         assert_eq!(
             (&params["client"]["id"], &params["client"]["mode"]),
             (&json!("node-host"), &json!("node"))

@@ -1,5 +1,8 @@
 //! What a gateway's operators can do with a node.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::world::{World, until};
@@ -64,6 +67,22 @@ fn a_command_runs_with_its_folder_its_variables_and_its_exit_code() {
             .unwrap()
             .contains("browser.controlUrl")
     );
+}
+
+#[test]
+fn the_command_line_shows_what_is_printed_while_the_command_runs() {
+    let (world, _node) = World::with_node();
+    let text = "echo one; while [ ! -e go ]; do sleep 0.01; done; echo two";
+    let words = ["nodes", "run", "--timeout", "60s", "--raw", text];
+    let mut command = world.gateway_home.command(&words);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "one");
+    let home = world.node_home.state();
+    std::fs::write(home.parent().unwrap().join("go"), "").unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "two");
+    assert!(lines.next().is_none(), "nothing is printed twice");
+    assert_eq!(crate::support::ended(&mut child), Some(0));
 }
 
 #[test]

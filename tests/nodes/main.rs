@@ -8,6 +8,7 @@ mod events;
 mod invoke;
 mod many;
 mod pair;
+mod progress;
 mod queue;
 mod repeats;
 

@@ -1,6 +1,7 @@
 //! Calls on their way to nodes, found by number. Their places are used again, so that a call
 //! costs no memory of its own while about as many are on their way as before.
 
+use super::progress::Progress;
 use super::repeats::RepeatKey;
 use crate::gateway::Gateway;
 use crate::gateway::dispatch::KeptCall;
@@ -26,6 +27,8 @@ pub struct Call {
     pub also: Vec<KeptCall>,
     /// Under which its outcome is remembered.
     pub key: Option<RepeatKey>,
+    /// Set where the caller wants to see what is printed while it runs.
+    pub progress: Option<Box<Progress>>,
 }
 
 /// Who is told how a call ended.
@@ -129,6 +132,7 @@ mod tests {
             waiter: Waiter::Then(Box::new(|_, _, _| {})),
             also: Vec::new(),
             key: None,
+            progress: None,
         }
     }
 

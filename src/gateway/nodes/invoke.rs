@@ -3,6 +3,7 @@
 use super::calls::{Call, Waiter, read_id, write_id};
 use super::execs::Execs;
 use super::policy::{Asker, allowed};
+use super::progress::{PROGRESS, Progress};
 use super::repeats::{Kept, RepeatKey, Sent};
 use crate::gateway::dispatch::KeptCall;
 use crate::gateway::timers::Timer;
@@ -119,6 +120,8 @@ pub struct Order<'a> {
     pub asker: Asker,
     /// Under which the outcome is remembered.
     pub key: Option<RepeatKey>,
+    /// The caller wants to see what is printed while it runs.
+    pub progress: bool,
 }
 
 impl Gateway {
@@ -144,6 +147,7 @@ impl Gateway {
                 false => Asker::Client,
             },
             key: None,
+            progress: false,
         };
         self.send_call(order, || Waiter::Then(Box::new(then)))
     }
@@ -189,7 +193,15 @@ impl Gateway {
             waiter: waiter(),
             also: Vec::new(),
             key: order.key,
+            progress: order.progress.then(|| {
+                Box::new(Progress {
+                    idempotency_key: order.idempotency_key.unwrap_or_default().into(),
+                    next_seq: 0,
+                })
+            }),
         };
+        // Other nodes are told nothing that they have not heard of.
+        let is_shown = order.progress && node.facts.caps.iter().any(|cap| **cap == *PROGRESS);
         let number = self.fleet.calls.insert(call);
         if let Some(node) = self.fleet.registry.at_mut(conn) {
             node.calls.push(number);
@@ -203,11 +215,18 @@ impl Gateway {
             Some(timeout_ms) => timeout_ms.min(INVOKE_TIMEOUT_MS_MAX),
         };
         self.set_timer(timeout_ms, Timer::Invoke(number));
-        self.send_invoke_request(conn, number, timeout_ms, &order);
+        self.send_invoke_request(conn, number, timeout_ms, is_shown, &order);
         Ok(number)
     }
 
-    fn send_invoke_request(&mut self, conn: ConnId, number: u64, timeout_ms: u64, order: &Order) {
+    fn send_invoke_request(
+        &mut self,
+        conn: ConnId,
+        number: u64,
+        timeout_ms: u64,
+        is_shown: bool,
+        order: &Order<'_>,
+    ) {
         let id = write_id(number);
         self.send_unnumbered(conn, "node.invoke.request", |_, w| {
             w.object(|w| {
@@ -217,6 +236,9 @@ impl Gateway {
                 w.field_opt_str("paramsJSON", order.params_json);
                 w.field_u64("timeoutMs", timeout_ms);
                 w.field_opt_str("idempotencyKey", order.idempotency_key);
+                if is_shown {
+                    w.field_bool("progress", true);
+                }
             });
         });
     }

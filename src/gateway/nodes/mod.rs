@@ -15,6 +15,7 @@ mod execs;
 pub mod invoke;
 mod kept;
 pub mod policy;
+pub mod progress;
 pub mod queue;
 mod registry;
 pub mod repeats;

@@ -188,6 +188,7 @@ impl Gateway {
                     idempotency_key: Some(&call.key),
                     asker: Asker::Client,
                     key: None,
+                    progress: false,
                 },
                 || {
                     Waiter::Then(Box::new(move |gateway, _, outcome| {

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use super::flow::Flow;
 use super::invoke::{Answer, Fault, Invoke};
 pub use crate::host::browser::{BrowserControl, file_roots};
 pub use approvals::ApprovalsPath;
@@ -36,9 +37,14 @@ pub struct Context {
     pub home: Option<PathBuf>,
     /// The browser control server; `None` where it is switched off.
     pub browser: Option<BrowserControl>,
+    /// What commands print and the gateway has not taken.
+    pub flow: Flow,
     /// Readable once everything has to end.
     pub stop: OwnedFd,
 }
+
+/// Told instead of an event: the payload is a piece of what a command prints, as text.
+pub const PROGRESS: &str = "progress";
 
 /// What is told while a command runs: the event's name and its payload.
 pub type Tell<'a> = &'a mut dyn FnMut(&'static str, Value);
@@ -53,7 +59,7 @@ pub fn perform(
     let done = invoke
         .params()
         .and_then(|params| match invoke.command.as_str() {
-            "system.run" => run::run(context, &params, deadline, tell),
+            "system.run" => run::run(context, &params, deadline, invoke.progress, tell),
             "system.which" => which::which(&params),
             "system.notify" => notify::notify(context, &params),
             "system.execApprovals.get" => context.approvals.get(),

@@ -7,13 +7,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::approvals::new_id;
-use super::{Context, Tell};
+use super::{Context, PROGRESS, Tell};
 use crate::approvals::{Command, Policy, Reason, Use, Verdict};
 use crate::client::random;
 use crate::host::environment::Environment;
-use crate::host::output::{self, last_chars};
+use crate::host::output::{self, Tail, last_chars};
 use crate::host::process::{self, Ended, Task};
-use crate::limits::{NODE_EVENT_OUTPUT_CHARS_MAX, NODE_RESULT_BYTES_MAX, NODE_USE_NOTED_EVERY_MS};
+use crate::limits::{
+    NODE_EVENT_OUTPUT_CHARS_MAX, NODE_PROGRESS_BYTES_MAX, NODE_RESULT_BYTES_MAX,
+    NODE_USE_NOTED_EVERY_MS,
+};
+use crate::node::flow::Flow;
 use crate::node::invoke::{Fault, milliseconds};
 
 /// Whose policy holds where a caller names no agent.
@@ -24,6 +28,7 @@ pub fn run(
     context: &Context,
     params: &Value,
     deadline: Option<Instant>,
+    is_shown: bool,
     tell: Tell<'_>,
 ) -> Result<Value, Fault> {
     let request = Request::read(context, params)?;
@@ -39,14 +44,20 @@ pub fn run(
     let own = milliseconds(&params["timeoutMs"]).map(Duration::from_millis);
     let own = own.and_then(|span| Instant::now().checked_add(span));
     let ended = match &program {
-        Some(program) => process::run(&Task {
-            program,
-            argv: request.command.argv(),
-            cwd: Some(&request.cwd),
-            environment: &request.environment,
-            deadline: [own, deadline].into_iter().flatten().min(),
-            stop: context.stop.as_fd(),
-        }),
+        Some(program) => {
+            let task = Task {
+                program,
+                argv: request.command.argv(),
+                cwd: Some(&request.cwd),
+                environment: &request.environment,
+                deadline: [own, deadline].into_iter().flatten().min(),
+                stop: context.stop.as_fd(),
+            };
+            match is_shown {
+                true => run_shown(&task, &context.flow, tell),
+                false => process::run(&task),
+            }
+        }
         None => Ended {
             error: Some(format!(
                 "{}: not found on the node",
@@ -56,6 +67,26 @@ pub fn run(
         },
     };
     request.finished(ended, tell)
+}
+
+/// Executes it and tells its output as it comes, all that is kept of it before its end is.
+fn run_shown(task: &Task<'_>, flow: &Flow, tell: Tell<'_>) -> Ended {
+    let mut told = 0;
+    let mut show = |stdout: &Tail| {
+        let (text, now_told) = stdout.since(told);
+        told = now_told;
+        for piece in output::pieces(&text, NODE_PROGRESS_BYTES_MAX) {
+            flow.told();
+            tell(PROGRESS, piece.into());
+        }
+    };
+    let ended = process::run_watched(task, &mut |stdout, _| {
+        if flow.is_open() {
+            show(stdout);
+        }
+    });
+    show(&ended.stdout);
+    ended
 }
 
 /// What is asked for, checked.

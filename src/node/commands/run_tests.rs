@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits::NODE_PROGRESS_UNDERWAY_MAX;
 use crate::node::commands::ApprovalsPath;
 use std::os::unix::net::UnixStream;
 
@@ -21,6 +22,7 @@ fn node(approvals: Value) -> Node {
             approvals: ApprovalsPath::new(dir.path()),
             home: Some(dir.path().canonicalize().unwrap()),
             browser: None,
+            flow: Flow::default(),
             stop: read.into(),
         },
         dir,
@@ -46,11 +48,24 @@ impl Node {
             &self.context,
             &params,
             Some(deadline),
+            false,
             &mut |name, payload| {
                 told.push((name, payload));
             },
         );
         (done, told)
+    }
+
+    /// Runs a shell text whose output is wanted as it comes; `hear` gets each piece.
+    fn shown(&self, text: &str, hear: &mut dyn FnMut(&str)) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let params = json!({"command": text});
+        let mut tell = |name, payload: Value| {
+            if name == PROGRESS {
+                hear(payload.as_str().unwrap());
+            }
+        };
+        run(&self.context, &params, Some(deadline), true, &mut tell).unwrap()
     }
 
     #[track_caller]
@@ -245,4 +260,35 @@ fn a_deadline_and_long_output_are_told() {
         sent.len()
     );
     assert!(told[1].1["output"].as_str().unwrap().len() < 21_000);
+}
+
+#[test]
+fn output_is_told_while_the_command_runs_and_whole() {
+    let node = node(full());
+    let go = node.dir.path().join("go");
+    let text = format!(
+        "echo one; while [ ! -e {} ]; do sleep 0.01; done; printf two",
+        go.display()
+    );
+    let mut pieces = Vec::new();
+    let result = node.shown(&text, &mut |piece| {
+        // It goes on only once its first line was heard.
+        std::fs::write(&go, "").unwrap();
+        pieces.push(piece.to_owned());
+    });
+    assert_eq!(pieces[0], "one\n");
+    assert_eq!(pieces.concat(), "one\ntwo");
+    assert_eq!(result["stdout"], "one\ntwo");
+}
+
+#[test]
+fn a_gateway_that_takes_nothing_is_told_no_more_than_what_is_kept() {
+    let node = node(full());
+    let mut bytes = 0;
+    // About 20 MB, and nobody says that a piece was taken.
+    let text = "head -c 20000000 /dev/zero | tr '\\0' x";
+    node.shown(text, &mut |piece| bytes += piece.len());
+    let most = NODE_PROGRESS_BYTES_MAX * NODE_PROGRESS_UNDERWAY_MAX;
+    let kept = crate::limits::NODE_OUTPUT_BYTES_MAX;
+    assert!(bytes <= most + 2 * kept + 64, "{bytes}");
 }

@@ -7,6 +7,9 @@ use super::super::super::setup::Session;
 use super::super::super::text::{ago, short_id};
 use super::super::{joined, list, text, unix_ms};
 
+/// As much of an id is shown at least, as elsewhere.
+const START_CHARS: usize = 8;
+
 /// A node as `node.list` shows it.
 pub struct Node {
     pub id: String,
@@ -112,11 +115,37 @@ pub fn only(command: &str, session: &mut Session) -> Result<Node, Failure> {
                 .mend("clawdia nodes status"),
         ),
         _ => {
-            let names: Vec<&str> = able.iter().map(|node| node.name.as_str()).collect();
+            let names = told_apart(&able);
+            let names: Vec<&str> = names
+                .iter()
+                .map(|(name, start)| start.as_deref().unwrap_or(name))
+                .collect();
             let which = format!("which node? --node {}", names.join(", --node "));
             Err(Failure::usage(which))
         }
     }
+}
+
+/// The name of each node, and the start of its id where another one has the same name.
+pub fn told_apart(nodes: &[Node]) -> Vec<(&str, Option<String>)> {
+    let is_twin = |node: &Node| nodes.iter().filter(|it| it.name == node.name).count() > 1;
+    let ids: Vec<&str> = nodes.iter().map(|node| node.id.as_str()).collect();
+    let start = |node: &Node| is_twin(node).then(|| start_of(&node.id, &ids));
+    nodes
+        .iter()
+        .map(|node| (node.name.as_str(), start(node)))
+        .collect()
+}
+
+/// As much of an id as tells it from the others, and as commands take it.
+fn start_of(id: &str, others: &[&str]) -> String {
+    let is_alone = |start: &&str| {
+        let same = others.iter().filter(|other| other.starts_with(*start));
+        same.count() <= 1
+    };
+    let starts = (START_CHARS..id.len()).filter_map(|len| id.get(..len));
+    let mut starts = starts.filter(is_alone);
+    starts.next().unwrap_or(id).to_owned()
 }
 
 /// The same among rows of `node.list`.
@@ -152,13 +181,15 @@ pub fn pick(typed: &str, rows: &[Value]) -> Result<Node, Failure> {
             })
         }
         _ => {
-            let ids: Vec<String> = found
-                .iter()
-                .map(|node| short_id(&node.id).into_owned())
-                .collect();
+            let all: Vec<&str> = found.iter().map(|node| node.id.as_str()).collect();
+            let ids: Vec<String> = all.iter().map(|id| start_of(id, &all)).collect();
             Err(
                 Failure::failed(format!("more than one node is called {typed}"))
                     .fact("ids", ids.join(", "))
+                    .mend(format!(
+                        "clawdia nodes describe {}   # or the start of another id",
+                        ids[0]
+                    ))
                     .mend(format!("clawdia nodes rename {} NAME", ids[0])),
             )
         }
@@ -208,6 +239,22 @@ mod tests {
             assert!(pick(typed, &rows()).is_err());
         }
         assert!(pick("x", &[]).err().unwrap().mend[0].contains("node run"));
+    }
+
+    #[test]
+    fn nodes_of_one_name_are_told_apart_by_what_commands_take() {
+        let row = |id: &str, name: &str| Node::new(&json!({"nodeId": id, "displayName": name}));
+        let nodes = [
+            row("aaaaaaaabbbb", "twin"),
+            row("aaaaaaaacccc", "twin"),
+            row("dddddddddddd", "alone"),
+        ];
+        let told = told_apart(&nodes);
+        let start = |at: usize| told[at].1.as_deref();
+        assert_eq!((start(0), start(1)), (Some("aaaaaaaab"), Some("aaaaaaaac")));
+        assert_eq!(told[2], ("alone", None));
+        let rows: Vec<Value> = nodes.iter().map(|node| node.row.clone()).collect();
+        assert_eq!(pick("aaaaaaaac", &rows).unwrap().id, nodes[1].id);
     }
 
     #[test]

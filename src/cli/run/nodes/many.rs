@@ -11,7 +11,7 @@ use super::super::super::out::{Out, Paint};
 use super::super::super::setup::{Session, Setup};
 use super::super::super::text::{printable, printable_lines};
 use super::super::{list, text};
-use super::choose::{Node, pick};
+use super::choose::{Node, pick, told_apart};
 use crate::client::{ClientError, Incoming, random};
 use crate::limits::{CLIENT_INVOKE_GRACE_MS, INVOKE_MANY_AT_ONCE, INVOKE_TIMEOUT_MS};
 
@@ -49,9 +49,15 @@ pub fn run(args: &NodesInvokeMany, setup: &Setup, session: &mut Session, out: &m
         .saturating_mul(turns)
         .saturating_add(CLIENT_INVOKE_GRACE_MS);
     let deadline = Instant::now() + Duration::from_millis(wait_ms);
-    let named = rows.iter().map(Node::new);
+    let nodes: Vec<Node> = rows.iter().map(Node::new).collect();
+    let named = told_apart(&nodes).into_iter().zip(&nodes);
     let mut tally = Tally {
-        names: named.map(|node| (node.id, node.name)).collect(),
+        names: named
+            .map(|((name, start), node)| {
+                let start = start.map_or_else(String::new, |start| format!(" ({start})"));
+                (node.id.clone(), format!("{name}{start}"))
+            })
+            .collect(),
         is_run: command == "system.run",
         good: 0,
         out,

@@ -13,8 +13,8 @@ use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup};
 use super::super::text::printable;
-use super::text;
-use crate::client::random;
+use super::{list, text};
+use crate::client::{ClientError, Incoming, random};
 use crate::limits::{CLIENT_INVOKE_GRACE_MS, INVOKE_TIMEOUT_MS};
 use choose::{Node, choose};
 use std::time::{Duration, Instant};
@@ -152,6 +152,16 @@ struct Call<'a> {
 impl Call<'_> {
     /// Sends it and waits for the answer a little longer than the node may take.
     fn send(self, node: &Node, session: &mut Session) -> Result<Value, Failure> {
+        self.send_and_hear(node, session, None)
+    }
+
+    /// The same, and hears what a command prints while it runs, where gateway and node tell it.
+    fn send_and_hear(
+        self,
+        node: &Node,
+        session: &mut Session,
+        hear: Option<Hear<'_>>,
+    ) -> Result<Value, Failure> {
         let mut params = json!({
             "nodeId": node.id,
             "command": self.command,
@@ -169,10 +179,53 @@ impl Call<'_> {
             }
         }
         let wait = Duration::from_millis(self.timeout_ms.saturating_add(CLIENT_INVOKE_GRACE_MS));
-        let answer = session
-            .client
-            .call("node.invoke", &params, Instant::now() + wait);
+        let deadline = Instant::now() + wait;
+        let is_told = list(&session.client.hello().payload["features"], "events")
+            .iter()
+            .any(|name| name == PROGRESS);
+        let answer = match hear.filter(|_| is_told) {
+            Some(hear) => {
+                params["progress"] = true.into();
+                listen(&params, session, deadline, hear)?
+            }
+            None => session.client.call("node.invoke", &params, deadline),
+        };
         answer.map_err(|error| node.explain(self.command, session.explain(error)))
+    }
+}
+
+/// The event with a piece of a command's output.
+const PROGRESS: &str = "node.invoke.progress";
+
+/// Gets the number of a piece and the piece.
+type Hear<'a> = &'a mut dyn FnMut(u64, &str) -> Outcome;
+
+fn listen(
+    params: &Value,
+    session: &mut Session,
+    deadline: Instant,
+    hear: Hear<'_>,
+) -> Result<Result<Value, ClientError>, Failure> {
+    let sent = session.client.send("node.invoke", params, deadline);
+    let number = match sent {
+        Ok(number) => number,
+        Err(error) => return Ok(Err(error)),
+    };
+    loop {
+        match session.client.next(deadline) {
+            Err(error) => return Ok(Err(error)),
+            Ok(Incoming::Response(answered, answer)) if answered == number => {
+                return Ok(answer.map_err(ClientError::gateway));
+            }
+            Ok(Incoming::Event(event))
+                if event.name == PROGRESS
+                    && event.payload["idempotencyKey"] == params["idempotencyKey"] =>
+            {
+                let seq = event.payload["seq"].as_u64().unwrap_or(0);
+                hear(seq, text(&event.payload, "chunk"))?;
+            }
+            Ok(_) => {}
+        }
     }
 }
 

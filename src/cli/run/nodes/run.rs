@@ -48,7 +48,8 @@ pub fn run(args: &NodesRun, setup: &Setup, session: &mut Session, out: &mut Out)
     if !env.is_empty() {
         params["env"] = Value::Object(env);
     }
-    let send = |params: Value, session: &mut Session| {
+    let mut shown = Shown::default();
+    let mut send = |params: Value, session: &mut Session, out: &mut Out| {
         let call = Call {
             command: "system.run",
             params,
@@ -56,19 +57,58 @@ pub fn run(args: &NodesRun, setup: &Setup, session: &mut Session, out: &mut Out)
             timeout_ms: timeout_ms.saturating_add(CLIENT_INVOKE_GRACE_MS),
             idempotency_key: random::uuid()?,
         };
-        call.send(&node, session)
+        if out.wants_json() {
+            return call.send(&node, session);
+        }
+        call.send_and_hear(
+            &node,
+            session,
+            Some(&mut |seq, piece| shown.show(seq, piece, out)),
+        )
     };
-    let answer = match send(params.clone(), session) {
+    let answer = match send(params.clone(), session, out) {
         Err(failure) if node_error(&failure).starts_with(WANTS_APPROVAL) => {
             let decision = approve(&node, &command, &params, session)?;
             params["approved"] = true.into();
             params["approvalDecision"] = decision.into();
-            send(params, session)
+            send(params, session, out)
         }
         answer => answer,
     };
     let answer = answer.map_err(|failure| denied(&node, failure))?;
-    print(&node, &answer, out)
+    print(&node, &answer, &shown, out)
+}
+
+/// What was printed while the command ran.
+#[derive(Default)]
+struct Shown {
+    pieces: u64,
+    bytes: usize,
+    /// A piece did not come: the rest is printed at the end.
+    has_gap: bool,
+}
+
+impl Shown {
+    fn show(&mut self, seq: u64, piece: &str, out: &mut Out) -> Outcome {
+        self.has_gap |= seq != self.pieces;
+        if self.has_gap {
+            return Ok(());
+        }
+        self.pieces += 1;
+        self.bytes += piece.len();
+        out.part(&printable_lines(piece))?;
+        Ok(out.flush()?)
+    }
+
+    /// What is left of the whole output, or of its end.
+    fn rest<'a>(&self, payload: &'a Value) -> &'a str {
+        let all = text(payload, "stdout");
+        match payload["truncated"] == true && self.pieces > 0 && !self.has_gap {
+            // Our node tells everything before the end of it.
+            true => "",
+            false => all.get(self.bytes..).unwrap_or(all),
+        }
+    }
 }
 
 fn command_of(args: &NodesRun, platform: &str) -> Result<Command, Failure> {
@@ -158,7 +198,7 @@ fn denied(node: &Node, mut failure: Failure) -> Failure {
 }
 
 /// What the command printed; ends well only where the command did.
-fn print(node: &Node, answer: &Value, out: &mut Out) -> Outcome {
+fn print(node: &Node, answer: &Value, shown: &Shown, out: &mut Out) -> Outcome {
     let payload = &answer["payload"];
     let exit_code = payload["exitCode"].as_i64();
     let is_ok = exit_code == Some(0) && payload["timedOut"] != true;
@@ -169,7 +209,7 @@ fn print(node: &Node, answer: &Value, out: &mut Out) -> Outcome {
             false => Err(Failure::failed("the command failed").told()),
         };
     }
-    out.part(&printable_lines(text(payload, "stdout")))?;
+    out.part(&printable_lines(shown.rest(payload)))?;
     out.flush()?;
     eprint!("{}", printable_lines(text(payload, "stderr")));
     if is_ok {

@@ -8,7 +8,7 @@ use crate::gateway::nodes::queue;
 use crate::gateway::nodes::repeats::{RepeatState, Sent};
 use crate::gateway::params::Params;
 use crate::gateway::{Gateway, Refusal};
-use crate::limits::QUEUED_CALL_TTL_MS;
+use crate::limits::{NODE_PROGRESS_BYTES_MAX, QUEUED_CALL_TTL_MS};
 use crate::now::Now;
 use crate::state::{NodeCall, NodeCallState, Text};
 use crate::wire::json::Writer;
@@ -81,6 +81,7 @@ fn invoke_with(
         idempotency_key: Some(idempotency_key),
         asker: Asker::Client,
         key: Some(key),
+        progress: params.bool("progress") == Some(true),
     };
     let number = gateway.send_call(order, || Waiter::Caller(call.keep()))?;
     gateway.use_approval(approved);
@@ -153,11 +154,7 @@ fn approval(
 /// `node.invoke.result`: the first one of the connection that was asked ends the call; any other
 /// is taken and means nothing.
 pub fn result(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
-    let live = gateway.peers.get(call.conn).and_then(|peer| peer.live());
-    let own = live.and_then(|live| live.device_id.as_deref());
-    if own != Some(params.required_text("nodeId")) {
-        return Err(Refusal::invalid("nodeId mismatch").into());
-    }
+    check_own(gateway, call, params)?;
     let is_awaited = if params.bool("ok") == Some(true) {
         end_ok(gateway, call, params)
     } else {
@@ -166,15 +163,44 @@ pub fn result(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, 
         let answer = Answer::Failed(&failure);
         gateway.on_invoke_result(call.conn, params.required_text("id"), answer)
     };
-    gateway.reply(call, |_, w| {
-        w.object(|w| {
-            w.field_bool("ok", true);
-            if !is_awaited {
-                w.field_bool("ignored", true);
-            }
+    Ok(gateway.take_from_node(call, is_awaited))
+}
+
+/// `node.invoke.progress`: the next piece of a call's output; any other is taken and means nothing.
+pub fn progress(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
+    check_own(gateway, call, params)?;
+    let chunk = params.text("chunk").unwrap_or("");
+    if chunk.len() > NODE_PROGRESS_BYTES_MAX {
+        return Err(Refusal::invalid("progress chunk too large").into());
+    }
+    let id = params.required_text("invokeId");
+    let seq = params.u64("seq").unwrap_or(0);
+    let is_awaited = gateway.on_invoke_progress(call.conn, id, seq, chunk);
+    Ok(gateway.take_from_node(call, is_awaited))
+}
+
+/// A node speaks for itself alone.
+fn check_own(gateway: &Gateway, call: Call<'_>, params: Params<'_, '_>) -> Result<(), Refusal> {
+    let live = gateway.peers.get(call.conn).and_then(|peer| peer.live());
+    let own = live.and_then(|live| live.device_id.as_deref());
+    match own == Some(params.required_text("nodeId")) {
+        true => Ok(()),
+        false => Err(Refusal::invalid("nodeId mismatch")),
+    }
+}
+
+impl Gateway {
+    fn take_from_node(&mut self, call: Call<'_>, is_awaited: bool) -> Outcome {
+        self.reply(call, |_, w| {
+            w.object(|w| {
+                w.field_bool("ok", true);
+                if !is_awaited {
+                    w.field_bool("ignored", true);
+                }
+            });
         });
-    });
-    Ok(Outcome::Done)
+        Outcome::Done
+    }
 }
 
 fn end_ok(gateway: &mut Gateway, call: Call<'_>, params: Params<'_, '_>) -> bool {
