@@ -167,6 +167,18 @@ pub const RUN_TIMEOUT_MS_MAX: u64 = 24 * 3_600_000;
 pub const CONTEXT_MESSAGES_MAX: usize = 100;
 /// The same in bytes.
 pub const CONTEXT_BYTES_MAX: usize = 256 * 1024;
+/// The same of pictures, as Base64; the newest are shown first.
+pub const CONTEXT_PICTURES_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Longest picture that comes with a message, in bytes before Base64.
+pub const PICTURE_BYTES_MAX: usize = 5_000_000;
+/// The same of all pictures of one message.
+pub const PICTURES_BYTES_MAX: usize = 6_000_000;
+/// Things attached to one message.
+pub const ATTACHMENTS_MAX: usize = 16;
+/// Longest text that is attached and read with its message; the rest is left out.
+pub const ATTACHED_TEXT_BYTES_MAX: usize = 64 * 1024;
+/// About how many tokens a picture is to a model.
+pub const PICTURE_TOKENS: u64 = 1_600;
 /// So many of the last messages are left as they are, at most, where a summary takes the place of those before.
 pub const SUMMARY_SPARES_MESSAGES_MAX: usize = 20;
 /// Longest summary that is kept; the rest is cut.
@@ -683,6 +695,9 @@ const _: () = assert!(PING_INTERVAL_MS < TICK_INTERVAL_MS);
 const _: () = assert!(WORKERS_JOIN_MS < SHUTDOWN_DRAIN_MS);
 const _: () = assert!(MESSAGE_BYTES_MAX_CONFIGURABLE < CLIENT_MESSAGE_BYTES_MAX);
 const _: () = assert!(CLIENT_RUN_TIMEOUT_MS <= CLIENT_TIMEOUT_MS_MAX);
+// Base64 makes four bytes of three.
+const _: () = assert!(PICTURES_BYTES_MAX / 3 * 4 + 16 <= CONTEXT_PICTURES_BYTES_MAX);
+const _: () = assert!(PICTURE_BYTES_MAX <= PICTURES_BYTES_MAX);
 const _: () = assert!(STEP_CALLS_MAX <= STEP_CALLS_SENT_MAX);
 const _: () = assert!(MODEL_RETRY_MS.0 <= MODEL_RETRY_MS.1);
 const _: () = assert!(RECONNECT_BACKOFF_MS.0 <= RECONNECT_BACKOFF_MS.1);

@@ -119,6 +119,7 @@ fn read_tail(store: &Store, limit: usize) -> Vec<Text> {
             before_seq,
             limit,
             bytes_max,
+            pictures_bytes_max: 0,
         };
         store.submit(request).unwrap();
         let Some(StoreAnswer::Messages {

@@ -9,7 +9,23 @@ pub struct ChatMessage {
     pub speaker: Speaker,
     /// What was said; of a tool, its result. Empty where a model only asked for tools.
     pub text: Arc<str>,
+    /// Of a user's message, or a tool's result.
+    pub images: Vec<Image>,
     pub unix_ms: u64,
+}
+
+/// A picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// One that models read.
+    pub media_type: &'static str,
+    /// Base64.
+    pub data: Arc<str>,
+}
+
+impl Image {
+    /// The media types that models read.
+    pub const TYPES: [&'static str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 }
 
 /// Who said a message, with what only such a message has.

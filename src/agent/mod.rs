@@ -44,7 +44,7 @@ pub use facts::{
     RunFacts, SessionFact, SessionFacts, Zone,
 };
 pub use key::KeySource;
-pub use message::{Answered, ChatMessage, Speaker, ToolCall, ToolSpec};
+pub use message::{Answered, ChatMessage, Image, Speaker, ToolCall, ToolSpec};
 pub use provider::{MODEL_APIS, ModelInfo, Provider, Providers, Reply, StepError, StepSink, Stop};
 pub use remote::tls_config;
 pub use step::{

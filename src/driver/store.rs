@@ -2,8 +2,8 @@
 
 use crate::limits::PAGE_MESSAGES_MAX;
 use crate::state::{
-    Page, PageEnd, Pruned, Record, State, StoreAnswer, StoreFault, StoreFaultKind, StoreRequest,
-    StoredMessage, Text,
+    Page, PageEnd, Pruned, Record, Room, State, StoreAnswer, StoreFault, StoreFaultKind,
+    StoreRequest, StoredMessage, Text,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -91,9 +91,11 @@ impl Store {
                 before_seq,
                 limit,
                 bytes_max,
+                pictures_bytes_max,
             } => {
                 let before_seq = before_seq.unwrap_or(u64::MAX);
-                let page = self.page(&session_id, before_seq, limit, bytes_max);
+                let room = Room::new(bytes_max, pictures_bytes_max);
+                let page = self.page(&session_id, before_seq, limit, room);
                 StoreAnswer::Messages {
                     ticket,
                     result: Ok(page),
@@ -107,8 +109,8 @@ impl Store {
                 bytes_max,
             } => {
                 let page = |id: &Text| match end {
-                    PageEnd::Newest => self.page(id, u64::MAX, limit, bytes_max),
-                    PageEnd::Oldest => self.oldest(id, limit, bytes_max),
+                    PageEnd::Newest => self.page(id, u64::MAX, limit, Room::new(bytes_max, 0)),
+                    PageEnd::Oldest => self.oldest(id, limit, Room::new(bytes_max, 0)),
                 };
                 StoreAnswer::Previews {
                     ticket,
@@ -167,31 +169,26 @@ impl Store {
         }
     }
 
-    fn oldest(&self, session_id: &str, limit: usize, bytes_max: usize) -> Page {
-        let mut bytes = 0;
+    fn oldest(&self, session_id: &str, limit: usize, mut room: Room) -> Page {
         let messages = self.messages(session_id).iter().take(limit).enumerate();
-        let fits = messages.take_while(|(at, stored)| {
-            bytes += stored.message.body.len();
-            *at == 0 || bytes <= bytes_max
-        });
+        let fits = messages.map_while(|(at, stored)| room.take(stored, at == 0));
         Page {
-            messages: fits.map(|(_, stored)| stored.clone()).collect(),
+            messages: fits.collect(),
             has_older: false,
         }
     }
 
-    fn page(&self, session_id: &str, before_seq: u64, limit: usize, bytes_max: usize) -> Page {
+    fn page(&self, session_id: &str, before_seq: u64, limit: usize, mut room: Room) -> Page {
         let mut page = Page::default();
-        let mut bytes = 0;
+        let limit = limit.min(PAGE_MESSAGES_MAX);
         let older = self.messages(session_id).iter().rev();
         for stored in older.filter(|stored| stored.seq < before_seq) {
-            bytes += stored.message.body.len();
-            let is_over = bytes > bytes_max && !page.messages.is_empty();
-            if page.messages.len() == limit.min(PAGE_MESSAGES_MAX) || is_over {
+            let fitting = room.take(stored, page.messages.is_empty());
+            let Some(fitting) = fitting.filter(|_| page.messages.len() < limit) else {
                 page.has_older = true;
                 break;
-            }
-            page.messages.push(stored.clone());
+            };
+            page.messages.push(fitting);
         }
         page.messages.reverse();
         page

@@ -77,13 +77,13 @@ impl Gateway {
         self.drain();
     }
 
-    /// Asks for messages of one transcript.
+    /// Asks for messages of one transcript, with so many bytes of them and of their pictures.
     pub(super) fn read_messages(
         &mut self,
         session_id: Text,
         before_seq: Option<u64>,
         limit: usize,
-        bytes_max: usize,
+        (bytes_max, pictures_bytes_max): (usize, usize),
         then: impl FnOnce(&mut Gateway, Now, Result<Page, StoreFault>) + Send + 'static,
     ) {
         let ticket = self.tickets.next();
@@ -101,6 +101,7 @@ impl Gateway {
                 before_seq,
                 limit,
                 bytes_max,
+                pictures_bytes_max,
             }));
     }
 

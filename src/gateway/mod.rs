@@ -9,6 +9,7 @@
 
 mod api;
 mod approvals;
+mod attachments;
 pub mod auth;
 pub mod broadcast;
 mod channels;

@@ -5,7 +5,7 @@
 
 use super::Gateway;
 use super::tools::ToolResult;
-use crate::agent::{ModelRef, StopReason, ToolCall, Usage};
+use crate::agent::{Image, ModelRef, StopReason, ToolCall, Usage};
 use crate::config::types::{ModelConfig, ModelCost};
 use crate::state::{Message, UnixMs};
 use crate::wire::json::Writer;
@@ -16,9 +16,13 @@ use std::borrow::Cow;
 const LEFT_OUT: &str = "\n\n[… the rest of this message is too long to show]";
 
 /// A user's message.
-pub(super) fn user_message(text: &str, ts: UnixMs) -> Message {
+pub(super) fn user_message(text: &str, images: &[Image], ts: UnixMs) -> Message {
     message("user", ts, |w| {
-        write_content(w, text);
+        w.key("content");
+        w.array(|w| {
+            write_text(w, text);
+            images.iter().for_each(|image| write_image(w, image));
+        });
         w.field_u64("timestamp", ts);
     })
 }
@@ -238,6 +242,38 @@ fn write_text(w: &mut Writer<'_>, text: &str) {
     });
 }
 
+/// As the ecosystem's page draws it.
+fn write_image(w: &mut Writer<'_>, image: &Image) {
+    w.object(|w| {
+        w.field_str("type", "image");
+        w.key("source");
+        w.object(|w| {
+            w.field_str("type", "base64");
+            w.field_str("media_type", image.media_type);
+            w.field_str("data", &image.data);
+        });
+    });
+}
+
+/// The pictures of a row, in both the ways in which rows have them.
+pub(super) fn images_of(row: &Value) -> Vec<Image> {
+    let items = row["content"].as_array().into_iter().flatten();
+    let image = |item: &Value| {
+        let source = &item["source"];
+        let (kind, data) = match source["data"].as_str() {
+            Some(data) => (&source["media_type"], data),
+            None => (&item["mimeType"], item["data"].as_str()?),
+        };
+        let media_type = Image::TYPES.into_iter().find(|it| kind == it)?;
+        let data = data.into();
+        Some(Image { media_type, data })
+    };
+    items
+        .filter(|item| item["type"] == "image")
+        .filter_map(image)
+        .collect()
+}
+
 fn write_usage(w: &mut Writer<'_>, usage: Usage, cost: ModelCost) {
     const PER: f64 = 1_000_000.0;
     let parts = [
@@ -296,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_users_row_is_as_history_shows_it() {
-        let message = user_message("hi \"there\"\n", 7);
+        let message = user_message("hi \"there\"\n", &[], 7);
         assert_eq!(&*message.role, "user");
         let content = serde_json::json!([{"type": "text", "text": "hi \"there\"\n"}]);
         let expected = serde_json::json!({"role": "user", "content": content, "timestamp": 7});
@@ -353,7 +389,7 @@ mod tests {
 
     #[test]
     fn a_row_that_is_too_long_is_cut_and_stays_a_row() {
-        let long = user_message(&"\u{1}é".repeat(50_000), 7);
+        let long = user_message(&"\u{1}é".repeat(50_000), &[], 7);
         let cut = fit(&long.body, 10_000).unwrap();
         assert!(cut.len() <= 10_000);
         let row: Value = serde_json::from_str(&cut).unwrap();
@@ -364,7 +400,7 @@ mod tests {
                 .unwrap()
                 .ends_with(LEFT_OUT)
         );
-        let short = user_message("x", 7);
+        let short = user_message("x", &[], 7);
         assert!(matches!(fit(&short.body, 10_000), Some(Cow::Borrowed(_))));
         assert_eq!(fit("null", 10_000), None);
     }

@@ -1,6 +1,6 @@
 //! What the core asks of the store, and what it is told.
 
-use super::{Message, Record, Text, UnixMs};
+use super::{Message, Record, Text, UnixMs, picture_bytes, without_pictures};
 use std::sync::Arc;
 
 /// A request to the store. Commits and prunings are done in the order in which they were asked
@@ -24,8 +24,11 @@ pub enum StoreRequest {
         before_seq: Option<u64>,
         /// Most messages, `PAGE_MESSAGES_MAX` at most.
         limit: usize,
-        /// Most bytes of all bodies; at least one message comes, however long it is.
+        /// Most bytes of all bodies but for their pictures; at least one message comes, however long it
+        /// is.
         bytes_max: usize,
+        /// Most bytes of pictures, the newest first; the others are left out of their rows.
+        pictures_bytes_max: usize,
     },
     /// The newest or oldest messages of several transcripts.
     ReadPreviews {
@@ -39,6 +42,47 @@ pub enum StoreRequest {
     },
     /// Forgets what retention allows, a bounded amount at a time.
     Prune(Retention),
+}
+
+/// What is left of a page's bounds while rows are put on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    bytes: usize,
+    pictures_bytes: usize,
+}
+
+impl Room {
+    /// Of an empty page.
+    pub const fn new(bytes_max: usize, pictures_bytes_max: usize) -> Self {
+        Self {
+            bytes: bytes_max,
+            pictures_bytes: pictures_bytes_max,
+        }
+    }
+
+    /// The next row as it goes onto the page, without its pictures where they do not fit; None where
+    /// it does not fit itself, unless it is the first.
+    pub fn take(&mut self, stored: &StoredMessage, is_first: bool) -> Option<StoredMessage> {
+        let body = &stored.message.body;
+        let pictures = picture_bytes(body);
+        let bytes = body.len() - pictures;
+        if bytes > self.bytes && !is_first {
+            return None;
+        }
+        self.bytes = self.bytes.saturating_sub(bytes);
+        if pictures <= self.pictures_bytes {
+            self.pictures_bytes -= pictures;
+            return Some(stored.clone());
+        }
+        let message = Message {
+            body: without_pictures(body).into(),
+            ..Message::clone(&stored.message)
+        };
+        Some(StoredMessage {
+            seq: stored.seq,
+            message: Arc::new(message),
+        })
+    }
 }
 
 /// The store's answer to one request.

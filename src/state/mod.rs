@@ -16,6 +16,7 @@ mod idempotency;
 mod node_call;
 mod outgoing;
 mod pairing;
+mod picture;
 mod record;
 mod run;
 mod session;
@@ -30,13 +31,14 @@ pub use cron::{
 };
 pub use device::{ClientFacts, Device, DeviceToken, Grant, Role, Texts, no_texts};
 pub use exchange::{
-    Page, PageEnd, Pruned, Retention, StoreAnswer, StoreFault, StoreFaultKind, StoreRequest,
+    Page, PageEnd, Pruned, Retention, Room, StoreAnswer, StoreFault, StoreFaultKind, StoreRequest,
     StoredMessage,
 };
 pub use idempotency::{Idempotency, IdempotencyState, IdempotencyTable};
 pub use node_call::{NodeCall, NodeCallState, NodeCallTable};
 pub use outgoing::{Outgoing, OutgoingState, OutgoingTable};
 pub use pairing::PendingPairing;
+pub use picture::{picture_bytes, picture_count, without_pictures};
 pub use record::Record;
 pub use run::{Delivery, Run, RunState, RunTable};
 pub use session::{Message, Session, SessionKind, Transcript};

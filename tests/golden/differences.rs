@@ -229,13 +229,13 @@ pub const DIFFERENCES: &[(&str, &str, &str)] = &[
     ),
     (
         "chat-send-attachment",
-        "*",
-        "no model here reads attachments: they are refused and not ignored",
+        "res:chat.send *",
+        "what is neither a picture nor a text is refused and not left out in silence",
     ),
     (
-        "chat-send-bad-params",
-        "res:chat.send /error/message is \"attachments *",
-        "no model here reads attachments: they are refused and not ignored",
+        "chat-send-attachment",
+        "event:* is not sent",
+        "the second message, which is refused, has no run",
     ),
     (
         "chat-send-error",

@@ -46,6 +46,7 @@ fn step(text: &str, facts: Facts) -> Step {
     let message = |speaker, text: &str| ChatMessage {
         speaker,
         text: text.into(),
+        images: Vec::new(),
         unix_ms: 0,
     };
     Step {

@@ -3,7 +3,7 @@
 use super::turn::Turn;
 use super::{Protocol, excerpt, failed};
 use crate::agent::{
-    Api, ChatMessage, Endpoint, FailureKind, Speaker, Step, StepError, StepSink, StopReason,
+    Api, ChatMessage, Endpoint, FailureKind, Image, Speaker, Step, StepError, StepSink, StopReason,
     Thinking,
 };
 use serde_json::{Value, json};
@@ -143,15 +143,36 @@ fn messages(all: &[ChatMessage]) -> Vec<Value> {
         .collect()
 }
 
+fn picture(image: &Image) -> Value {
+    json!({"type": "image", "source": {
+        "type": "base64", "media_type": image.media_type, "data": &*image.data,
+    }})
+}
+
+/// A tool's result: a text, or a list where there are pictures.
+fn result(message: &ChatMessage) -> Value {
+    if message.images.is_empty() {
+        return (&*message.text).into();
+    }
+    let text = (!message.text.is_empty()).then(|| json!({"type": "text", "text": &*message.text}));
+    text.into_iter()
+        .chain(message.images.iter().map(picture))
+        .collect()
+}
+
 fn blocks(message: &ChatMessage) -> (&'static str, Vec<Value>) {
     let said = || json!({"type": "text", "text": &*message.text});
     match &message.speaker {
-        Speaker::User | Speaker::System => ("user", vec![said()]),
+        Speaker::User | Speaker::System => {
+            let text = (!message.text.is_empty() || message.images.is_empty()).then(said);
+            let pictures = message.images.iter().map(picture);
+            ("user", text.into_iter().chain(pictures).collect())
+        }
         Speaker::Tool(answered) => {
             let result = json!({
                 "type": "tool_result",
                 "tool_use_id": &*answered.call_id,
-                "content": &*message.text,
+                "content": result(message),
                 "is_error": answered.is_error,
             });
             ("user", vec![result])

@@ -3,7 +3,7 @@
 use super::turn::Turn;
 use super::{Protocol, excerpt, failed};
 use crate::agent::{
-    Api, ChatMessage, Endpoint, FailureKind, Speaker, Step, StepError, StepSink, StopReason,
+    Api, ChatMessage, Endpoint, FailureKind, Image, Speaker, Step, StepError, StepSink, StopReason,
     Thinking, Usage,
 };
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ impl Protocol for OpenAi {
             .then(|| json!({"role": "system", "content": &*step.system_prompt}));
         let messages: Vec<Value> = system
             .into_iter()
-            .chain(step.messages.iter().map(message))
+            .chain(with_pictures(&step.messages))
             .collect();
         let mut body = json!({
             "model": step.model.model(),
@@ -93,7 +93,7 @@ impl Protocol for OpenAi {
 fn message(message: &ChatMessage) -> Value {
     match &message.speaker {
         // Many models' templates refuse a system message that is not the first.
-        Speaker::User | Speaker::System => json!({"role": "user", "content": &*message.text}),
+        Speaker::User | Speaker::System => json!({"role": "user", "content": content(message)}),
         Speaker::Tool(answered) => json!({
             "role": "tool", "tool_call_id": &*answered.call_id, "content": &*message.text,
         }),
@@ -113,6 +113,43 @@ fn message(message: &ChatMessage) -> Value {
             json!({"role": "assistant", "content": text, "tool_calls": calls})
         }
     }
+}
+
+/// A text, or a list where there are pictures.
+fn content(message: &ChatMessage) -> Value {
+    if message.images.is_empty() {
+        return (&*message.text).into();
+    }
+    let text = (!message.text.is_empty()).then(|| json!({"type": "text", "text": &*message.text}));
+    text.into_iter()
+        .chain(message.images.iter().map(picture))
+        .collect()
+}
+
+fn picture(image: &Image) -> Value {
+    let url = format!("data:{};base64,{}", image.media_type, image.data);
+    json!({"type": "image_url", "image_url": {"url": url}})
+}
+
+/// The messages that a message becomes. A tool's has no place for pictures: they follow as a user's, once
+/// all results of its round are there.
+fn with_pictures(all: &[ChatMessage]) -> Vec<Value> {
+    let mut out = Vec::with_capacity(all.len() + 1);
+    let mut shown: Vec<Value> = Vec::new();
+    for it in all {
+        let is_result = matches!(it.speaker, Speaker::Tool(_));
+        if !is_result && !shown.is_empty() {
+            out.push(json!({"role": "user", "content": std::mem::take(&mut shown)}));
+        }
+        out.push(message(it));
+        if is_result {
+            shown.extend(it.images.iter().map(picture));
+        }
+    }
+    if !shown.is_empty() {
+        out.push(json!({"role": "user", "content": shown}));
+    }
+    out
 }
 
 fn read_usage(usage: &Value) -> Usage {

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 mod hostile;
+mod pictures;
 
 const KEY: &str = "sk-a-very-secret-key";
 
@@ -112,6 +113,7 @@ fn message(speaker: Speaker, text: &str) -> ChatMessage {
     ChatMessage {
         speaker,
         text: text.into(),
+        images: Vec::new(),
         unix_ms: 0,
     }
 }

@@ -1,12 +1,15 @@
 //! What a request of OpenAI's kind asks for: an agent, a session, a message.
 
 use super::Fault;
+use crate::agent::Image;
 use crate::gateway::Gateway;
+use crate::gateway::attachments::Attached;
 use crate::gateway::auth::secret::sha256;
 use crate::limits::CHAT_TEXT_BYTES_MAX;
 use crate::state::Text;
 use crate::wire::http::Head;
 use serde_json::Value;
+use std::ops::Range;
 
 /// Names that this program and its ecosystem go by, in headers and models.
 const BRANDS: [&str; 4] = ["clawdia", "clawdbot", "moltbot", "openclaw"];
@@ -24,6 +27,8 @@ pub(super) struct Place {
 struct Said {
     who: &'static str,
     text: String,
+    /// Which of all pictures came with it.
+    images: Range<usize>,
 }
 
 /// The conversation that a client sends as a whole each time.
@@ -31,6 +36,7 @@ struct Said {
 pub(super) struct Conversation {
     system: Vec<String>,
     said: Vec<Said>,
+    attached: Attached,
 }
 
 impl Conversation {
@@ -38,9 +44,11 @@ impl Conversation {
     ///
     /// # Errors
     ///
-    /// A part that is no text: nothing here reads it, and dropping it would be a lie.
+    /// A part that nothing here reads: dropping it would be a lie.
     pub(super) fn add(&mut self, role: &str, content: &Value) -> Result<(), Fault> {
-        let text = text_of(content)?;
+        let first = self.attached.images.len();
+        let text = self.text_of(content)?;
+        let images = first..self.attached.images.len();
         let who = match role {
             "system" | "developer" => {
                 self.instruct(&text);
@@ -55,10 +63,81 @@ impl Conversation {
                 )));
             }
         };
-        if !text.trim().is_empty() {
-            self.said.push(Said { who, text });
+        if !text.trim().is_empty() || !images.is_empty() {
+            self.said.push(Said { who, text, images });
         }
         Ok(())
+    }
+
+    /// The text of a message's content: a string, or a list of parts. Pictures go to the others.
+    fn text_of(&mut self, content: &Value) -> Result<String, Fault> {
+        match content {
+            Value::Null => Ok(String::new()),
+            Value::String(text) => Ok(text.clone()),
+            Value::Array(parts) => {
+                let mut texts = Vec::new();
+                for part in parts {
+                    match part["text"].as_str() {
+                        Some(text) if is_text(part) => texts.push(text.to_owned()),
+                        _ => self.attach(part)?,
+                    }
+                }
+                texts.extend(
+                    Some(std::mem::take(&mut self.attached.text)).filter(|it| !it.is_empty()),
+                );
+                Ok(texts.join("\n"))
+            }
+            _ => Err(Fault::invalid("content must be a text or a list of parts")),
+        }
+    }
+
+    /// A picture or file, as both protocols have them: within the request, never an address.
+    fn attach(&mut self, part: &Value) -> Result<(), Fault> {
+        let kind = part["type"].as_str().unwrap_or("");
+        let source = &part["source"];
+        let url = match kind {
+            "image_url" => &part["image_url"]["url"],
+            "input_image" if source.is_null() => &part["image_url"],
+            "input_file" if source.is_null() => &part["file_data"],
+            "input_image" | "input_file" => &source["data"],
+            _ => {
+                return Err(Fault::invalid(format!(
+                    "a part of the kind {kind:?} is not read here: send a text or a picture"
+                )));
+            }
+        };
+        let data = url.as_str().filter(|url| !url.contains("://"));
+        let Some(data) = data else {
+            return Err(Fault::invalid(format!(
+                "a part of the kind {kind:?} has to hold its content as a data: URL; no address is \
+                 loaded"
+            )));
+        };
+        let named = data
+            .strip_prefix("data:")
+            .and_then(|it| it.split(';').next());
+        let media_type = source["media_type"].as_str().or(named).unwrap_or("");
+        let name = part["filename"].as_str().or(source["filename"].as_str());
+        self.attached
+            .add(name.unwrap_or(kind), media_type, data)
+            .map_err(Fault::invalid)
+    }
+
+    /// The pictures of the message that is to be answered; with those before it, unless the session knows
+    /// them.
+    pub(super) fn images(&self, session_knows: bool) -> Vec<Image> {
+        let Some(at) = self.asked() else {
+            return Vec::new();
+        };
+        let first = if session_knows { at } else { 0 };
+        let said = self.said[first..=at].iter();
+        said.flat_map(|it| self.attached.images[it.images.clone()].iter().cloned())
+            .collect()
+    }
+
+    /// The last message that is not the agent's own.
+    fn asked(&self) -> Option<usize> {
+        self.said.iter().rposition(|said| said.who != "Assistant")
     }
 
     /// More for the system prompt.
@@ -75,8 +154,7 @@ impl Conversation {
     ///
     /// There is none, or it is too long.
     pub(super) fn message(&self, session_knows: bool) -> Result<String, Fault> {
-        let is_asking = |said: &Said| said.who != "Assistant";
-        let Some(at) = self.said.iter().rposition(is_asking) else {
+        let Some(at) = self.asked() else {
             return Err(Fault::invalid("there is no message of the user"));
         };
         let asked = &self.said[at].text;
@@ -198,27 +276,9 @@ fn plain(user: &str) -> String {
         .collect()
 }
 
-/// The text of a message's content: a string, or a list of parts of text.
-fn text_of(content: &Value) -> Result<String, Fault> {
-    match content {
-        Value::Null => Ok(String::new()),
-        Value::String(text) => Ok(text.clone()),
-        Value::Array(parts) => {
-            let texts: Result<Vec<&str>, Fault> = parts.iter().map(part_text).collect();
-            Ok(texts?.join("\n"))
-        }
-        _ => Err(Fault::invalid("content must be a text or a list of parts")),
-    }
-}
-
-fn part_text(part: &Value) -> Result<&str, Fault> {
+fn is_text(part: &Value) -> bool {
     let kind = part["type"].as_str().unwrap_or("");
-    match (kind, &part["text"]) {
-        ("text" | "input_text" | "output_text", Value::String(text)) => Ok(text),
-        _ => Err(Fault::invalid(format!(
-            "a part of the kind {kind:?} is not read here: send text"
-        ))),
-    }
+    matches!(kind, "text" | "input_text" | "output_text")
 }
 
 #[cfg(test)]
@@ -256,15 +316,46 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_refused_and_not_dropped() {
         let mut said = Conversation::default();
-        let image = json!([{"type": "image_url", "image_url": {"url": "data:"}}]);
-        assert!(
-            said.add("user", &image)
-                .unwrap_err()
-                .message
-                .contains("image_url")
-        );
+        for (part, why) in [
+            (
+                json!({"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}),
+                "data: URL",
+            ),
+            (
+                json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,!"}}),
+                "base64",
+            ),
+            (
+                json!({"type": "input_audio", "input_audio": {}}),
+                "input_audio",
+            ),
+            (json!({"type": "input_image"}), "data: URL"),
+        ] {
+            let fault = said.add("user", &json!([part])).unwrap_err();
+            assert!(fault.message.contains(why), "{fault:?}");
+        }
         assert!(said.add("robot", &json!("x")).is_err());
         assert!(said.add("user", &json!(7)).is_err());
+    }
+
+    #[test]
+    fn pictures_come_with_the_messages_that_they_belong_to() {
+        let png = "data:image/png;base64,iVBORw0KGgo=";
+        let part = json!({"type": "image_url", "image_url": {"url": png}});
+        let other = json!({"type": "input_image", "source": {"type": "base64", "data": "/9j/"}});
+        let text = json!({"type": "input_file", "filename": "a.txt", "file_data": "data:text/plain;base64,aGk="});
+        let said = conversation(&[
+            ("user", json!([part])),
+            ("assistant", json!("a dot")),
+            (
+                "user",
+                json!([{"type": "text", "text": "and this?"}, other, text]),
+            ),
+        ]);
+        assert_eq!(said.images(false).len(), 2);
+        let asked = said.images(true);
+        assert_eq!((asked.len(), asked[0].media_type), (1, "image/jpeg"));
+        assert!(said.message(true).unwrap().contains("[file \"a.txt\"]\nhi"));
     }
 
     #[test]

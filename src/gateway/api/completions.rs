@@ -27,8 +27,10 @@ impl Gateway {
             conversation.add(message["role"].as_str().unwrap_or(""), &message["content"])?;
         }
         let place = self.api_place(head, "openai", body)?;
+        let knows = self.session_speaks(&place.session_key);
         let asked = Asked {
-            message: conversation.message(self.session_speaks(&place.session_key))?,
+            message: conversation.message(knows)?,
+            images: conversation.images(knows),
             extra_prompt: conversation.extra_prompt(),
             place,
             form: Form::Completion {

@@ -199,6 +199,7 @@ impl Gateway {
                 shown_key: session_key.clone(),
                 session_key,
                 message: message.to_owned(),
+                images: Vec::new(),
                 thinking: words(body, "thinking").and_then(Thinking::parse),
                 extra_prompt: Some(prompt.into()),
                 timeout_ms: body["timeoutSeconds"]

@@ -56,8 +56,10 @@ impl Gateway {
             _ => return Err(Fault::invalid("input must be a text or a list")),
         }
         let place = self.api_place(head, "openresponses", body)?;
+        let knows = self.session_speaks(&place.session_key);
         let asked = Asked {
-            message: conversation.message(self.session_speaks(&place.session_key))?,
+            message: conversation.message(knows)?,
+            images: conversation.images(knows),
             extra_prompt: conversation.extra_prompt(),
             place,
             form: Form::Response,

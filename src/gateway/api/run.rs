@@ -2,7 +2,7 @@
 
 use super::ask::Place;
 use super::{Fault, completions, responses};
-use crate::agent::Usage;
+use crate::agent::{Image, Usage};
 use crate::gateway::dispatch::Stop;
 use crate::gateway::runs::{Origin, Over, Request, StopReason};
 use crate::gateway::sessions::{archive_all, session_lock};
@@ -63,6 +63,7 @@ pub(super) struct Asked {
     pub(super) form: Form,
     pub(super) streams: bool,
     pub(super) message: String,
+    pub(super) images: Vec<Image>,
     pub(super) extra_prompt: Option<Text>,
 }
 
@@ -98,6 +99,7 @@ impl Gateway {
                 session_key: asked.place.session_key,
                 shown_key,
                 message: asked.message,
+                images: asked.images,
                 thinking: None,
                 extra_prompt: asked.extra_prompt,
                 timeout_ms: None,

@@ -120,6 +120,7 @@ impl Gateway {
             shown_key: session_key.clone(),
             session_key,
             message: told(message),
+            images: Vec::new(),
             thinking: None,
             extra_prompt: Some(about(&account.channel, message)),
             timeout_ms: None,

@@ -181,6 +181,7 @@ impl Gateway {
             shown_key: session_key.clone(),
             session_key,
             message: message.to_string(),
+            images: Vec::new(),
             thinking: thinking.as_deref().and_then(Thinking::parse),
             extra_prompt: Some(
                 format!(

@@ -151,6 +151,7 @@ impl Gateway {
             session_key: session_key.clone(),
             shown_key: session_key,
             message,
+            images: Vec::new(),
             thinking: None,
             extra_prompt: None,
             timeout_ms: None,

@@ -1,6 +1,6 @@
 //! `agent` and `agent.wait`: a run for programs, answered twice.
 
-use super::chat::{Repeat, fingerprint};
+use super::chat::{Repeat, attached, fingerprint};
 use super::models::agent_of_key;
 use crate::agent::Thinking;
 use crate::gateway::dispatch::{Call, Handled, Outcome};
@@ -35,13 +35,15 @@ pub fn run(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '
             return Ok(Outcome::Done);
         }
     }
+    let attached = attached(params)?;
     let text = |name: &str| params.text(name).map(Text::from);
     let request = Request {
         origin: Origin::Agent,
         run_id: key.into(),
         session_key,
         shown_key: shown_key.as_str().into(),
-        message: message.to_owned(),
+        message: format!("{message}{}", attached.text),
+        images: attached.images,
         thinking: params.text("thinking").and_then(Thinking::parse),
         extra_prompt: text("extraSystemPrompt"),
         timeout_ms: params

@@ -1,13 +1,14 @@
 //! `chat.send` and `chat.abort`.
 
 use crate::agent::Thinking;
+use crate::gateway::attachments::Attached;
 use crate::gateway::dispatch::{Call, Handled, Outcome, Stop};
 use crate::gateway::params::Params;
 use crate::gateway::runs::{Origin, Request, StopReason};
 use crate::gateway::{Gateway, Refusal};
 use crate::now::Now;
 use crate::state::{Delivery, IdempotencyState, Text};
-use crate::wire::json::Writer;
+use crate::wire::json::{Json, Writer};
 use ring::digest::{Context, SHA256};
 
 /// Messages that, alone, stop what runs.
@@ -18,9 +19,11 @@ pub fn send(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, 
     let shown_key = params.required_text("sessionKey");
     let session_key = gateway.session_key(shown_key)?;
     let message = params.required_text("message");
-    check_attachments(params)?;
+    let attached = attached(params)?;
     gateway.check_send_policy(&session_key)?;
-    if is_stop_word(message) {
+    // What comes with something is for the agent.
+    let is_bare = attached == Attached::default();
+    if is_bare && is_stop_word(message) {
         let stopped = gateway.stop_runs(&session_key, None, StopReason::Word);
         gateway.reply(call, |_, w| write_stopped(w, &stopped));
         return Ok(Outcome::Done);
@@ -43,7 +46,8 @@ pub fn send(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, 
         run_id: key.into(),
         session_key,
         shown_key: shown_key.into(),
-        message: message.to_owned(),
+        message: format!("{message}{}", attached.text),
+        images: attached.images,
         thinking: params.text("thinking").and_then(Thinking::parse),
         extra_prompt: None,
         timeout_ms: params.u64("timeoutMs"),
@@ -56,7 +60,7 @@ pub fn send(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, 
     };
     let kept = call.keep();
     let run_id = request.run_id.clone();
-    if let Some(command) = gateway.slash_command(message) {
+    if let Some(command) = gateway.slash_command(message).filter(|_| is_bare) {
         gateway.run_slash(now, request, command, kept)?;
         return Ok(Outcome::Later);
     }
@@ -162,20 +166,24 @@ pub fn fingerprint(parts: &[&str]) -> [u8; 32] {
     out
 }
 
-/// The built-in agent reads text alone: an attachment that could not be delivered is refused,
-/// never dropped.
-fn check_attachments(params: Params<'_, '_>) -> Result<(), Refusal> {
-    let given = params.get("attachments").map_or(0, |list| {
-        list.elements()
-            .filter(|item| item.get("content").is_some())
-            .count()
-    });
-    if given > 0 {
-        return Err(Refusal::invalid(
-            "attachments are not taken yet: no configured model reads them",
-        ));
+/// What the parameter `attachments` of `chat.send` and `agent` holds.
+pub fn attached(params: Params<'_, '_>) -> Result<Attached, Refusal> {
+    let mut attached = Attached::default();
+    let list = params.get("attachments").into_iter();
+    for (at, item) in list.flat_map(Json::elements).enumerate() {
+        let text = |name: &str| item.get(name).and_then(Json::as_str);
+        let number = format!("attachment-{}", at + 1);
+        let name = ["fileName", "type"].into_iter().find_map(text);
+        let name = name.unwrap_or(&number);
+        match item.get("content").map(Json::as_str) {
+            // What an empty field of a form leaves behind.
+            None => continue,
+            Some(None) => Err(format!("attachment {name}: content must be base64 string")),
+            Some(Some(content)) => attached.add(name, text("mimeType").unwrap_or(""), content),
+        }
+        .map_err(|fault| Refusal::invalid(format!("Error: {fault}")))?;
     }
-    Ok(())
+    Ok(attached)
 }
 
 /// Whether a message is just a word to stop.

@@ -9,8 +9,9 @@ use crate::limits::{
     CHAT_TEXT_BYTES_MAX, HISTORY_BYTES, HISTORY_ENVELOPE_BYTES_MAX, HISTORY_MESSAGES,
 };
 use crate::now::Now;
-use crate::state::{Page, Record, Session};
+use crate::state::{Page, Record, Session, picture_bytes, without_pictures};
 use crate::wire::json::Writer;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// `chat.history`: the newest messages, as many as the answer may hold.
@@ -41,7 +42,7 @@ pub fn history(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_,
         id,
         None,
         limit,
-        bytes_max,
+        (bytes_max, bytes_max),
         move |gateway, _, page| match page {
             Ok(page) => gateway.reply_kept(&call, |gateway, w| {
                 gateway.write_history(w, &shown_key, &session, &page, bytes_max);
@@ -123,15 +124,40 @@ impl Gateway {
             }
             w.key("messages");
             w.array(|w| {
-                for row in &page.messages {
-                    if let Some(body) = fit(&row.message.body, bytes_max) {
-                        w.raw(body.as_bytes());
-                    }
+                for body in shown(page, bytes_max) {
+                    w.raw(body.as_bytes());
                 }
             });
             w.field_str("thinkingLevel", self.thinking_of(session).as_str());
         });
     }
+}
+
+/// The rows within the bound: pictures have what their texts leave, the newest first.
+fn shown(page: &Page, bytes_max: usize) -> Vec<Cow<'_, str>> {
+    let texts = page.messages.iter().map(|row| {
+        let body = &row.message.body;
+        body.len() - picture_bytes(body)
+    });
+    let mut left = bytes_max.saturating_sub(texts.sum());
+    let newest_first = page.messages.iter().rev().filter_map(|row| {
+        let body = &*row.message.body;
+        let pictures = picture_bytes(body);
+        if pictures == 0 {
+            return fit(body, bytes_max);
+        }
+        if pictures <= left {
+            left -= pictures;
+            return Some(Cow::Borrowed(body));
+        }
+        match without_pictures(body) {
+            Cow::Borrowed(body) => fit(body, bytes_max),
+            Cow::Owned(body) => fit(&body, bytes_max).map(|it| Cow::Owned(it.into_owned())),
+        }
+    });
+    let mut rows: Vec<Cow<'_, str>> = newest_first.collect();
+    rows.reverse();
+    rows
 }
 
 #[cfg(test)]

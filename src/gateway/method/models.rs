@@ -8,7 +8,7 @@ use crate::now::Now;
 use crate::wire::json::Writer;
 
 /// The model that answers where none is configured.
-const BUILTIN: (&str, &str) = ("builtin", "clawdia");
+pub const BUILTIN: (&str, &str) = ("builtin", "clawdia");
 /// What a model is taken to hold where nothing says otherwise.
 const CONTEXT_TOKENS: u64 = 200_000;
 /// An agent without a name of its own.

@@ -1,7 +1,7 @@
 //! A run is accepted once its message is stored.
 
 use super::{LiveRun, RunPhase, StopReason};
-use crate::agent::{CancelToken, ModelRef, Thinking, Usage};
+use crate::agent::{CancelToken, Image, ModelRef, Thinking, Usage};
 use crate::config::types::QueueMode;
 use crate::gateway::commit::Key;
 use crate::gateway::dispatch::{KeptCall, Stop};
@@ -62,6 +62,8 @@ pub struct Request {
     pub session_key: Text,
     pub shown_key: Text,
     pub message: String,
+    /// Pictures that come with it.
+    pub images: Vec<Image>,
     pub thinking: Option<Thinking>,
     pub extra_prompt: Option<Text>,
     pub timeout_ms: Option<u64>,
@@ -157,7 +159,7 @@ impl Gateway {
             session.model = Some(model.model().into());
         }
         let message_seq = self.state.transcript(&session.session_id).last_seq + 1;
-        let message = sessions::user_message(&request.message, self.now.unix_ms);
+        let message = sessions::user_message(&request.message, &request.images, self.now.unix_ms);
         let live = self.live_run(&request, &session, message_seq);
         records.extend(self.make_room_for_key(&request)?);
         records.push(Record::SessionPut(Arc::new(session.clone())));

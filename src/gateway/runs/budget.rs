@@ -4,7 +4,8 @@
 use super::context::Place;
 use crate::agent::{ChatMessage, ModelRef, Speaker, ToolSpec};
 use crate::gateway::Gateway;
-use crate::state::StoredMessage;
+use crate::limits::PICTURE_TOKENS;
+use crate::state::{StoredMessage, picture_bytes, picture_count};
 
 /// Most texts have more bytes a token than this.
 const BYTES_A_TOKEN: u64 = 3;
@@ -29,12 +30,16 @@ pub fn tokens_of(message: &ChatMessage) -> u64 {
     let calls = calls
         .iter()
         .map(|call| tokens(&call.name) + tokens(&call.arguments) + TOKENS_A_MESSAGE);
-    TOKENS_A_MESSAGE + tokens(&message.text) + calls.sum::<u64>()
+    let images = message.images.len() as u64 * PICTURE_TOKENS;
+    TOKENS_A_MESSAGE + tokens(&message.text) + images + calls.sum::<u64>()
 }
 
 /// About how many tokens a row of a transcript is.
 pub fn tokens_of_row(row: &StoredMessage) -> u64 {
-    TOKENS_A_MESSAGE + tokens(&row.message.body)
+    let body = &row.message.body;
+    let (pictures, count) = (picture_bytes(body), picture_count(body) as u64);
+    let text = (body.len() - pictures) as u64;
+    TOKENS_A_MESSAGE + text.div_ceil(BYTES_A_TOKEN) + count * PICTURE_TOKENS
 }
 
 /// Whether a row is from before the run, and nobody else's.

@@ -85,6 +85,7 @@ impl Gateway {
         step.messages.push(ChatMessage {
             speaker: Speaker::User,
             text: ASK.into(),
+            images: Vec::new(),
             unix_ms: self.now.unix_ms,
         });
         step.tools = Arc::new([]);

@@ -4,7 +4,7 @@
 use super::budget::tokens_of;
 use crate::agent::{Answered, ChatMessage, Speaker, ToolCall};
 use crate::gateway::transcript;
-use crate::state::{Message, StoredMessage};
+use crate::state::{Message, StoredMessage, picture_bytes};
 use serde_json::Value;
 use std::collections::VecDeque;
 
@@ -90,6 +90,7 @@ fn unanswered(call: ToolCall, unix_ms: u64) -> ChatMessage {
             is_error: true,
         }),
         text: "no result is known: the run ended before it came".into(),
+        images: Vec::new(),
         unix_ms,
     }
 }
@@ -107,14 +108,20 @@ fn chat_message(message: &Message) -> Option<ChatMessage> {
         "toolResult" => Speaker::Tool(answer(&row()?)?),
         _ => return None,
     };
-    let says_something = match &speaker {
-        Speaker::Assistant { calls } => !calls.is_empty(),
-        Speaker::Tool(_) => true,
-        Speaker::User | Speaker::System => false,
+    let images = match picture_bytes(&message.body) {
+        0 => Vec::new(),
+        _ => transcript::images_of(&row()?),
     };
+    let says_something = !images.is_empty()
+        || match &speaker {
+            Speaker::Assistant { calls } => !calls.is_empty(),
+            Speaker::Tool(_) => true,
+            Speaker::User | Speaker::System => false,
+        };
     (text.is_some() || says_something).then(|| ChatMessage {
         speaker,
         text: text.unwrap_or_default().into(),
+        images,
         unix_ms: message.ts,
     })
 }

@@ -24,6 +24,7 @@ mod resume;
 mod round;
 mod step;
 mod stop;
+mod vision;
 mod wait;
 
 pub(super) use accept::{Beside, Origin, Request};

@@ -4,9 +4,12 @@ use super::RunPhase;
 use super::context::{Place, conversation};
 use crate::agent::{RunTag, Step, StepEvent, StepOutput};
 use crate::gateway::{Effect, Gateway};
-use crate::limits::{CONTEXT_BYTES_MAX, CONTEXT_MESSAGES_MAX};
+use crate::limits::{CONTEXT_BYTES_MAX, CONTEXT_MESSAGES_MAX, CONTEXT_PICTURES_BYTES_MAX};
 use crate::state::{Page, StoreFault, StoredMessage};
 use std::sync::Arc;
+
+/// Bytes of a page of a transcript that a model reads, and of its pictures.
+const CONTEXT_PAGE: (usize, usize) = (CONTEXT_BYTES_MAX, CONTEXT_PICTURES_BYTES_MAX);
 
 impl Gateway {
     /// Puts ready runs to work, as many as may work at a time.
@@ -49,7 +52,7 @@ impl Gateway {
             session_id,
             None,
             CONTEXT_MESSAGES_MAX,
-            CONTEXT_BYTES_MAX,
+            CONTEXT_PAGE,
             move |gateway, _, page| gateway.on_context(tag, page),
         );
     }
@@ -68,7 +71,7 @@ impl Gateway {
                     session_id,
                     Some(seq + 1),
                     1,
-                    CONTEXT_BYTES_MAX,
+                    CONTEXT_PAGE,
                     move |gateway, _, older| {
                         let rows = older.map(|mut older| {
                             older.messages.extend(page.messages);
@@ -129,12 +132,14 @@ impl Gateway {
         let system_prompt = self.system_prompt(run, &session);
         let tools = self.tool_specs(&session.agent_id);
         let tokens_max = self.conversation_tokens(&model, &system_prompt, &tools);
+        let mut messages = conversation(rows, &place, tokens_max);
+        self.show_pictures(&model, &mut messages);
         let mut step = Step {
             tag,
             endpoint: self.endpoint_of(&model),
             model,
             system_prompt,
-            messages: conversation(rows, &place, tokens_max),
+            messages,
             tools,
             thinking: run.thinking.unwrap_or_else(|| self.thinking_of(&session)),
             session_key: session.key.clone(),

@@ -17,6 +17,7 @@ pub use exec::Processes;
 
 use super::Gateway;
 use super::runs::Origin;
+use crate::agent::Image;
 use crate::limits::{TOOL_DETAILS_BYTES_MAX, TOOL_RESULT_BYTES_MAX};
 use crate::now::Now;
 use crate::state::Text;
@@ -130,14 +131,6 @@ pub struct ToolResult {
     pub details: Option<String>,
     pub image: Option<Image>,
     pub is_error: bool,
-}
-
-/// A picture beside the text of a result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Image {
-    pub media_type: &'static str,
-    /// Base64.
-    pub data: String,
 }
 
 impl ToolResult {

@@ -83,7 +83,7 @@ impl Gateway {
             id.unwrap_or_default(),
             None,
             limit as usize,
-            PREVIEW_BYTES_MAX,
+            (PREVIEW_BYTES_MAX, 0),
             move |gateway, _, page| {
                 let result = match page {
                     Ok(page) => ToolResult::json(history(&page)),
@@ -129,6 +129,7 @@ impl Gateway {
             session_key: session_key.clone(),
             shown_key: session_key.clone(),
             message: message.clone(),
+            images: Vec::new(),
             thinking: None,
             extra_prompt: Some(prompt.clone()),
             timeout_ms: None,

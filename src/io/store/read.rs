@@ -6,7 +6,7 @@ use super::load::text;
 use super::write::int;
 use crate::limits::PAGE_MESSAGES_MAX;
 use crate::state::{
-    Message, Page, PageEnd, StoreAnswer, StoreFault, StoreRequest, StoredMessage, Text,
+    Message, Page, PageEnd, Room, StoreAnswer, StoreFault, StoreRequest, StoredMessage, Text,
 };
 use rusqlite::{Connection, Result, Row, Statement};
 use std::sync::Arc;
@@ -39,9 +39,11 @@ impl<'c> Reader<'c> {
                 before_seq,
                 limit,
                 bytes_max,
+                pictures_bytes_max,
             } => {
                 let before_seq = before_seq.unwrap_or(u64::MAX);
-                let result = self.page(&session_id, before_seq, limit, bytes_max);
+                let room = Room::new(bytes_max, pictures_bytes_max);
+                let result = self.page(&session_id, before_seq, limit, room);
                 Some(StoreAnswer::Messages { ticket, result })
             }
             StoreRequest::ReadPreviews {
@@ -52,8 +54,8 @@ impl<'c> Reader<'c> {
                 bytes_max,
             } => {
                 let pages = session_ids.iter().map(|id| match end {
-                    PageEnd::Newest => self.page(id, u64::MAX, limit, bytes_max),
-                    PageEnd::Oldest => self.oldest_page(id, limit, bytes_max),
+                    PageEnd::Newest => self.page(id, u64::MAX, limit, Room::new(bytes_max, 0)),
+                    PageEnd::Oldest => self.oldest_page(id, limit, Room::new(bytes_max, 0)),
                 });
                 let result = pages.collect();
                 Some(StoreAnswer::Previews { ticket, result })
@@ -67,11 +69,11 @@ impl<'c> Reader<'c> {
         session_id: &Text,
         before_seq: u64,
         limit: usize,
-        bytes_max: usize,
+        room: Room,
     ) -> Result<Page, StoreFault> {
         let limit = limit.min(PAGE_MESSAGES_MAX);
         guarded(|| {
-            self.read_page(session_id, before_seq, limit, bytes_max)
+            self.read_page(session_id, before_seq, limit, room)
                 .map_err(|fault| store_fault(&fault))
         })
     }
@@ -80,11 +82,11 @@ impl<'c> Reader<'c> {
         &mut self,
         session_id: &Text,
         limit: usize,
-        bytes_max: usize,
+        room: Room,
     ) -> Result<Page, StoreFault> {
         let limit = limit.min(PAGE_MESSAGES_MAX);
         guarded(|| {
-            self.read_oldest(session_id, limit, bytes_max)
+            self.read_oldest(session_id, limit, room)
                 .map_err(|fault| store_fault(&fault))
         })
     }
@@ -94,36 +96,33 @@ impl<'c> Reader<'c> {
         session_id: &Text,
         before_seq: u64,
         limit: usize,
-        bytes_max: usize,
+        mut room: Room,
     ) -> Result<Page> {
         // One more than asked for, to see whether there is an older one.
         let asked = (&**session_id, int(before_seq), int(limit as u64 + 1));
         let mut rows = self.page.query(asked)?;
         let mut page = Page::default();
-        let mut bytes = 0;
         while let Some(row) = rows.next()? {
-            bytes += row.get_ref(3)?.as_bytes().map_or(0, <[u8]>::len);
-            let is_over = bytes > bytes_max && !page.messages.is_empty();
-            if page.messages.len() == limit || is_over {
+            let stored = message(row)?;
+            let fitting = room.take(&stored, page.messages.is_empty());
+            let Some(fitting) = fitting.filter(|_| page.messages.len() < limit) else {
                 page.has_older = true;
                 break;
-            }
-            page.messages.push(message(row)?);
+            };
+            page.messages.push(fitting);
         }
         page.messages.reverse();
         Ok(page)
     }
 
-    fn read_oldest(&mut self, session_id: &Text, limit: usize, bytes_max: usize) -> Result<Page> {
+    fn read_oldest(&mut self, session_id: &Text, limit: usize, mut room: Room) -> Result<Page> {
         let mut rows = self.oldest.query((&**session_id, int(limit as u64)))?;
         let mut page = Page::default();
-        let mut bytes = 0;
         while let Some(row) = rows.next()? {
-            bytes += row.get_ref(3)?.as_bytes().map_or(0, <[u8]>::len);
-            if bytes > bytes_max && !page.messages.is_empty() {
+            let Some(fitting) = room.take(&message(row)?, page.messages.is_empty()) else {
                 break;
-            }
-            page.messages.push(message(row)?);
+            };
+            page.messages.push(fitting);
         }
         Ok(page)
     }

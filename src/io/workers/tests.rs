@@ -89,6 +89,7 @@ fn step(run: u64) -> Step {
         messages: vec![ChatMessage {
             speaker: Speaker::User,
             text: "uptime".into(),
+            images: Vec::new(),
             unix_ms: 0,
         }],
         tools: Arc::default(),

@@ -151,6 +151,7 @@ impl Gateway {
             session_key,
             shown_key: run.shown_key.into(),
             message: run.message.to_owned(),
+            images: Vec::new(),
             thinking: run.thinking,
             extra_prompt: None,
             timeout_ms: run.timeout_ms,

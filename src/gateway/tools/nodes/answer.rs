@@ -1,6 +1,7 @@
 //! Answers of nodes as results: nothing of them is believed to have the right shape.
 
-use crate::gateway::tools::{Image, ToolResult};
+use crate::agent::Image;
+use crate::gateway::tools::ToolResult;
 use serde_json::{Value, json};
 
 /// Of `system.run`.
@@ -48,7 +49,10 @@ pub fn photo(name: &str, mut payload: Value) -> ToolResult {
         "bytes": data.len() / 4 * 3,
     });
     ToolResult {
-        image: Some(Image { media_type, data }),
+        image: Some(Image {
+            media_type,
+            data: data.into(),
+        }),
         ..ToolResult::json(shown)
     }
 }

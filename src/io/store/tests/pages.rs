@@ -12,6 +12,7 @@ fn read(store: &Store, before_seq: Option<u64>, limit: usize, bytes_max: usize) 
         before_seq,
         limit,
         bytes_max,
+        pictures_bytes_max: 0,
     };
     store.submit(request).unwrap();
     match store.wait_answer() {
