@@ -232,15 +232,17 @@ fn write_u64(out: &mut Vec<u8>, mut value: u64) {
 /// RFC 8259 7: quote, backslash and the control characters must be escaped.
 fn write_string(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut rest = text.as_bytes();
+    // Once for what needs no escape, which is nearly every text.
+    out.reserve(rest.len() + 2);
     out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut from = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[from..at]);
-        from = at + 1;
+    loop {
+        let (plain, behind) = rest.split_at(plain_len(rest));
+        out.extend_from_slice(plain);
+        let Some((&byte, behind)) = behind.split_first() else {
+            break;
+        };
+        rest = behind;
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
@@ -257,8 +259,27 @@ fn write_string(out: &mut Vec<u8>, text: &str) {
             ]),
         }
     }
-    out.extend_from_slice(&bytes[from..]);
     out.push(b'"');
+}
+
+/// How many bytes at the start stand in a string as they are; looked at eight at a time.
+fn plain_len(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let mut len = 0;
+    while let Some(eight) = bytes[len..].first_chunk() {
+        let word = u64::from_ne_bytes(*eight);
+        // The high bit of a byte that is below `n` borrows; one that is set in the byte itself does not count.
+        let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word;
+        let quotes = below(word ^ (ONES * u64::from(b'"')), 1);
+        let slashes = below(word ^ (ONES * u64::from(b'\\')), 1);
+        if (below(word, 0x20) | quotes | slashes) & HIGH != 0 {
+            break;
+        }
+        len += 8;
+    }
+    let is_plain = |byte: &&u8| **byte >= 0x20 && **byte != b'"' && **byte != b'\\';
+    len + bytes[len..].iter().take_while(is_plain).count()
 }
 
 /// One value of a parsed message: a view over the tape, nothing of its own.

@@ -16,11 +16,12 @@ use crate::log::file::file_line;
 use crate::log::mask::Mask;
 use crate::log::repeat::{Counted, Repeats};
 use crate::log::{Level, LogLine};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+// Not crossbeam's, whose receiver burns time before it sleeps: lines come one by one, and nobody waits for them.
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,8 @@ pub struct LogSettings {
 
 #[derive(Debug)]
 struct Shared {
+    /// Lines in the channel.
+    waiting: AtomicUsize,
     /// Lines that found no room.
     dropped: AtomicU64,
     file_level: AtomicU8,
@@ -83,10 +86,11 @@ impl Log {
         let file = RotatingFile::open(config.path.clone(), config.max_bytes, config.keep)
             .map_err(|error| fault("open the log", error))?;
         // Bounded by `write`: a channel with a bound of its own has all of its places in memory at once.
-        let (messages, inbox) = crossbeam_channel::unbounded();
-        let (secrets, new_secrets) = crossbeam_channel::unbounded();
-        let (ends, ended) = crossbeam_channel::bounded(0);
+        let (messages, inbox) = channel();
+        let (secrets, new_secrets) = channel();
+        let (ends, ended) = sync_channel(0);
         let shared = Arc::new(Shared {
+            waiting: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
             file_level: AtomicU8::new(config.level as u8),
             console_level: AtomicU8::new(config.console as u8),
@@ -103,7 +107,7 @@ impl Log {
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || {
-                let _ends: Sender<()> = ends;
+                let _ends = ends;
                 worker.run();
             })
             .map_err(|error| fault("start the thread of the log", error))?;
@@ -121,10 +125,11 @@ impl Log {
         if !shared.wants(line.level) {
             return;
         }
-        if self.messages.len() >= LOG_QUEUE_LINES_MAX {
+        if shared.waiting.load(Ordering::Relaxed) >= LOG_QUEUE_LINES_MAX {
             shared.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        shared.waiting.fetch_add(1, Ordering::Relaxed);
         // Fails only when the thread is gone, and then nothing is written.
         let _ = self.messages.send(Message::Line(line));
     }
@@ -221,6 +226,7 @@ impl Worker {
                 None => break,
                 Some(Message::Close) => return false,
                 Some(Message::Line(line)) => {
+                    self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
                     let now_ms = self.now_ms();
                     let out = self.repeats.offer(now_ms, line);
                     self.put_all(out);
@@ -232,6 +238,7 @@ impl Worker {
         match next {
             Some(Message::Close) => false,
             Some(Message::Line(line)) => {
+                self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
                 self.put_all(vec![(line, 0)]);
                 true
             }

@@ -79,3 +79,22 @@ fn a_view_reads_what_was_sent() {
         r#"{"a":[1,{"b":"c"},2],"d":null,"e":-1,"f":false}"#
     );
 }
+
+#[test]
+fn a_string_is_escaped_wherever_in_it_something_has_to_be() {
+    let odd: Vec<char> = (0..=0x9f).map(char::from).chain(['é', '€', '𝄞']).collect();
+    for len in 0..20 {
+        for at in 0..=len {
+            for odd in &odd {
+                let text: String =
+                    [&"a".repeat(at), &*odd.to_string(), &"z".repeat(len - at)].concat();
+                let mut out = Vec::new();
+                Writer::new(&mut out).str(&text);
+                let plain_len = out.len() - text.len() - 2;
+                let is_escaped = *odd < ' ' || matches!(odd, '"' | '\\');
+                assert_eq!(plain_len > 0, is_escaped, "{text:?}");
+                assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+            }
+        }
+    }
+}
