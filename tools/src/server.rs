@@ -3,6 +3,27 @@
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+/// Puts this thread, and what it starts from now on, on one core: servers have the first, loads the second. A machine
+/// with one core shares it.
+///
+/// # Errors
+///
+/// When the system does not let it.
+pub fn pin(core: usize) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(core % cores());
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// Cores of the machine: once a thread is pinned, the standard library counts one.
+fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
 
 /// Ends with this value.
 pub struct Server {

@@ -6,8 +6,7 @@ use std::process::{Command, ExitCode};
 use argh::FromArgs;
 use clawdia::io::sys::raise_descriptor_limit;
 use clawdia_tools::compare::{ROWS, Row, Traffic, median};
-use clawdia_tools::server::Server;
-use rustix::thread::{CpuSet, sched_setaffinity};
+use clawdia_tools::server::{Server, pin};
 use serde_json::json;
 
 /// Put the same load on several servers in turn and print what a message costs each of them, as
@@ -112,13 +111,6 @@ fn start(server: &Named<'_>, traffic: Traffic) -> io::Result<Server> {
             .args(words)
             .args(["0", traffic.word()]),
     )
-}
-
-fn pin(core: usize) -> io::Result<()> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut set = CpuSet::new();
-    set.set(core % cores);
-    Ok(sched_setaffinity(None, &set)?)
 }
 
 fn tell(args: &Args, row: &Row, servers: &[Named<'_>], medians: &[f64], ratios: &[f64]) {

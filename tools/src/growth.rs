@@ -1,0 +1,133 @@
+//! What a connection and a message cost as there are more of them: nothing may grow with the crowd but what the
+//! kernel itself does, which the floor shows at the same count in the same run.
+
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::compare::{Row, Traffic, median};
+use crate::figures::Table;
+use crate::load::{Load, idle_bytes};
+use crate::server::{Server, pin};
+
+/// Goals: bytes at the largest count over those at the smallest, and the same of the processor time, ours over
+/// the floor's.
+const BYTES_RATIO_MAX: f64 = 1.05;
+const CPU_RATIO_MAX: f64 = 1.1;
+/// Longest time for one load.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// What one count of connections costs.
+struct Step {
+    connections: usize,
+    idle_bytes: f64,
+    /// Ours and the floor's, microseconds of processor time: echo, delivery.
+    echo_us: (f64, f64),
+    delivery_us: (f64, f64),
+}
+
+/// Measures each count, smallest first, and puts it with the growth between the first and the last into the table.
+/// `programs` is the directory of `wire-echo` and `wire-floor`.
+///
+/// # Errors
+///
+/// When a server cannot be started, refuses somebody or answers something else.
+pub fn measure(
+    table: &mut Table,
+    programs: &Path,
+    counts: &[usize],
+    rounds: usize,
+) -> io::Result<()> {
+    let steps: Vec<Step> = counts
+        .iter()
+        .map(|count| step(programs, *count, rounds))
+        .collect::<Result<_, _>>()?;
+    for step in &steps {
+        let at = step.connections;
+        table.tell(format!("{at} idle: memory of each"), step.idle_bytes, "B");
+        table.tell(format!("{at}: echo 64 B"), step.echo_us.0, "us");
+        table.tell(format!("{at}: the same, floor"), step.echo_us.1, "us");
+        table.tell(format!("{at}: delivery of 256 B"), step.delivery_us.0, "us");
+        table.tell(format!("{at}: the same, floor"), step.delivery_us.1, "us");
+    }
+    let [first, .., last] = &steps[..] else {
+        return Ok(());
+    };
+    let grown = |of: fn(&Step) -> f64| of(last) / of(first);
+    let over_floor = |of: fn(&Step) -> (f64, f64)| {
+        let (ours, floor) = of(last);
+        let (ours_first, floor_first) = of(first);
+        (ours / ours_first) / (floor / floor_first)
+    };
+    let bytes = grown(|step| step.idle_bytes);
+    table.put("growth of memory of each", bytes, "x", BYTES_RATIO_MAX);
+    let echo = over_floor(|step| step.echo_us);
+    table.put(
+        "growth of an echo over the floor's",
+        echo,
+        "x",
+        CPU_RATIO_MAX,
+    );
+    let delivery = over_floor(|step| step.delivery_us);
+    table.put(
+        "growth of a delivery over the floor's",
+        delivery,
+        "x",
+        CPU_RATIO_MAX,
+    );
+    Ok(())
+}
+
+fn step(programs: &Path, connections: usize, rounds: usize) -> io::Result<Step> {
+    pin(0)?;
+    let lone = start(programs, "wire-echo", Traffic::Echo)?;
+    pin(1)?;
+    let load = Load {
+        addr: lone.addr(),
+        connections,
+        in_flight: 1,
+        payload_bytes: 64,
+        messages: connections,
+        deadline: Instant::now() + DEADLINE,
+        events: false,
+    };
+    let (idle_bytes, _) = idle_bytes(load, lone.pid())?;
+    drop(lone);
+    let row = |traffic, payload_bytes, messages| Row {
+        name: "growth",
+        traffic,
+        connections,
+        in_flight: 1,
+        payload_bytes,
+        messages,
+        goal: CPU_RATIO_MAX,
+    };
+    // As many deliveries at every count, and enough of them to be counted well.
+    let broadcasts = (100_000 / connections).max(4);
+    let echoes = 60_000_usize.next_multiple_of(connections);
+    Ok(Step {
+        connections,
+        idle_bytes,
+        echo_us: both(programs, &row(Traffic::Echo, 64, echoes), rounds)?,
+        delivery_us: both(programs, &row(Traffic::Broadcast, 256, broadcasts), rounds)?,
+    })
+}
+
+/// Medians of ours and of the floor, one after the other.
+fn both(programs: &Path, row: &Row, rounds: usize) -> io::Result<(f64, f64)> {
+    let (mut ours, mut floor) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        for (figures, name) in [(&mut ours, "wire-echo"), (&mut floor, "wire-floor")] {
+            pin(0)?;
+            let server = start(programs, name, row.traffic)?;
+            pin(1)?;
+            figures.push(row.round(&server)?);
+        }
+    }
+    Ok((median(&mut ours), median(&mut floor)))
+}
+
+fn start(programs: &Path, name: &str, traffic: Traffic) -> io::Result<Server> {
+    Server::start(Command::new(programs.join(name)).args(["0", traffic.word()]))
+}
