@@ -191,6 +191,13 @@ impl Conn {
             .map_or(&mut [], |assembly| assembly.delivered())
     }
 
+    /// How many bytes of an unfinished message or request are kept.
+    pub fn kept_len(&self) -> usize {
+        self.assembly
+            .as_ref()
+            .map_or(0, |assembly| assembly.kept_len())
+    }
+
     /// How many received bytes wait to be understood.
     pub fn held_len(&self) -> usize {
         self.assembly

@@ -19,6 +19,17 @@ pub const HTTP_BODY_DEADLINE_MS: u64 = 10_000;
 /// Longest PROXY protocol header, what it tells beyond the addresses included.
 pub const PROXY_HEADER_BYTES_MAX: usize = 1024;
 
+// ---- Memory -----------------------------------------------------------------------------
+
+/// Between two looks at what the process uses, where it may use only so much.
+pub const MEMORY_LOOK_MS: u64 = 100;
+/// Bytes from peers after which it is looked at in any case.
+pub const MEMORY_LOOK_BYTES: u64 = 1024 * 1024;
+/// Bytes of unfinished messages from which on their peer is sent away where memory is short.
+pub const MEMORY_HEAVY_BYTES: usize = 16 * 1024;
+/// The least that a gateway may be told to get along with.
+pub const MEMORY_LIMIT_BYTES_MIN: u64 = 32 * 1024 * 1024;
+
 // ---- WebSocket frames and messages ------------------------------------------------------
 
 /// Longest message before the handshake is done.

@@ -160,6 +160,7 @@ pub const ROWS: &[Row] = &[
     row("gateway.limits.handshakes", Whole(1, 1_000_000), Live, "Handshakes", "Connections that have not finished the handshake."),
     row("gateway.limits.maxBufferedBytes", Whole(64 * 1_024, limits::OUTBOX_HARD_BYTES as u64 - 1), Restart, "Queued bytes", "Bytes queued for a peer that takes none before it is cut."),
     row("gateway.limits.maxBufferedBytesTotal", Whole(limits::OUTBOX_HARD_BYTES as u64, 1 << 40), Restart, "Queued bytes in all", "Bytes queued for all peers."),
+    row("gateway.limits.memory", Whole(limits::MEMORY_LIMIT_BYTES_MIN, 1 << 40), Restart, "Memory", "Bytes of memory beyond which new work is refused; what a control group or ulimit allows is kept in any case."),
     row("gateway.limits.tickIntervalMs", Whole(1_000, 300_000), Restart, "Tick interval", "Milliseconds between two tick events."),
     row("gateway.limits.pingIntervalMs", Whole(1_000, 300_000), Restart, "Ping interval", "Milliseconds between two pings; a peer that answers none of the last is gone."),
     row("gateway.tls.enabled", Flag, Restart, "TLS", "Serves TLS on the port; off without it."),

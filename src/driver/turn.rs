@@ -140,6 +140,7 @@ impl Driver {
                 Effect::Close { conn, code, reason } => {
                     self.leave(conn, Farewell::Close(code, reason));
                 }
+                Effect::Relieve { .. } => {}
                 Effect::Finish { conn } => self.leave(conn, Farewell::Nothing),
                 Effect::Admitted { conn } => {
                     if let Some(remote) = self.remotes.get_mut(&conn) {

@@ -151,6 +151,7 @@ impl Gateway {
 
     fn run(&mut self, now: Now, conn: ConnId, request: Request<'_, '_>) -> Handled {
         let (method, protocol) = self.admit_call(conn, &request)?;
+        self.spare_memory(method)?;
         let params = Params::new(request.params);
         let checked = match method.access {
             // A later client says more than we know. Where much is at stake, what we do not

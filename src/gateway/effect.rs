@@ -1,6 +1,7 @@
 //! The core's surface: what goes in, and what the world is asked to do.
 
 use super::auth::secret::GatewaySecret;
+use super::memory::Memory;
 use super::metrics::Load;
 use crate::agent::{Act, Acted, CancelToken, RunTag, Step, StepOutput};
 use crate::channels::{Order, Report};
@@ -52,6 +53,8 @@ pub enum Input<'a> {
     Fetched { ticket: u64, result: FetchResult },
     /// The configuration file was read again, at SIGHUP or because it changed.
     Config(Result<Box<LoadedConfig>, String>),
+    /// How much memory is used, where there is a limit.
+    Memory(Memory),
     /// Something was found out about the tailnet.
     Tailnet(Tailnet),
     /// A signal asked the process to end.
@@ -88,6 +91,8 @@ pub enum Effect {
     Channel(Order),
     /// Write a line to the log.
     Log(LogLine),
+    /// Give back what memory is spare; whoever holds much of it by messages without an end goes.
+    Relieve { code: u16, reason: &'static str },
     /// No more connections are accepted.
     StopAccepting,
     /// Everything is said; end the process.

@@ -2,6 +2,7 @@
 
 use super::effect::{Fetch, FetchResult};
 use super::entry::{clean_path, is_protected};
+use super::memory::SHORT;
 use super::{Effect, Gateway};
 use crate::ids::ConnId;
 use crate::ui;
@@ -30,14 +31,16 @@ impl Gateway {
                 self.answer(conn, head, 200, JSON, b"{\"ok\":true}\n");
             }
             "/readyz" => {
-                let (status, body): (u16, &[u8]) = if self.stopping {
-                    (503, b"{\"ok\":false,\"reason\":\"shutting down\"}\n")
-                } else {
-                    (200, b"{\"ok\":true}\n")
+                let (status, body) = match self.unready() {
+                    None => (200, "{\"ok\":true}\n".to_owned()),
+                    Some(why) => (503, format!("{{\"ok\":false,\"reason\":\"{why}\"}}\n")),
                 };
-                self.answer(conn, head, status, JSON, body);
+                self.answer(conn, head, status, JSON, body.as_bytes());
             }
             "/metrics" => self.on_metrics(conn, head),
+            _ if self.is_short_of_memory() => {
+                self.answer(conn, head, 503, TEXT, b"short of memory\n");
+            }
             path if self.hook_path(path).is_some() => {
                 let rest = self.hook_path(path).unwrap_or_default().to_owned();
                 self.on_hook(conn, head, &rest, body);
@@ -51,6 +54,16 @@ impl Gateway {
             }
             _ => self.answer_page(conn, head, path),
         }
+    }
+
+    /// Why nobody should be sent here now.
+    fn unready(&self) -> Option<String> {
+        if self.stopping {
+            return Some("shutting down".to_owned());
+        }
+        let memory = self.memory().filter(|_| self.is_short_of_memory())?;
+        let (used, limit) = (memory.used_bytes, memory.limit_bytes);
+        Some(format!("{SHORT}: {used} of {limit} bytes are used"))
     }
 
     /// The page: the configured one's files, read off the loop, or the one in the binary.

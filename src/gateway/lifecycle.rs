@@ -107,6 +107,9 @@ impl Gateway {
         if self.stopping {
             return Err(HttpRefusal::new(503, "shutting down"));
         }
+        if self.is_short_of_memory() {
+            return Err(HttpRefusal::new(503, super::memory::SHORT));
+        }
         let (client, provenance) = self.vet(conn, head)?;
         let voucher = self.voucher(conn, head);
         self.waiting.heard(conn, now.mono_ms);

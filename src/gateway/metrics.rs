@@ -22,6 +22,8 @@ pub(super) struct Counters {
     pub deliveries: u64,
     pub deliveries_dropped: u64,
     pub slow_peers_cut: u64,
+    pub memory_cut: u64,
+    pub memory_refused: u64,
     pub steps: u64,
     pub batches_failed: u64,
     pub records: u64,
@@ -40,6 +42,8 @@ pub struct Load {
     pub deadlines: u64,
     pub late_ms_total: u64,
     pub late_ms_max: u64,
+    /// Connections that went because memory was short.
+    pub relieved: u64,
     /// Requests that wait for the store's threads.
     pub store_queue_len: usize,
     /// Threads that execute steps, and how many steps ended in a panic.
@@ -67,13 +71,13 @@ impl Gateway {
 
     fn metrics(&self, load: &Load) -> String {
         let mut page = Page::default();
-        self.write_connections(&mut page);
+        self.write_connections(&mut page, load.relieved);
         self.write_work(&mut page);
         self.write_load(&mut page, load);
         page.0
     }
 
-    fn write_connections(&self, page: &mut Page) {
+    fn write_connections(&self, page: &mut Page, relieved: u64) {
         let counters = &self.counters;
         let live = self.operators.len() + self.nodes.len();
         let closing = self
@@ -99,6 +103,7 @@ impl Gateway {
         page.row(r#"why="budget""#, counters.connections_refused);
         page.row(r#"why="evicted""#, counters.connections_evicted);
         page.row(r#"why="slow""#, counters.slow_peers_cut);
+        page.row(r#"why="memory""#, counters.memory_cut + relieved);
         page.counter(
             "connects_refused_total",
             "Calls of connect that were refused.",
@@ -111,6 +116,17 @@ impl Gateway {
             "Requests that were answered with an error at once.",
         );
         page.row("", counters.requests_refused);
+        page.counter(
+            "requests_shed_total",
+            "Requests that were refused for want of memory.",
+        );
+        page.row("", counters.memory_refused);
+        if let Some(memory) = self.memory() {
+            page.gauge("memory_used_bytes", "What counts against the limit.");
+            page.row("", memory.used_bytes);
+            page.gauge("memory_limit_bytes", "What the process may use.");
+            page.row("", memory.limit_bytes);
+        }
         page.counter(
             "events_delivered_total",
             "Events that were given to a receiver.",

@@ -26,6 +26,7 @@ mod hello;
 mod http;
 mod identity;
 mod lifecycle;
+mod memory;
 mod method;
 pub mod methods;
 mod metrics;
@@ -51,6 +52,7 @@ mod zones;
 
 pub use effect::{Effect, Fetch, FetchResult, Input, LoadedConfig};
 pub use identity::{Entropy, Identity};
+pub use memory::Memory;
 pub use metrics::Load;
 pub use refusal::{Code, Refusal};
 
@@ -118,6 +120,7 @@ pub struct Gateway {
     cron: cron::Cron,
     heartbeats: heartbeat::Heartbeats,
     counters: metrics::Counters,
+    shortage: memory::Shortage,
     /// When the store is to forget what retention allows, on the monotonic clock.
     prune_at_ms: u64,
     stopping: bool,
@@ -179,6 +182,7 @@ impl Gateway {
             cron: cron::Cron::default(),
             heartbeats: heartbeat::Heartbeats::default(),
             counters: metrics::Counters::default(),
+            shortage: memory::Shortage::default(),
             prune_at_ms: 0,
             stopping: false,
             parting: None,
@@ -207,6 +211,7 @@ impl Gateway {
             Input::Channel(report) => self.on_channel(report),
             Input::Fetched { ticket, result } => self.on_fetched(now, ticket, result),
             Input::Config(result) => self.on_config(result),
+            Input::Memory(memory) => self.on_memory(memory),
             Input::Tailnet(tailnet) => self.on_tailnet(tailnet),
             Input::Shutdown { reason } => self.on_shutdown(reason),
             Input::Expire => {}

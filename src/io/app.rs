@@ -83,6 +83,9 @@ pub trait App {
     /// loop's waker was used.
     fn collect(&mut self, now: Now) -> bool;
 
+    /// The loop goes on after it waited, or has read much: memory may be looked at.
+    fn on_read(&mut self, _now: Now, _meter: &Meter) {}
+
     /// What the loop has done so far, as [`Command::Measure`] asked.
     fn on_measured(&mut self, _now: Now, _ticket: u64, _meter: &Meter) {}
 
@@ -198,6 +201,8 @@ pub enum Command {
     Promote(ConnId),
     /// A response that was to come later is in the outbox, whole.
     Answered { conn: ConnId, keep: bool },
+    /// Give back spare memory, and send away whoever holds much of it by unfinished messages.
+    Relieve { code: u16, reason: &'static str },
     /// Ask the loop what it has done: [`App::on_measured`] follows.
     Measure { ticket: u64 },
     /// New TCP connections get this certificate; those that are there keep theirs.

@@ -2,18 +2,23 @@
 
 use crate::conn::{Input, Item};
 use crate::ids::ConnId;
-use crate::limits::{OUTBOX_SOFT_BYTES, SLOW_PEER_GRACE_MS};
+use crate::limits::{MEMORY_HEAVY_BYTES, OUTBOX_SOFT_BYTES, SLOW_PEER_GRACE_MS};
 use crate::now::Now;
 use crate::outbox::Flush;
 use crate::wire::close;
 use crate::wire::frame::Opcode;
 use crate::wire::http::Refusal;
+use crate::wire::message::Pool;
 use crate::wire::respond::write_refusal;
 
 use super::app::{App, Closed};
 use super::converse::{Farewell, Leave, Milestone};
-use super::peers::{Linger, Queued, Timer};
+use super::peers::{Linger, Peer, Queued, Timer};
 use super::reactor::Reactor;
+use super::sys;
+
+/// Peers that go at once where memory is short, of a few; of many, half of them.
+const RELIEVED_AT_ONCE_MAX: usize = 8;
 
 impl Reactor {
     /// Takes the connection from the program and sends the last bytes. The second time it does nothing.
@@ -89,6 +94,25 @@ impl Reactor {
             // Asking for it puts it on the list of those to flush.
             app.outbox(id);
         }
+    }
+
+    /// Gives spare memory back; those with the longest unfinished messages go.
+    #[cold]
+    pub(super) fn relieve<A: App>(&mut self, app: &mut A, now: Now, code: u16, reason: &str) {
+        let kept_len = |peer: &Peer| match peer.leaving {
+            None => peer.conn.kept_len(),
+            Some(_) => 0,
+        };
+        let mut heavy = self.peers.heavier_than(MEMORY_HEAVY_BYTES, kept_len);
+        heavy.sort_unstable_by(|one, other| other.cmp(one));
+        heavy.truncate(RELIEVED_AT_ONCE_MAX.max(heavy.len() / 2));
+        self.meter.relieved += heavy.len() as u64;
+        for (_, id) in heavy {
+            let leave = Leave::fail(Closed::ByCommand, code, reason);
+            self.leave(app, now, id, leave);
+        }
+        self.pool = Pool::default();
+        sys::give_back_memory();
     }
 
     /// Makes room for another connection.

@@ -16,6 +16,8 @@ pub struct Meter {
     /// How late they all were together, and the latest: the time that the loop was busy elsewhere.
     pub late_ms_total: u64,
     pub late_ms_max: u64,
+    /// Connections that went because memory was short.
+    pub relieved: u64,
     awaited_ms: u64,
 }
 
@@ -67,6 +69,7 @@ impl Default for Meter {
             deadlines: 0,
             late_ms_total: 0,
             late_ms_max: 0,
+            relieved: 0,
             awaited_ms: u64::MAX,
         }
     }

@@ -241,6 +241,20 @@ impl Peers {
         Some((ConnId::new(slot as u32, *generation), peer.as_mut()?))
     }
 
+    /// The connections that weigh so much or more, with their weights.
+    pub(super) fn heavier_than(
+        &self,
+        least: usize,
+        weight: impl Fn(&Peer) -> usize,
+    ) -> Vec<(usize, ConnId)> {
+        let slots = self.slots.iter().enumerate();
+        let weighed = slots.filter_map(|(at, slot)| {
+            let id = ConnId::new(at as u32, slot.generation);
+            Some((weight(slot.peer.as_ref()?), id))
+        });
+        weighed.filter(|(weight, _)| *weight >= least).collect()
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()

@@ -154,6 +154,7 @@ impl Reactor {
                 self.answers = app.collect(now);
             }
             self.expire(app, now);
+            app.on_read(now, &self.meter);
             self.perform(app, now);
             self.flush(app, now);
         }
@@ -201,6 +202,7 @@ impl Reactor {
                         self.read(app, now, id);
                     }
                     if self.unanswered_len >= READ_BYTES_PER_FLUSH {
+                        app.on_read(now, &self.meter);
                         self.perform(app, now);
                         self.flush(app, now);
                     }
@@ -400,6 +402,7 @@ impl Reactor {
                 Command::Close { conn, code, reason } => self.close(app, now, conn, code, reason),
                 Command::Promote(conn) => self.promote(now, conn),
                 Command::Answered { conn, keep } => self.answered(app, now, conn, keep),
+                Command::Relieve { code, reason } => self.relieve(app, now, code, reason),
                 Command::Measure { ticket } => app.on_measured(now, ticket, &self.meter),
                 Command::Secure(acceptor) => self.cipher.secure(acceptor),
                 Command::StopAccepting => self.acceptor.stop(),

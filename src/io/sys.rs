@@ -34,14 +34,28 @@ pub fn descriptors_left(highest_slot: usize) -> usize {
     usize::try_from(limit.saturating_sub(used)).unwrap_or(usize::MAX)
 }
 
-/// The memory that this process may use: the machine's, or its control group's if that is less.
+/// The memory that this process may use: the machine's, or its control group's or its own limit's if that is less.
 pub fn memory_bytes() -> Option<usize> {
-    let machine = machine_memory_bytes();
-    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max")
-        .ok()
-        .and_then(|text| text.trim().parse().ok());
-    [machine, group].into_iter().flatten().min()
+    let group = super::memory::group_bytes();
+    let own = getrlimit(Resource::As).current;
+    let limits = [group, own].into_iter().flatten();
+    let limits = limits.filter_map(|bytes| usize::try_from(bytes).ok());
+    machine_memory_bytes().into_iter().chain(limits).min()
 }
+
+/// Gives memory that was freed back to the system, which the C library does only now and then.
+#[cfg(target_env = "gnu")]
+pub fn give_back_memory() {
+    unsafe extern "C" {
+        fn malloc_trim(pad: usize) -> i32;
+    }
+    // SAFETY: it takes a number and gives one, and may be called from any thread at any time (malloc_trim(3)).
+    unsafe { malloc_trim(0) };
+}
+
+/// Other C libraries give it back by themselves.
+#[cfg(not(target_env = "gnu"))]
+pub fn give_back_memory() {}
 
 #[cfg(target_os = "linux")]
 fn machine_memory_bytes() -> Option<usize> {

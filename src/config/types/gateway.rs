@@ -245,6 +245,9 @@ pub struct LimitsConfig {
     /// Queued bytes of all peers together.
     #[serde(rename = "maxBufferedBytesTotal")]
     pub outbox_total_bytes_max: usize,
+    /// Memory in bytes that the process may use, beside what its system allows.
+    #[serde(rename = "memory")]
+    pub memory_bytes_max: Option<u64>,
     /// Interval of the `tick` event.
     #[serde(rename = "tickIntervalMs")]
     pub tick_interval_ms: u64,
@@ -337,6 +340,7 @@ impl Default for LimitsConfig {
             handshakes_max: limits::HANDSHAKES_MAX,
             outbox_soft_bytes: limits::OUTBOX_SOFT_BYTES,
             outbox_total_bytes_max: limits::OUTBOX_TOTAL_BYTES_MAX,
+            memory_bytes_max: None,
             tick_interval_ms: limits::TICK_INTERVAL_MS,
             ping_interval_ms: limits::PING_INTERVAL_MS,
         }

@@ -12,6 +12,7 @@ use crate::io::app::{Admit, Answer, App, Closed, Command, Message};
 use crate::io::channels::Channels;
 use crate::io::hands::Hands;
 use crate::io::log::Log;
+use crate::io::memory::Watch;
 use crate::io::meter::Meter;
 use crate::io::signals::Signal;
 use crate::io::socket::PeerAddr;
@@ -43,6 +44,8 @@ pub struct GatewayApp {
     /// For connections that are accepted from now on.
     pub acceptor: Option<Acceptor>,
     pub heart: Heart,
+    /// Looks at memory, where there is a limit.
+    pub memory: Option<Watch>,
     /// The process is to be started again after its end.
     pub restarts: bool,
     /// The loop was told to end.
@@ -162,6 +165,13 @@ impl App for GatewayApp {
         true
     }
 
+    fn on_read(&mut self, now: Now, meter: &Meter) {
+        let memory = self.memory.as_mut();
+        if let Some(memory) = memory.and_then(|it| it.look(now, meter.received_bytes)) {
+            self.gateway.handle(now, Input::Memory(memory));
+        }
+    }
+
     fn on_measured(&mut self, now: Now, ticket: u64, meter: &Meter) {
         let load = Load {
             received_bytes: meter.received_bytes,
@@ -170,6 +180,7 @@ impl App for GatewayApp {
             deadlines: meter.deadlines,
             late_ms_total: meter.late_ms_total,
             late_ms_max: meter.late_ms_max,
+            relieved: meter.relieved,
             store_queue_len: self.store.queue_len(),
             step_threads: self.workers.threads(),
             step_panics: self.workers.panics(),
@@ -186,7 +197,8 @@ impl App for GatewayApp {
     fn next_deadline_ms(&self) -> Option<u64> {
         let heart = self.heart.next_ms();
         let gateway = self.gateway.next_deadline_ms();
-        heart.into_iter().chain(gateway).min()
+        let memory = self.memory.as_ref().and_then(Watch::next_ms);
+        [heart, gateway, memory].into_iter().flatten().min()
     }
 
     fn on_signal(&mut self, now: Now, signal: Signal) {
@@ -221,6 +233,7 @@ impl GatewayApp {
             Effect::Finish { conn } => return Some(Command::Answered { conn, keep: false }),
             Effect::Admitted { conn } => return Some(Command::Promote(conn)),
             Effect::StopAccepting => return Some(Command::StopAccepting),
+            Effect::Relieve { code, reason } => return Some(Command::Relieve { code, reason }),
             Effect::Exit if !self.stopped => {
                 self.stopped = true;
                 return Some(Command::Stop);

@@ -34,7 +34,7 @@ use crate::io::signals::Signals;
 use crate::io::state_dir::{self, StartFault};
 use crate::io::supervisor::Supervisor;
 use crate::io::workers::{Workers, WorkersConfig};
-use crate::io::{clock, config_watch, entropy, socket_file, store, sys};
+use crate::io::{clock, config_watch, entropy, memory, socket_file, store, sys};
 use crate::limits::{
     ANSWERS_PER_TURN_MAX, CLOSE_GRACE_MS, HANDSHAKE_DEADLINE_MS, HTTP_BODY_DEADLINE_MS,
     MESSAGE_BYTES_MAX_BEFORE_HELLO, STEPS_QUEUED_MAX,
@@ -181,6 +181,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
         log,
         acceptor: None,
         heart: Heart::new(supervisor, start),
+        memory: memory::Watch::begin(config.gateway.limits.memory_bytes_max),
         restarts: false,
         stopped: false,
         fault: None,
