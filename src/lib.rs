@@ -15,6 +15,7 @@ pub mod ids;
 pub mod io;
 pub mod limits;
 pub mod log;
+pub mod mcp;
 pub mod node;
 pub mod now;
 pub mod outbox;

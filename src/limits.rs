@@ -249,6 +249,53 @@ pub const WAIT_MS_MAX: u64 = 24 * 3_600_000;
 /// The time where the caller of `agent.wait` names none.
 pub const WAIT_MS_DEFAULT: u64 = 30_000;
 
+// ---- Servers of tools (MCP) -------------------------------------------------------------
+
+/// Servers that may be configured.
+pub const MCP_SERVERS_MAX: usize = 32;
+/// Bytes of a server's name, which stands before those of its tools.
+pub const MCP_SERVER_NAME_BYTES_MAX: usize = 24;
+/// Bytes of a tool's whole name: what models take.
+pub const MCP_TOOL_NAME_BYTES_MAX: usize = 64;
+/// Tools of one server.
+pub const MCP_TOOLS_MAX: usize = 128;
+/// Pages of its list.
+pub const MCP_PAGES_MAX: usize = 32;
+/// Bytes of one message of a server; a longer one ends it.
+pub const MCP_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes that wait until a server reads them; more end it.
+pub const MCP_QUEUED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of a line of its standard error that are told.
+pub const MCP_SAID_BYTES_MAX: usize = 1_024;
+/// Bytes of a tool's schema; one with a longer one is left out.
+pub const MCP_SCHEMA_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of the schemas of all tools of a server.
+pub const MCP_SCHEMAS_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a tool's description; the rest is cut.
+pub const MCP_DESCRIPTION_BYTES_MAX: usize = 4 * 1024;
+/// Base64 of a picture in a result; a longer one is left out.
+pub const MCP_IMAGE_BYTES_MAX: usize = 512 * 1024;
+/// Milliseconds in which a server has to say who it is and what tools it has.
+pub const MCP_START_MS: u64 = 30_000;
+/// Milliseconds before a server that ended is started again: first, and at most.
+pub const MCP_RESTART_MS: (u64, u64) = (1_000, 60_000);
+/// Milliseconds after which a server that ended had worked: the back-off begins anew.
+pub const MCP_STEADY_MS: u64 = 60_000;
+/// Calls of one server at a time.
+pub const MCP_CALLS_MAX: usize = 16;
+/// Orders of the core, and messages of a server, that wait for its thread.
+pub const MCP_ORDERS_MAX: usize = 64;
+/// Bytes of stack of its threads: it may be reached over TLS.
+pub const MCP_STACK_BYTES: usize = 512 * 1024;
+/// Milliseconds between two looks whether a program that has to end has ended.
+pub const MCP_REAP_MS: u64 = 10;
+/// Milliseconds that a server has to end by itself once its input is closed.
+pub const MCP_END_MS: u64 = 500;
+/// Bytes of the head of a server's HTTP answer.
+pub const MCP_HEAD_BYTES_MAX: usize = 16 * 1024;
+
+const _: () = assert!(MCP_TOOLS_MAX * 64 < MCP_MESSAGE_BYTES_MAX);
+
 // ---- Scheduled jobs ---------------------------------------------------------------------
 
 /// Jobs of all agents.

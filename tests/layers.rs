@@ -67,6 +67,7 @@ const LAYERS: &[Layer] = &[
             "ids",
             "limits",
             "log",
+            "mcp",
             "now",
             "outbox",
             "schedule",
@@ -80,7 +81,7 @@ const LAYERS: &[Layer] = &[
     row(
         "driver",
         &[
-            "agent", "channels", "config", "conn", "gateway", "ids", "limits", "log", "now",
+            "agent", "channels", "config", "conn", "gateway", "ids", "limits", "log", "mcp", "now",
             "outbox", "state", "tailnet", "wire",
         ],
         &[WORLD, UNREPEATABLE],
@@ -104,6 +105,7 @@ const LAYERS: &[Layer] = &[
         &["agent", "config", "limits"],
         &[&["mio::", "std::thread", "std::fs"]],
     ),
+    row("mcp", &["config", "limits"], &[WORLD, UNREPEATABLE]),
     row("client", &["config", "io", "limits", "wire"], &[&["mio::"]]),
     row("remote/beacon", &["limits"], &[WORLD, UNREPEATABLE]),
     row("remote/target", &["limits"], &[WORLD, UNREPEATABLE]),

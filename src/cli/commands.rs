@@ -36,6 +36,7 @@ pub enum Command {
     Pairing(Pairing),
     Message(Message),
     Models(Models),
+    Mcp(Mcp),
     Cron(Cron),
     System(System),
     Voicewake(Voicewake),
@@ -1419,6 +1420,36 @@ pub enum ModelsCommand {
     example = "{command_name}"
 )]
 pub struct ModelsList {}
+
+/// see the servers whose tools the agents use
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "mcp",
+    help_triggers("--help", "-h", "help"),
+    note = "`{command_name}` alone means `{command_name} list`. Servers are configured: mcp.servers.NAME.command or .url.",
+    example = "{command_name} list"
+)]
+pub struct Mcp {
+    #[argh(subcommand)]
+    pub command: McpCommand,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+pub enum McpCommand {
+    List(McpList),
+}
+
+/// list the servers, how they are, and their tools
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "list",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}"
+)]
+pub struct McpList {}
 
 /// what runs by itself: scheduled jobs
 #[derive(FromArgs, ArgsInfo, Debug)]

@@ -78,7 +78,7 @@ const fn option(
 }
 
 /// What a command group means when no command of it is named.
-const DEFAULT_COMMANDS: [(&str, &str); 10] = [
+const DEFAULT_COMMANDS: [(&str, &str); 11] = [
     ("gateway", "run"),
     ("sessions", "list"),
     ("devices", "list"),
@@ -87,6 +87,7 @@ const DEFAULT_COMMANDS: [(&str, &str); 10] = [
     ("channels", "status"),
     ("pairing", "list"),
     ("models", "list"),
+    ("mcp", "list"),
     ("remote", "list"),
     ("security", "audit"),
 ];

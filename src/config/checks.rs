@@ -6,6 +6,7 @@ use super::types::{
     AuthMode, BindMode, BrowserConfig, Config, GatewayConfig, GatewayMode, RemoteTransport,
     TailscaleMode,
 };
+use crate::limits::{MCP_SERVER_NAME_BYTES_MAX, MCP_SERVERS_MAX};
 use std::collections::HashSet;
 
 /// All such faults of a configuration.
@@ -13,6 +14,7 @@ pub fn check(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
     gateway(&config.gateway, &mut faults);
     agents(config, &mut faults);
+    mcp(config, &mut faults);
     if config.hooks.enabled && config.hooks.token.is_none() {
         faults.push(Fault::new(
             "hooks.token",
@@ -30,6 +32,39 @@ pub fn check(config: &Config) -> Vec<Fault> {
         ));
     }
     faults
+}
+
+/// Its name stands in the names of its tools, which models take only so.
+fn mcp(config: &Config, faults: &mut Vec<Fault>) {
+    let fits = |name: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        (1..=MCP_SERVER_NAME_BYTES_MAX).contains(&name.len())
+            && name.chars().all(plain)
+            && !name.contains("__")
+    };
+    for (name, server) in &config.mcp.servers {
+        if !fits(name) {
+            faults.push(Fault::new(
+                format!("mcp.servers.{name}"),
+                "has a name that cannot stand before a tool's",
+                "use at most 24 letters, digits, - and single _",
+            ));
+        }
+        if server.is_on() && server.command.is_some() == server.url.is_some() {
+            faults.push(Fault::new(
+                format!("mcp.servers.{name}"),
+                "needs either a command or a url",
+                "set one of them, or set enabled to false",
+            ));
+        }
+    }
+    if config.mcp.servers.len() > MCP_SERVERS_MAX {
+        faults.push(Fault::new(
+            "mcp.servers",
+            format!("has more than {MCP_SERVERS_MAX} entries"),
+            "take some away",
+        ));
+    }
 }
 
 fn gateway(gateway: &GatewayConfig, faults: &mut Vec<Fault>) {

@@ -40,6 +40,7 @@ use crate::gateway::{Entropy, Gateway, Identity};
 use crate::ids::ConnId;
 use crate::limits::{CLOSE_GRACE_MS, SHUTDOWN_DRAIN_MS, SHUTDOWN_SPREAD_MS};
 use crate::log::LogLine;
+use crate::mcp;
 use crate::now::Now;
 use crate::tailnet::person::Person;
 use crate::wire::message::Pool;
@@ -93,6 +94,8 @@ pub struct Driver {
     pub persons: BTreeMap<IpAddr, Person>,
     /// Where it is Some, the daemon is silent, and the tickets of questions gather here.
     pub asked: Option<Vec<u64>>,
+    /// What was asked of servers of tools.
+    pub mcp: Vec<mcp::Order>,
     /// Files of time zones by name; that of the machine's own zone has none.
     pub zones: BTreeMap<String, Vec<u8>>,
     /// The text of the configuration file as it is now.
@@ -169,6 +172,7 @@ impl Driver {
             files: BTreeMap::new(),
             persons: BTreeMap::new(),
             asked: None,
+            mcp: Vec::new(),
             zones: BTreeMap::new(),
             config,
             steps: VecDeque::new(),

@@ -166,6 +166,7 @@ impl Driver {
                     self.take_act(ticket, *act);
                 }
                 Effect::Channel(order) => self.service.orders.push_back(order),
+                Effect::Mcp(order) => self.mcp.push(order),
                 Effect::Log(line) => self.log.push(line),
                 Effect::StopAccepting => self.accepting = false,
                 Effect::Exit | Effect::Abort { .. } => self.exited = true,

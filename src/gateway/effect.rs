@@ -10,6 +10,7 @@ use crate::config::document::Document;
 use crate::config::plan::{self, WriteKind};
 use crate::ids::ConnId;
 use crate::log::LogLine;
+use crate::mcp;
 use crate::state::{StoreAnswer, StoreRequest};
 use crate::tailnet::Tailnet;
 use crate::tailnet::person::Person;
@@ -47,6 +48,8 @@ pub enum Input<'a> {
     Acted { ticket: u64, acted: Acted },
     /// What came of a channel's call.
     Channel(Report),
+    /// Something about a server of tools.
+    Mcp(mcp::Report),
     /// The store's answer to [`Effect::Store`].
     Store(StoreAnswer),
     /// The answer to [`Effect::Fetch`].
@@ -89,6 +92,8 @@ pub enum Effect {
     },
     /// Something for the threads of a channel, which answer with [`Input::Channel`].
     Channel(Order),
+    /// Something for the thread of a server of tools, which answers with [`Input::Mcp`].
+    Mcp(mcp::Order),
     /// Write a line to the log.
     Log(LogLine),
     /// Give back what memory is spare; whoever holds much of it by messages without an end goes.

@@ -31,6 +31,7 @@ impl Gateway {
         self.resume_runs();
         self.resume_queue();
         self.open_channels();
+        self.open_mcp();
         self.start_cron();
     }
 

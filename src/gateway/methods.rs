@@ -52,7 +52,7 @@ const fn row(name: &'static str, scope: Scope, params: Shape, run: Run) -> Metho
 use Scope::{Admin, Approvals, Pairing, Read, Write};
 use method::{
     agent, approvals, browser, channels, chat, config, contacts, cron, devices, health, history,
-    logs, models, nodes, send, sessions, system, tables, voice,
+    logs, mcp, models, nodes, send, sessions, system, tables, voice,
 };
 
 /// Every method, sorted by name.
@@ -150,6 +150,7 @@ pub static METHODS: &[Method] = &[
     row("health", Read, params::OPEN, health::health),
     row("last-heartbeat", Read, params::OPEN, system::last_heartbeat),
     row("logs.tail", Read, LOGS_TAIL, logs::tail),
+    row("mcp.list", Read, params::NONE, mcp::list),
     row("models.list", Read, params::NONE, models::list),
     row("node.describe", Read, NODE, nodes::describe),
     Method {
@@ -590,6 +591,7 @@ fn not_again(_: &mut Gateway, _: Now, _: Call<'_>, _: Params<'_, '_>) -> Handled
 
 /// What no client of version 3 has heard of: told to those who ask by [`ADDITIONS_CAP`].
 pub const ADDITIONS: &[&str] = &[
+    "mcp.list",
     "node.invoke.progress",
     "node.invokeMany",
     "node.invokeMany.result",

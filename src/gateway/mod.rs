@@ -26,6 +26,7 @@ mod hello;
 mod http;
 mod identity;
 mod lifecycle;
+mod mcp;
 mod memory;
 mod method;
 pub mod methods;
@@ -115,6 +116,7 @@ pub struct Gateway {
     fleet: nodes::Fleet,
     processes: tools::Processes,
     channels: channels::Channels,
+    mcp: mcp::Servers,
     system_events: system_events::SystemEvents,
     zones: zones::Zones,
     cron: cron::Cron,
@@ -177,6 +179,7 @@ impl Gateway {
             fleet: nodes::Fleet::default(),
             processes: tools::Processes::default(),
             channels: channels::Channels::default(),
+            mcp: mcp::Servers::default(),
             system_events,
             zones: zones::Zones::new(),
             cron: cron::Cron::default(),
@@ -209,6 +212,7 @@ impl Gateway {
             Input::Acted { ticket, acted } => self.on_acted(ticket, acted),
             Input::Store(answer) => self.on_store(now, answer),
             Input::Channel(report) => self.on_channel(report),
+            Input::Mcp(report) => self.on_mcp(report),
             Input::Fetched { ticket, result } => self.on_fetched(now, ticket, result),
             Input::Config(result) => self.on_config(result),
             Input::Memory(memory) => self.on_memory(memory),

@@ -25,6 +25,7 @@ impl Gateway {
         self.touch_health();
         self.log(Level::Info, "gateway/reload", "configuration reloaded");
         self.open_channels();
+        self.open_mcp();
         if rotated {
             self.codes.clear();
             self.close_peers_of(SecretUsed::Shared, "gateway secret changed");

@@ -129,6 +129,19 @@ impl Environment {
         Ok(self)
     }
 
+    /// With a variable that the machine's owner wrote into the configuration: any.
+    ///
+    /// # Errors
+    ///
+    /// A name or value that no variable has.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            return Err(format!("env has no variable {name:?}"));
+        }
+        self.variables.insert(name.into(), value.into());
+        Ok(())
+    }
+
     fn check(&self, name: &str, value: &str) -> Result<(), String> {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             return Err(format!("env has no variable {name:?}"));

@@ -259,15 +259,16 @@ fn take(stream: Option<&mut impl Read>, tail: &mut Tail) -> bool {
     }
 }
 
+/// Stands for a process, and is readable once it has ended.
 #[cfg(target_os = "linux")]
-fn process_descriptor(child: &Child) -> Option<OwnedFd> {
+pub fn process_descriptor(child: &Child) -> Option<OwnedFd> {
     use rustix::process::{PidfdFlags, pidfd_open};
     // Without one the end is looked for now and then.
     pidfd_open(Pid::from_child(child), PidfdFlags::empty()).ok()
 }
 
 #[cfg(not(target_os = "linux"))]
-fn process_descriptor(_child: &Child) -> Option<OwnedFd> {
+pub fn process_descriptor(_child: &Child) -> Option<OwnedFd> {
     None
 }
 

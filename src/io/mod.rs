@@ -19,6 +19,7 @@ pub mod interfaces;
 mod leaving;
 pub mod lock;
 pub mod log;
+pub mod mcp;
 pub mod memory;
 pub mod meter;
 mod peers;

@@ -13,6 +13,7 @@ mod turn;
 use super::{Api, Endpoint, FailureKind, ModelInfo, Provider, Reply, Step, StepError, StepSink};
 use crate::agent::key;
 pub use http::tls_config;
+pub use sse::Events;
 use std::io::Read;
 use turn::Turn;
 

@@ -16,6 +16,7 @@ pub mod gateway_service;
 pub mod health;
 pub mod import;
 pub mod logs;
+pub mod mcp;
 pub mod message;
 pub mod models;
 pub mod node;
@@ -84,6 +85,7 @@ pub fn command(command: Command, setup: &Setup, out: &mut Out) -> Outcome {
         Command::Pairing(args) => pairing::run(args.command, setup, out),
         Command::Message(args) => message::run(args.command, setup, out),
         Command::Models(_) => models::run(setup, out),
+        Command::Mcp(_) => mcp::run(setup, out),
         Command::System(args) => system::run(args.command, setup, out),
         Command::Voicewake(args) => voicewake::run(args.command, setup, out),
         Command::Cron(args) => cron::run(args.command, setup, out),

@@ -7,7 +7,7 @@ use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup};
 use super::super::table::{Cell, Table};
 use super::super::text::{count, printable, short_id};
-use super::{age, channels, gateway, health, joined, list, or_dash, text, unix_ms};
+use super::{age, channels, gateway, health, joined, list, mcp, or_dash, text, unix_ms};
 
 /// Connects once and shows everything that matters.
 pub fn run(deep: bool, setup: &Setup, out: &mut Out) -> Outcome {
@@ -64,6 +64,9 @@ fn print(answer: &Value, session: &Session, deep: bool, out: &mut Out) -> Outcom
         out.field("waiting", Paint::Plain, &waiting)?;
     }
     print_calls(&answer["status"]["nodeCalls"], out)?;
+    for server in list(&answer["status"], "mcp") {
+        mcp::print(server, out)?;
+    }
     out.line("")?;
     print_presence(&answer["presence"], out)?;
     print_sessions(&answer["status"]["sessions"], out)?;

@@ -5,6 +5,7 @@ mod channels;
 mod discovery;
 mod gateway;
 mod logging;
+mod mcp;
 mod messages;
 mod models;
 mod node;
@@ -16,6 +17,7 @@ pub use channels::*;
 pub use discovery::*;
 pub use gateway::*;
 pub use logging::*;
+pub use mcp::*;
 pub use messages::*;
 pub use models::*;
 pub use node::*;
@@ -34,6 +36,7 @@ pub struct Config {
     pub discovery: DiscoveryConfig,
     pub agents: AgentsConfig,
     pub models: ModelsConfig,
+    pub mcp: McpConfig,
     pub channels: ChannelsConfig,
     pub session: SessionConfig,
     pub logging: LoggingConfig,

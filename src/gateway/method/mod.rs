@@ -12,6 +12,7 @@ pub mod devices;
 pub mod health;
 pub mod history;
 pub mod logs;
+pub mod mcp;
 pub mod models;
 pub mod nodes;
 pub mod send;

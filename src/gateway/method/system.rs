@@ -204,6 +204,9 @@ impl Gateway {
             self.write_channel_summary(w);
             w.field_strs("queuedSystemEvents", self.system_events.texts());
             self.write_kept_calls(w);
+            if !self.mcp.is_empty() {
+                self.write_mcp(w, false);
+            }
             w.key("sessions");
             self.write_status_sessions(w);
         });

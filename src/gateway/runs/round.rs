@@ -15,7 +15,7 @@ use super::{LiveRun, RunPhase};
 use crate::agent::{ModelRef, ToolCall, Usage};
 use crate::gateway::commit::Key;
 use crate::gateway::timers::Timer;
-use crate::gateway::tools::{self, CallTag, Cancel, Ran, ToolResult, Use};
+use crate::gateway::tools::{CallTag, Cancel, Known, Ran, ToolResult, Use};
 use crate::gateway::{Gateway, transcript};
 use crate::limits::{STEP_CALLS_MAX, TOOL_DEADLINE_MS, TOOL_ROUNDS_MAX};
 use crate::state::{Message, Record, Run, Session, Text};
@@ -41,10 +41,10 @@ struct ToolUse {
 }
 
 impl Round {
-    fn acts(&self) -> bool {
+    fn acts(&self, tool_of: impl Fn(&str) -> Option<Known>) -> bool {
         self.uses.iter().any(|it| {
-            let tool = tools::find(&it.call.name);
-            it.fault.is_none() && tool.is_some_and(|tool| (tool.acts)(&it.arguments))
+            let tool = tool_of(&it.call.name);
+            it.fault.is_none() && tool.is_some_and(|tool| tool.acts(&it.arguments))
         })
     }
 
@@ -106,7 +106,8 @@ impl Gateway {
             usage,
             uses,
         };
-        let acts = round.acts();
+        let agent = self.agent_of_session(&run.row.session_key);
+        let acts = round.acts(|name| self.tool_of(agent, name));
         let tag = self.runs.enter_round(slot, round);
         match tag {
             Some(tag) if acts => self.store_round(tag, true),
@@ -139,7 +140,7 @@ impl Gateway {
         let fault = it.fault.take();
         self.send_tool_start(tag.run, &call, &arguments);
         let agent = self.agent_of_session(&session_key).to_owned();
-        let tool = self.tools_of(&agent).find(|tool| *call.name == *tool.name);
+        let tool = self.tool_of(&agent, &call.name);
         let ran = match (fault, tool) {
             (Some(fault), _) => Ran::Done(ToolResult::error(fault)),
             (None, Some(tool)) => {
@@ -149,7 +150,7 @@ impl Gateway {
                     session_key: &session_key,
                     origin,
                 };
-                let ran = (tool.run)(self, now, &it);
+                let ran = self.use_tool(&tool, &it);
                 ran.unwrap_or_else(|fault| Ran::Done(ToolResult::error(fault)))
             }
             (None, None) => Ran::Done(self.unknown_tool(&agent, &call.name)),
@@ -165,7 +166,8 @@ impl Gateway {
     }
 
     fn unknown_tool(&self, agent: &str, name: &str) -> ToolResult {
-        let names: Vec<&str> = self.tools_of(agent).map(|tool| tool.name).collect();
+        let tools: Vec<Known> = self.tools_of(agent).collect();
+        let names: Vec<&str> = tools.iter().map(Known::name).collect();
         ToolResult::error(format!(
             "there is no tool {name:?}; there are: {}",
             names.join(", ")

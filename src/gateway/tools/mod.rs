@@ -16,12 +16,16 @@ mod web;
 pub use exec::Processes;
 
 use super::Gateway;
+use super::mcp::Offer;
 use super::runs::Origin;
 use crate::agent::Image;
+use crate::agent::ToolSpec;
 use crate::limits::{TOOL_DETAILS_BYTES_MAX, TOOL_RESULT_BYTES_MAX};
 use crate::now::Now;
 use crate::state::Text;
 use serde_json::Value;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// One row of the table.
 pub struct Tool {
@@ -175,12 +179,59 @@ impl ToolResult {
     }
 }
 
-/// The row of a tool.
-pub fn find(name: &str) -> Option<&'static Tool> {
-    TOOLS.iter().find(|tool| tool.name == name)
+/// A tool that an agent has.
+#[derive(Clone)]
+pub enum Known {
+    /// A row of the table.
+    Own(&'static Tool),
+    /// A server's.
+    Offered(Arc<Offer>),
+}
+
+impl Known {
+    /// What a model calls it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Own(tool) => tool.name,
+            Self::Offered(offer) => &offer.name,
+        }
+    }
+
+    /// Whether a call with these arguments may act on the world.
+    pub fn acts(&self, arguments: &Value) -> bool {
+        match self {
+            Self::Own(tool) => (tool.acts)(arguments),
+            // What a server says about that is no proof.
+            Self::Offered(_) => true,
+        }
+    }
+
+    /// As a model is told of it.
+    pub fn spec(&self) -> ToolSpec {
+        match self {
+            Self::Own(tool) => ToolSpec {
+                name: Cow::Borrowed(tool.name),
+                description: Cow::Borrowed(tool.description),
+                schema: Cow::Borrowed(tool.schema),
+            },
+            Self::Offered(offer) => offer.spec(),
+        }
+    }
 }
 
 impl Gateway {
+    /// Starts a tool.
+    ///
+    /// # Errors
+    ///
+    /// For the model: what is wrong, and what mends it.
+    pub(super) fn use_tool(&mut self, tool: &Known, it: &Use<'_>) -> Result<Ran, String> {
+        match tool {
+            Known::Own(tool) => (tool.run)(self, self.now, it),
+            Known::Offered(offer) => self.call_mcp(offer, it),
+        }
+    }
+
     /// The time of a tool is over.
     pub(super) fn on_tool_overdue(&mut self, tag: CallTag) {
         let Some(cancel) = self.take_cancel(tag) else {

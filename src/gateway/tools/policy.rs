@@ -1,10 +1,9 @@
 //! Which tools an agent has: what the configuration allows for all, and for this one.
 
-use super::{TOOLS, Tool};
+use super::{Known, TOOLS};
 use crate::agent::ToolSpec;
 use crate::config::types::ToolPolicy;
 use crate::gateway::Gateway;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Names that stand for several tools, as in the ecosystem.
@@ -20,24 +19,26 @@ const GROUPS: &[(&str, &[&str])] = &[
 
 impl Gateway {
     /// The tools of an agent.
-    pub(in crate::gateway) fn tools_of(&self, agent: &str) -> impl Iterator<Item = &'static Tool> {
+    pub(in crate::gateway) fn tools_of(&self, agent: &str) -> impl Iterator<Item = Known> {
         let config = self.config();
         let own = config.agents.get(agent).map(|agent| &agent.tools);
         let policies: Vec<&ToolPolicy> = [Some(&config.tools), own].into_iter().flatten().collect();
+        let offered = self.mcp.tools().cloned().map(Known::Offered);
         TOOLS
             .iter()
-            .filter(move |tool| policies.iter().all(|policy| allows(policy, tool.name)))
+            .map(Known::Own)
+            .chain(offered)
+            .filter(move |tool| policies.iter().all(|policy| allows(policy, tool.name())))
     }
 
     /// The same as a model is told of them.
     pub(in crate::gateway) fn tool_specs(&self, agent: &str) -> Arc<[ToolSpec]> {
-        self.tools_of(agent)
-            .map(|tool| ToolSpec {
-                name: Cow::Borrowed(tool.name),
-                description: Cow::Borrowed(tool.description),
-                schema: Cow::Borrowed(tool.schema),
-            })
-            .collect()
+        self.tools_of(agent).map(|tool| tool.spec()).collect()
+    }
+
+    /// A tool of an agent by its name.
+    pub(in crate::gateway) fn tool_of(&self, agent: &str, name: &str) -> Option<Known> {
+        self.tools_of(agent).find(|tool| tool.name() == name)
     }
 }
 
@@ -50,6 +51,8 @@ fn allows(policy: &ToolPolicy, name: &str) -> bool {
 /// Whether an entry is the tool's name, a group that it is in, or has a `*` for any end.
 fn means(entry: &str, name: &str) -> bool {
     let entry = entry.trim().to_ascii_lowercase();
+    let name = name.to_ascii_lowercase();
+    let name = name.as_str();
     let group = GROUPS.iter().find(|(group, _)| *group == entry);
     match (group, entry.strip_suffix('*')) {
         (Some((_, tools)), _) => tools.contains(&name),
@@ -80,5 +83,7 @@ mod tests {
         assert!(!allows(&policy(&[], &["*"]), "read"));
         assert!(allows(&policy(&["web_*"], &[]), "web_fetch"));
         assert!(!allows(&policy(&["no-such-tool"], &[]), "web_fetch"));
+        assert!(allows(&policy(&["Files__*"], &[]), "Files__readAll"));
+        assert!(!allows(&policy(&[], &["files__readall"]), "Files__readAll"));
     }
 }

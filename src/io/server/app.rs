@@ -12,6 +12,7 @@ use crate::io::app::{Admit, Answer, App, Closed, Command, Message};
 use crate::io::channels::Channels;
 use crate::io::hands::Hands;
 use crate::io::log::Log;
+use crate::io::mcp::Servers;
 use crate::io::memory::Watch;
 use crate::io::meter::Meter;
 use crate::io::signals::Signal;
@@ -40,6 +41,7 @@ pub struct GatewayApp {
     pub steps: Receiver<StepOutput>,
     pub channels: Channels,
     pub reports: Receiver<Report>,
+    pub mcp: Servers,
     pub log: Log,
     /// For connections that are accepted from now on.
     pub acceptor: Option<Acceptor>,
@@ -154,6 +156,8 @@ impl App for GatewayApp {
                 self.gateway.handle(now, Input::Acted { ticket, acted });
             } else if let Ok(report) = self.reports.try_recv() {
                 self.gateway.handle(now, Input::Channel(report));
+            } else if let Some(report) = self.mcp.try_report() {
+                self.gateway.handle(now, Input::Mcp(report));
             } else if let Some(answer) = self.files.try_answer() {
                 self.on_file(now, answer);
             } else if let Some(answer) = self.tailnet.try_answer() {
@@ -289,6 +293,12 @@ impl GatewayApp {
                 if let Some(report) = self.channels.perform(order) {
                     let now = crate::io::clock::now();
                     self.gateway.handle(now, Input::Channel(report));
+                }
+            }
+            Effect::Mcp(order) => {
+                if let Some(report) = self.mcp.perform(order) {
+                    let now = crate::io::clock::now();
+                    self.gateway.handle(now, Input::Mcp(report));
                 }
             }
             Effect::Log(line) => self.log.write(line),

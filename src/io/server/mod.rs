@@ -29,6 +29,7 @@ use crate::io::channels::Channels;
 use crate::io::hands::Hands;
 use crate::io::lock::{LockHolder, StateLock};
 use crate::io::log::{Log, LogConfig};
+use crate::io::mcp::Servers;
 use crate::io::reactor::Reactor;
 use crate::io::signals::Signals;
 use crate::io::state_dir::{self, StartFault};
@@ -149,6 +150,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
     let hands = Hands::new(wake.clone());
     let (reports_out, reports) = crossbeam_channel::bounded(ANSWERS_PER_TURN_MAX);
     let channels = Channels::new(reports_out, wake.clone());
+    let mcp = Servers::new(wake.clone());
     let identity = identity::gather(&source, &loaded, &bound, start);
     let log_path = identity.log_path.clone();
     let certificate = tls.as_ref().map_or_else(Vec::new, tls::Tls::paths);
@@ -178,6 +180,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
         steps,
         channels,
         reports,
+        mcp,
         log,
         acceptor: None,
         heart: Heart::new(supervisor, start),
@@ -192,6 +195,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
         store,
         workers,
         hands,
+        mcp,
         log,
         files,
         tailnet,
@@ -203,6 +207,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
         advertiser.stop();
     }
     tailnet.stop();
+    mcp.stop(Duration::from_millis(WORKERS_STOP_MS));
     hands.stop(Duration::from_millis(WORKERS_STOP_MS));
     files.stop();
     workers.shutdown(Duration::from_millis(WORKERS_STOP_MS));
