@@ -16,7 +16,7 @@ use crate::server::{Server, pin};
 const BYTES_RATIO_MAX: f64 = 1.05;
 const CPU_RATIO_MAX: f64 = 1.1;
 /// Longest time for one load.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// What one count of connections costs.
 struct Step {
