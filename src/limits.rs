@@ -796,6 +796,22 @@ pub const CHANNEL_ANSWER_TEXT_BYTES_MAX: usize = 64 * 1024;
 pub const CHANNEL_BACKOFF_MS: (u64, u64) = (1_000, 60_000);
 /// Orders of the core that wait for a thread of an account.
 pub const CHANNEL_ORDERS_MAX: usize = 64;
+/// Bytes of a file that comes with a message: usual and most, which is what Telegram gives to bots.
+pub const CHANNEL_FILE_BYTES_MAX: (u64, u64) = (5_000_000, 20_000_000);
+/// Milliseconds to ask for such a file, and to load it.
+pub const CHANNEL_FILE_MS: (u64, u64) = (10_000, 40_000);
+/// Tries to load a file before its message is taken without it.
+pub const CHANNEL_FILE_TRIES: u32 = 3;
+/// Bytes of a file that is sent from a workspace.
+pub const CHANNEL_FILE_SENT_BYTES_MAX: u64 = 20_000_000;
+/// Milliseconds to send one.
+pub const CHANNEL_FILE_SEND_MS: u64 = 120_000;
+/// Characters of the name under which a file is kept.
+pub const MEDIA_NAME_CHARS_MAX: usize = 80;
+/// Files that are kept of what people sent to an agent; of more the oldest go.
+pub const MEDIA_FILES_MAX: usize = 500;
+/// The same in bytes.
+pub const MEDIA_FOLDER_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes of stack of a channel's thread.
 pub const CHANNEL_STACK_BYTES: usize = 512 * 1024;
 /// Milliseconds that a service's request to wait is honoured.
@@ -820,3 +836,5 @@ pub const CONTACT_NAME_CHARS_MAX: usize = 64;
 pub const CHANNEL_TYPING_MS: u64 = 4_000;
 
 const _: () = assert!(CHANNEL_POLL_MS + CHANNEL_POLL_GRACE_MS < CHANNEL_POLL_STALLED_MS);
+const _: () = assert!(CHANNEL_FILE_MS.0 + CHANNEL_FILE_MS.1 < CHANNEL_POLL_STALLED_MS);
+const _: () = assert!(CHANNEL_FILE_BYTES_MAX.1 < MEDIA_FOLDER_BYTES_MAX);

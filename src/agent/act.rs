@@ -9,6 +9,7 @@ use crate::config::Secret;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// One thing to be done on the gateway's own machine.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +40,10 @@ pub enum Act {
         folder: String,
         names: &'static [&'static str],
     },
+    /// Keeps a file below a workspace, in a folder that is bounded.
+    Keep { at: Below, bytes: Arc<[u8]> },
+    /// The whole of a file below a workspace.
+    Load { at: Below, bytes_max: u64 },
     /// The text of a page of the public web.
     Web { url: String },
     /// One request to a browser control server; the answer is `{result, files?}` as text.
@@ -111,6 +116,7 @@ pub enum Acted {
     Printed(Printed),
     Ended(Ended),
     Text(String),
+    Bytes(Arc<[u8]>),
     /// Names and texts.
     Notes(Vec<(&'static str, String)>),
     /// What is wrong, and what mends it.

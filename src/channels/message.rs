@@ -72,12 +72,33 @@ pub struct Quote {
     pub text: String,
 }
 
-/// A file that came with a message. It is named to the agent, not loaded.
+/// A file that came with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileRef {
     /// What kind of message it is: `photo`, `voice`, `document` …
     pub kind: &'static str,
     pub name: Option<Arc<str>>,
+    /// The service's, to ask for it.
+    pub id: Arc<str>,
+    /// As its sender calls it.
+    pub media_type: Option<Arc<str>>,
+    /// As the service says.
+    pub bytes: Option<u64>,
+}
+
+/// A file that is sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct File {
+    pub name: Arc<str>,
+    pub bytes: Arc<[u8]>,
+    /// It is sent as it is, also where it is a picture.
+    pub is_document: bool,
+}
+
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "File({:?}, {} bytes)", self.name, self.bytes.len())
+    }
 }
 
 /// A message to be sent.
@@ -88,6 +109,8 @@ pub struct Outbound {
     pub text: Arc<str>,
     /// A photo or document to send with the text: an `https` address.
     pub media_url: Option<Arc<str>>,
+    /// The same of our own.
+    pub file: Option<File>,
     /// The message that it answers.
     pub reply_to: Option<Arc<str>>,
 }

@@ -24,7 +24,7 @@ mod order;
 pub mod telegram;
 
 pub use fault::Fault;
-pub use message::{Bot, Chat, FileRef, Incoming, Outbound, Place, Quote, Sender, Update};
+pub use message::{Bot, Chat, File, FileRef, Incoming, Outbound, Place, Quote, Sender, Update};
 pub use order::{Done, Job, Order, Report};
 
 use crate::agent::CancelToken;
@@ -77,6 +77,13 @@ pub trait Line: Send {
     ///
     /// [`Fault::Unknown`] where the service may have taken it all the same.
     fn send(&mut self, message: &Outbound) -> Result<Arc<str>, Fault>;
+
+    /// The whole of a file that came with a message.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Refused`] where it cannot be had at all, or is longer than `bytes_max`.
+    fn fetch(&mut self, file: &FileRef, bytes_max: u64) -> Result<Arc<[u8]>, Fault>;
 
     /// Shows for a few seconds that somebody is writing.
     ///

@@ -1,6 +1,6 @@
 //! What the core asks of a channel's threads, and what comes back.
 
-use super::{Bot, Fault, Outbound, Place, Update};
+use super::{Bot, Fault, FileRef, Outbound, Place, Update};
 use crate::config::types::ChannelAccount;
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ pub enum Job {
     Identify,
     Poll { bot: Bot, after: Option<u64> },
     Send(Outbound),
+    Fetch { file: FileRef, bytes_max: u64 },
     Typing(Place),
 }
 
@@ -45,5 +46,6 @@ pub enum Done {
     Updates(Vec<Update>),
     /// The service's id of the message.
     Sent(Arc<str>),
+    File(Arc<[u8]>),
     Nothing,
 }

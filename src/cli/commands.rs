@@ -1363,9 +1363,12 @@ pub struct MessageSend {
     /// the text, in Markdown
     #[argh(option, arg_name = "text")]
     pub message: Option<String>,
-    /// an https address of a photo or file
-    #[argh(option, arg_name = "url")]
+    /// a photo or file of the default agent's workspace, by its path, or an https address
+    #[argh(option, arg_name = "path")]
     pub media: Option<String>,
+    /// send a photo as a file, unchanged
+    #[argh(switch)]
+    pub document: bool,
     /// the channel; telegram without it
     #[argh(option, arg_name = "name")]
     pub channel: Option<String>,

@@ -290,6 +290,7 @@ pub const ROWS: &[Row] = &[
     row("channels.telegram.groups.*.allowFrom", List(&Text), Live, "Allowed senders", "In place of the account's."),
     row("channels.telegram.groups.*.*", Kept, Live, "", ""),
     row("channels.telegram.apiRoot", Url(&["https", "http"]), Live, "Bot API", "A server of your own; https://api.telegram.org without it."),
+    row("channels.telegram.mediaMaxMb", Whole(1, 20), Live, "Longest file", "Millions of bytes of a file that is loaded; 5 without it."),
     row("channels.telegram.resendUnknown", Flag, Live, "Resend", "Sends again what may have arrived already; somebody may get it twice."),
     row("channels.telegram.accounts.*.enabled", Flag, Live, "Account", "Whether the account runs."),
     row("channels.telegram.accounts.*.name", Text, Live, "Name", "How the account is shown."),

@@ -165,7 +165,10 @@ impl Service {
                 self.typing.push(place);
                 Done::Nothing
             }
-            Job::Poll { .. } | Job::Send(_) => Done::Nothing,
+            Job::Fetch { file, .. } if fate != Fate::NotDone => {
+                Done::File(file.id.as_bytes().into())
+            }
+            Job::Poll { .. } | Job::Send(_) | Job::Fetch { .. } => Done::Nothing,
         };
         let result = match fate {
             Fate::Done => Ok(done),

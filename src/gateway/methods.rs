@@ -332,6 +332,7 @@ const SEND: Shape = closed(&[
     opt("mediaUrl", TEXT),
     opt("mediaUrls", Kind::List { min: 0, of: &TEXT }),
     opt("gifPlayback", Kind::Bool),
+    opt("forceDocument", Kind::Bool),
     opt("channel", NAME),
     opt("accountId", NAME),
     opt("sessionKey", TEXT),

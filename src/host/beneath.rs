@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
@@ -144,6 +144,52 @@ impl Spot {
         }
         placed?;
         Ok(rustix::fs::fsync(&self.folder)?)
+    }
+}
+
+/// A file beside another.
+pub struct Sibling {
+    pub name: String,
+    pub bytes: u64,
+    /// When it was changed, seconds since 1970.
+    pub changed_s: i64,
+}
+
+impl Spot {
+    /// The files of the folder, without hidden ones and links.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read.
+    pub fn siblings(&self) -> io::Result<Vec<Sibling>> {
+        let mut out = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.folder)? {
+            let Ok(name) = String::from_utf8(entry?.file_name().to_bytes().to_vec()) else {
+                continue;
+            };
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
+            let Ok(stat) = rustix::fs::statat(&self.folder, name.as_str(), flags) else {
+                continue;
+            };
+            let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+            if is_file && !name.starts_with('.') {
+                out.push(Sibling {
+                    name,
+                    bytes: u64::try_from(stat.st_size).unwrap_or(0),
+                    changed_s: stat.st_mtime,
+                });
+            }
+        }
+        Ok(out)
+    }
+
+    /// Removes a file of the folder.
+    ///
+    /// # Errors
+    ///
+    /// It may not be removed.
+    pub fn remove_sibling(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.folder, name, AtFlags::empty())?)
     }
 }
 

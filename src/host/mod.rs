@@ -8,6 +8,7 @@ pub mod browser;
 pub mod environment;
 pub mod files;
 mod html;
+pub mod media;
 pub mod output;
 pub mod process;
 mod run;
@@ -28,6 +29,8 @@ pub fn perform(act: &Act, cancel: &CancelToken, tell: &mut dyn FnMut(Acted)) -> 
         Act::Write { at, text } => files::write(at, text).map(Acted::Text),
         Act::Edit { at, old, new, all } => files::edit(at, old, new, *all).map(Acted::Text),
         Act::Notes { folder, names } => Ok(Acted::Notes(files::notes(folder, names))),
+        Act::Keep { at, bytes } => media::keep(at, bytes).map(Acted::Text),
+        Act::Load { at, bytes_max } => media::load(at, *bytes_max).map(Acted::Bytes),
         Act::Web { url } => web::fetch(url, cancel).map(Acted::Text),
         Act::Browser(browse) => browser::browse(browse).map(Acted::Text),
     };

@@ -1,7 +1,7 @@
 //! The threads of channels' accounts: blocking calls, one after the other on each.
 //!
-//! An account has up to three threads, started when they are needed: one waits for news, one sends,
-//! one does what may be late (signs of writing, probes). Each takes orders from a bounded
+//! An account has up to four threads, started when they are needed: one waits for news, one sends, one
+//! loads files, one does what may be late (signs of writing, probes). Each takes orders from a bounded
 //! queue and answers each with one report, whatever its channel does. Closing an account cuts
 //! its calls.
 
@@ -27,10 +27,11 @@ struct Account {
 }
 
 /// Which thread does a job.
-const LANES: usize = 3;
+const LANES: usize = 4;
 const POLLS: usize = 0;
 const SENDS: usize = 1;
 const ASIDE: usize = 2;
+const FETCHES: usize = 3;
 
 struct Lane {
     jobs: Sender<(u64, Job)>,
@@ -97,6 +98,7 @@ impl Account {
         let at = match job {
             Job::Poll { .. } => POLLS,
             Job::Send(_) => SENDS,
+            Job::Fetch { .. } => FETCHES,
             Job::Identify | Job::Typing(_) => ASIDE,
         };
         if self.lanes[at].is_none() {
@@ -169,6 +171,7 @@ fn execute(line: &mut dyn Line, job: Job) -> Result<Done, Fault> {
         Job::Identify => Done::Bot(line.identify()?),
         Job::Poll { bot, after } => Done::Updates(line.poll(&bot, after)?),
         Job::Send(message) => Done::Sent(line.send(&message)?),
+        Job::Fetch { file, bytes_max } => Done::File(line.fetch(&file, bytes_max)?),
         Job::Typing(place) => {
             line.typing(&place)?;
             Done::Nothing
@@ -179,7 +182,7 @@ fn execute(line: &mut dyn Line, job: Job) -> Result<Done, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channels::{Bot, Outbound, Place, Update};
+    use crate::channels::{Bot, FileRef, Outbound, Place, Update};
 
     struct Panics;
 
@@ -194,6 +197,10 @@ mod tests {
 
         fn send(&mut self, _: &Outbound) -> Result<Arc<str>, Fault> {
             Ok("1".into())
+        }
+
+        fn fetch(&mut self, _: &FileRef, _: u64) -> Result<Arc<[u8]>, Fault> {
+            Ok(Arc::default())
         }
 
         fn typing(&mut self, _: &Place) -> Result<(), Fault> {

@@ -36,7 +36,7 @@ pub use exchange::{
 };
 pub use idempotency::{Idempotency, IdempotencyState, IdempotencyTable};
 pub use node_call::{NodeCall, NodeCallState, NodeCallTable};
-pub use outgoing::{Outgoing, OutgoingState, OutgoingTable};
+pub use outgoing::{Outgoing, OutgoingFile, OutgoingState, OutgoingTable};
 pub use pairing::PendingPairing;
 pub use picture::{picture_bytes, picture_count, without_pictures};
 pub use record::Record;

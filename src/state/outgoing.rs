@@ -32,6 +32,17 @@ impl OutgoingState {
     }
 }
 
+/// A file below a workspace, that goes with a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutgoingFile {
+    pub workspace: Text,
+    pub path: Text,
+    /// It is sent as it is, also where it is a picture.
+    #[serde(default)]
+    pub is_document: bool,
+}
+
 /// One message. Its row goes when the service has answered that it has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,6 +60,9 @@ pub struct Outgoing {
     pub text: Text,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_url: Option<Text>,
+    /// A file that goes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<OutgoingFile>,
     pub state: OutgoingState,
     /// The run whose answer it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -350,6 +350,7 @@ pub(crate) mod fixture {
             reply_to: None,
             text: format!("text {n}").into(),
             media_url: None,
+            file: None,
             state: if n.is_multiple_of(2) {
                 OutgoingState::Waiting
             } else {

@@ -27,6 +27,8 @@ struct Inner {
     given: u64,
     /// Method and parameters of every call, in order.
     calls: Vec<(String, Value)>,
+    /// Files that people sent, by their id.
+    files: Vec<(String, Vec<u8>)>,
     /// Calls of a method that do not go well, in order.
     fates: Vec<(String, VecDeque<Fate>)>,
 }
@@ -80,6 +82,12 @@ impl Telegram {
         self.inner.1.notify_all();
     }
 
+    /// A file that a message may name.
+    pub fn file(&self, id: &str, bytes: &[u8]) {
+        let mut inner = self.inner.0.lock().unwrap();
+        inner.files.push((id.to_owned(), bytes.to_vec()));
+    }
+
     /// The next call of a method goes like this.
     pub fn next(&self, method: &str, fate: Fate) {
         let mut inner = self.inner.0.lock().unwrap();
@@ -121,7 +129,15 @@ fn serve(socket: &TcpStream, inner: &(Mutex<Inner>, Condvar)) {
     let Some((path, body)) = request(socket) else {
         return;
     };
-    let params: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if let Some(id) = path.strip_prefix(&format!("/file/bot{TOKEN}/files/")) {
+        let files = &inner.0.lock().unwrap().files;
+        let file = files.iter().find(|(name, _)| name == id);
+        return match file {
+            Some((_, bytes)) => respond(socket, 200, bytes),
+            None => respond(socket, 404, b"gone"),
+        };
+    }
+    let params = serde_json::from_slice(&body).unwrap_or_else(|_| fields(&body));
     let Some(method) = path.strip_prefix(&format!("/bot{TOKEN}/")) else {
         let body = json!({"ok": false, "error_code": 401, "description": "Unauthorized"});
         return respond(socket, 401, body.to_string().as_bytes());
@@ -152,6 +168,10 @@ fn serve(socket: &TcpStream, inner: &(Mutex<Inner>, Condvar)) {
     }
     let result = match method {
         "getMe" => json!({"id": 99, "is_bot": true, "first_name": "Claw", "username": "claw_bot"}),
+        "getFile" => {
+            let id = params["file_id"].as_str().unwrap();
+            json!({"file_id": id, "file_path": format!("files/{id}")})
+        }
         "getUpdates" => updates(inner, &params),
         "sendMessage" | "sendPhoto" | "sendDocument" => {
             json!({"message_id": 1_000 + inner.0.lock().unwrap().calls.len()})
@@ -163,6 +183,31 @@ fn serve(socket: &TcpStream, inner: &(Mutex<Inner>, Condvar)) {
         200,
         json!({"ok": true, "result": result}).to_string().as_bytes(),
     );
+}
+
+/// A form's fields as parameters; of a file its name and its length.
+fn fields(body: &[u8]) -> Value {
+    let mut params = json!({});
+    let text = String::from_utf8_lossy(body);
+    let Some((boundary, _)) = text.split_once("\r\n") else {
+        return params;
+    };
+    for part in text.split(boundary).skip(1) {
+        let Some((head, value)) = part.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let quoted = |name: &str| {
+            let (_, rest) = head.split_once(&format!(" {name}=\""))?;
+            rest.split_once('"').map(|(value, _)| value)
+        };
+        let value = value.strip_suffix("\r\n").unwrap_or(value);
+        let name = quoted("name").unwrap();
+        params[name] = match quoted("filename") {
+            Some(file) => json!({"name": file, "text": value}),
+            None => serde_json::from_str(value).unwrap_or_else(|_| value.into()),
+        };
+    }
+    params
 }
 
 /// Waits for news as Telegram does.

@@ -1,10 +1,13 @@
 //! One call of the Bot API: JSON out, JSON in, and what a failure means.
 
+use super::form;
 use crate::agent::CancelToken;
-use crate::channels::Fault;
 use crate::channels::http::Call;
+use crate::channels::{Fault, File};
 use crate::config::types::ChannelAccount;
-use crate::limits::{CHANNEL_ANSWER_BYTES_MAX, CHANNEL_RETRY_AFTER_MS_MAX};
+use crate::limits::{
+    CHANNEL_ANSWER_BYTES_MAX, CHANNEL_FILE_MS, CHANNEL_FILE_SEND_MS, CHANNEL_RETRY_AFTER_MS_MAX,
+};
 use serde_json::Value;
 use std::io::Read;
 use std::sync::Arc;
@@ -46,13 +49,39 @@ impl Api {
         params: &Value,
         timeout_ms: u64,
     ) -> Result<Value, Fault> {
+        let body = params.to_string().into_bytes();
+        self.post(method, "application/json", body, timeout_ms)
+    }
+
+    /// The same with a file as the parameter `field`.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub fn upload(
+        &self,
+        method: &'static str,
+        params: &Value,
+        (field, file): (&str, &File),
+    ) -> Result<Value, Fault> {
+        let form = form::write(params, field, file);
+        self.post(method, &form.content_type, form.body, CHANNEL_FILE_SEND_MS)
+    }
+
+    fn post(
+        &self,
+        method: &'static str,
+        content_type: &str,
+        body: Vec<u8>,
+        timeout_ms: u64,
+    ) -> Result<Value, Fault> {
         if self.cancel.is_cancelled() {
             return Err(Fault::Closed);
         }
         let url = format!("{}/bot{}/{method}", self.root(), self.token());
         let call = Call::new(&url, timeout_ms, &self.cancel);
-        let request = call.agent.post(&url).content_type("application/json");
-        let response = request.send(params.to_string());
+        let request = call.agent.post(&url).content_type(content_type);
+        let response = request.send(&body[..]);
         let response = response.map_err(|error| call.fault(method, &error))?;
         let status = response.status().as_u16();
         let mut bytes = Vec::new();
@@ -70,6 +99,48 @@ impl Api {
             return Ok(answer["result"].take());
         }
         Err(self.refusal(method, status, &answer))
+    }
+
+    /// The whole of a file at a path that `getFile` gave.
+    ///
+    /// # Errors
+    ///
+    /// As above; the path is none, or the file is longer than `bytes_max`.
+    pub fn download(&self, path: &str, bytes_max: u64) -> Result<Arc<[u8]>, Fault> {
+        let what = "the file";
+        let fits = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+        if path.is_empty()
+            || path.starts_with('/')
+            || path.contains("..")
+            || !path.chars().all(fits)
+        {
+            return Err(Fault::Refused(
+                "Telegram named no path of the file".to_owned(),
+            ));
+        }
+        if self.cancel.is_cancelled() {
+            return Err(Fault::Closed);
+        }
+        let url = format!("{}/file/bot{}/{path}", self.root(), self.token());
+        let call = Call::new(&url, CHANNEL_FILE_MS.1, &self.cancel);
+        let response = call.agent.get(&url).call();
+        let response = response.map_err(|error| call.fault(what, &error))?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            return Err(self.refusal("file", status, &Value::Null));
+        }
+        let mut bytes = Vec::new();
+        let body = response.into_body().into_reader();
+        let read = body.take(bytes_max + 1).read_to_end(&mut bytes);
+        match read {
+            _ if self.cancel.is_cancelled() => Err(Fault::Closed),
+            // Reading changes nothing: it may be read again.
+            Err(error) => Err(Fault::Later(format!("{what}: {}", error.kind()))),
+            Ok(_) if bytes.len() as u64 > bytes_max => Err(Fault::Refused(format!(
+                "it is longer than {bytes_max} bytes"
+            ))),
+            Ok(_) => Ok(bytes.into()),
+        }
     }
 
     fn refusal(&self, method: &str, status: u16, answer: &Value) -> Fault {

@@ -1,13 +1,16 @@
 //! Telegram, by its Bot API (core.telegram.org/bots/api).
 
 mod api;
+mod form;
 pub mod html;
 pub mod update;
 
-use super::{Bot, Fault, Kind, Line, Outbound, Place, Update};
+use super::{Bot, Fault, File, FileRef, Kind, Line, Outbound, Place, Update};
 use crate::agent::CancelToken;
 use crate::config::types::ChannelAccount;
-use crate::limits::{CHANNEL_CALL_MS, CHANNEL_POLL_GRACE_MS, CHANNEL_POLL_MS, CHANNEL_UPDATES_MAX};
+use crate::limits::{
+    CHANNEL_CALL_MS, CHANNEL_FILE_MS, CHANNEL_POLL_GRACE_MS, CHANNEL_POLL_MS, CHANNEL_UPDATES_MAX,
+};
 use api::Api;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -95,8 +98,17 @@ impl Line for Telegram {
             params["reply_parameters"] =
                 json!({"message_id": reply_to, "allow_sending_without_reply": true});
         }
-        let (method, text_key) = match &message.media_url {
-            Some(url) => {
+        let mut upload = None;
+        let (method, text_key) = match (&message.media_url, &message.file) {
+            (None, Some(file)) => {
+                let (method, key) = match is_photo(file) {
+                    true => ("sendPhoto", "photo"),
+                    false => ("sendDocument", "document"),
+                };
+                upload = Some((key, file));
+                (method, "caption")
+            }
+            (Some(url), _) => {
                 let is_photo = [".jpg", ".jpeg", ".png", ".webp"]
                     .iter()
                     .any(|end| url.to_ascii_lowercase().ends_with(end));
@@ -107,12 +119,27 @@ impl Line for Telegram {
                 params[key] = Value::from(&**url);
                 (method, "caption")
             }
-            None => ("sendMessage", "text"),
+            (None, None) => ("sendMessage", "text"),
         };
-        let sent = self.with_markup(method, params, text_key, &message.text)?;
+        let sent = self.with_markup(method, params, (text_key, &message.text), upload)?;
         let id = sent["message_id"].as_i64();
         // It was taken; only its name is not known.
         Ok(id.map_or_else(|| "0".into(), |id| id.to_string().into()))
+    }
+
+    fn fetch(&mut self, file: &FileRef, bytes_max: u64) -> Result<Arc<[u8]>, Fault> {
+        let params = json!({"file_id": &*file.id});
+        let told = self.api.call("getFile", &params, CHANNEL_FILE_MS.0)?;
+        if told["file_size"]
+            .as_u64()
+            .is_some_and(|len| len > bytes_max)
+        {
+            return Err(Fault::Refused(format!(
+                "it is longer than {bytes_max} bytes"
+            )));
+        }
+        self.api
+            .download(told["file_path"].as_str().unwrap_or(""), bytes_max)
     }
 
     fn typing(&mut self, at: &Place) -> Result<(), Fault> {
@@ -130,22 +157,34 @@ impl Telegram {
         &mut self,
         method: &'static str,
         mut params: Value,
-        key: &str,
-        text: &str,
+        (key, text): (&str, &str),
+        upload: Option<(&str, &File)>,
     ) -> Result<Value, Fault> {
+        let call = |params: &Value| match upload {
+            Some(file) => self.api.upload(method, params, file),
+            None => self.api.call(method, params, CHANNEL_CALL_MS),
+        };
         params[key] = Value::from(text);
         params["parse_mode"] = Value::from("HTML");
-        match self.api.call(method, &params, CHANNEL_CALL_MS) {
+        match call(&params) {
             Err(Fault::Refused(why)) if why.contains("can't parse entities") => {
                 params[key] = Value::from(html::plain(text));
                 params
                     .as_object_mut()
                     .and_then(|it| it.remove("parse_mode"));
-                self.api.call(method, &params, CHANNEL_CALL_MS)
+                call(&params)
             }
             other => other,
         }
     }
+}
+
+/// Whether a file is shown as a picture: Telegram takes these as photos, up to 10 MB.
+fn is_photo(file: &File) -> bool {
+    const BYTES_MAX: usize = 10_000_000;
+    let starts: [&[u8]; 2] = [&[0x89, b'P', b'N', b'G'], &[0xff, 0xd8, 0xff]];
+    let is_picture = starts.iter().any(|start| file.bytes.starts_with(start));
+    is_picture && !file.is_document && file.bytes.len() <= BYTES_MAX
 }
 
 /// The members that say where.

@@ -108,12 +108,12 @@ fn quote(answered: &Value) -> Option<Quote> {
 
 /// Kinds of files that a message may hold one of.
 const FILES: [&str; 6] = [
+    "animation",
     "voice",
     "document",
     "audio",
     "video",
     "video_note",
-    "animation",
 ];
 
 fn files(message: &Value) -> Vec<FileRef> {
@@ -122,13 +122,24 @@ fn files(message: &Value) -> Vec<FileRef> {
     let photo = photo.map(|file| ("photo", file));
     let others = FILES.into_iter().map(|kind| (kind, &message[kind]));
     let read = |(kind, file): (&'static str, &Value)| {
-        file["file_id"].as_str()?;
         Some(FileRef {
             kind,
             name: file["file_name"].as_str().map(short),
+            id: file["file_id"]
+                .as_str()
+                .filter(|id| id.len() <= 256)?
+                .into(),
+            media_type: file["mime_type"].as_str().map(short),
+            bytes: file["file_size"].as_u64(),
         })
     };
-    photo.into_iter().chain(others).filter_map(read).collect()
+    // A message holds one; an animation is there under its older name as well.
+    photo
+        .into_iter()
+        .chain(others)
+        .find_map(read)
+        .into_iter()
+        .collect()
 }
 
 fn location(message: &Value) -> Option<String> {

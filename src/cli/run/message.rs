@@ -30,6 +30,9 @@ pub fn run(command: MessageCommand, setup: &Setup, out: &mut Out) -> Outcome {
             params[name] = value.into();
         }
     }
+    if args.document {
+        params["forceDocument"] = true.into();
+    }
     let mut session = setup.connect()?;
     let payload = session.call("send", &params).map_err(kept)?;
     session.client.close();

@@ -93,6 +93,8 @@ pub struct ChannelAccount {
     pub groups: BTreeMap<String, GroupRule>,
     /// Where the service's interface is, for a server of one's own.
     pub api_root: Option<String>,
+    /// The longest file that is loaded, in millions of bytes.
+    pub media_max_mb: Option<u64>,
     /// Sends again what may have been sent already.
     pub resend_unknown: bool,
 }

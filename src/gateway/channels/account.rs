@@ -56,12 +56,15 @@ impl Gateway {
             phase: Phase::Resting,
             after: None,
             inbox: VecDeque::new(),
+            loading: None,
+            file_agent: String::new(),
             faults: 0,
             problem: None,
             last_heard_at_ms: None,
             last_in_at_ms: None,
             last_out_at_ms: None,
             sending: None,
+            reading: None,
             paused_until_mono_ms: 0,
             probes: BTreeMap::new(),
             probed: None,
@@ -117,7 +120,7 @@ impl Gateway {
         self.wait_for_call(slot, Phase::Polling(ticket));
     }
 
-    fn wait_for_call(&mut self, slot: u64, phase: Phase) {
+    pub(super) fn wait_for_call(&mut self, slot: u64, phase: Phase) {
         if let Some(link) = self.channels.links.get_mut(&slot) {
             link.phase = phase;
         }
@@ -229,6 +232,10 @@ impl Gateway {
         match link.phase {
             Phase::Resting => self.go_on(slot),
             Phase::Taking => {}
+            Phase::Fetching(_) => {
+                let text = "the file did not come in time";
+                self.on_file(slot, Err(Fault::Later(text.to_owned())));
+            }
             Phase::Identifying(_) | Phase::Polling(_) => {
                 self.effects
                     .push_back(Effect::Channel(Order::Renew { slot }));

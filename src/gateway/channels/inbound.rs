@@ -61,6 +61,7 @@ impl Gateway {
     fn note_taken(&mut self, slot: u64, id: u64) {
         if let Some(link) = self.channels.links.get_mut(&slot) {
             link.after = Some(id);
+            link.loading = None;
         }
     }
 
@@ -113,14 +114,18 @@ impl Gateway {
         {
             return Ok(taken);
         }
+        let agent = self.agent_of_session(&session_key).to_owned();
+        let Some(file) = self.file_of(slot, update, &agent) else {
+            return Ok(Taken::Soon);
+        };
         let also = self.taken_record(slot, update.id).into_iter().collect();
         let request = Request {
             origin: Origin::Channel,
             run_id: self.uuid().into(),
             shown_key: session_key.clone(),
             session_key,
-            message: told(message),
-            images: Vec::new(),
+            message: format!("{}{}", told(message), file.note).trim().to_owned(),
+            images: file.images,
             thinking: None,
             extra_prompt: Some(about(&account.channel, message)),
             timeout_ms: None,
@@ -214,10 +219,6 @@ fn told(message: &Incoming) -> String {
         text += &format!("{}: ", message.sender.name);
     }
     text += &message.text;
-    for file in &message.files {
-        let name = file.name.as_deref().unwrap_or("without a name");
-        text += &format!("\n[{}, {name}: not loaded]", file.kind);
-    }
     text.trim().to_owned()
 }
 

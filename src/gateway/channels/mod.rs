@@ -12,6 +12,7 @@
 mod account;
 mod commands;
 mod contacts;
+mod files;
 mod inbound;
 mod outbox;
 mod policy;
@@ -60,6 +61,10 @@ pub(super) struct Link {
     after: Option<u64>,
     /// Updates that were heard and not taken.
     inbox: VecDeque<Update>,
+    /// The file of the first of them.
+    loading: Option<files::Loading>,
+    /// Whose workspace it goes to.
+    file_agent: String,
     /// Calls that failed in a row.
     faults: u32,
     /// What is wrong, for people.
@@ -69,6 +74,8 @@ pub(super) struct Link {
     pub last_out_at_ms: Option<UnixMs>,
     /// Ticket and number of the message that is being sent.
     sending: Option<(u64, u64)>,
+    /// The number of the message whose file is being read; it was surely not sent.
+    reading: Option<u64>,
     /// The service wants no message before this, on the monotonic clock.
     paused_until_mono_ms: u64,
     /// By ticket: which call of `channels.status` asked, and when on the monotonic clock.
@@ -84,6 +91,7 @@ enum Phase {
     /// The call with this ticket.
     Identifying(u64),
     Polling(u64),
+    Fetching(u64),
     /// The store, or somebody who writes what it needs.
     Taking,
 }
@@ -147,6 +155,14 @@ impl Gateway {
                 Ok(_) => {}
                 Err(fault) => self.on_link_fault(slot, &fault),
             },
+            (Phase::Fetching(asked), result) if asked == ticket => {
+                let bytes = result.and_then(|done| match done {
+                    Done::File(bytes) => Ok(bytes),
+                    _ => Err(Fault::Later("another call was answered".to_owned())),
+                });
+                self.on_file(slot, bytes);
+                self.drain();
+            }
             _ => {}
         }
     }

@@ -1,16 +1,17 @@
 //! Messages that go out: rows in order, one at a time an account.
 
 use super::settle::Outcome;
-use crate::channels::{self, Job, Outbound, Place};
+use crate::agent::{Act, Acted, Below, CancelToken};
+use crate::channels::{self, File, Job, Outbound, Place};
 use crate::gateway::Gateway;
 use crate::gateway::commit::Key;
 use crate::gateway::timers::Timer;
 use crate::limits::{
-    CHANNEL_ANSWER_TEXT_BYTES_MAX, CHANNEL_BACKOFF_MS, OUTGOING_KEPT_MS, OUTGOING_TTL_MS,
-    UNSAVED_RETRY_MS,
+    CHANNEL_ANSWER_TEXT_BYTES_MAX, CHANNEL_BACKOFF_MS, CHANNEL_FILE_SENT_BYTES_MAX,
+    OUTGOING_KEPT_MS, OUTGOING_TTL_MS, UNSAVED_RETRY_MS,
 };
 use crate::log::Level;
-use crate::state::{Outgoing, OutgoingState, Record, Run, Text};
+use crate::state::{Outgoing, OutgoingFile, OutgoingState, Record, Run, Text};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ pub struct Letter<'a> {
     /// Markdown.
     pub text: &'a str,
     pub media_url: Option<&'a str>,
+    pub file: Option<OutgoingFile>,
     /// The run whose answer it is.
     pub run_id: Option<Text>,
     /// The session that is told where its fate is not known.
@@ -67,7 +69,7 @@ impl Gateway {
         let mut pieces = (kind.render)(&shortened(letter.text));
         let media_url = letter.media_url.map(Text::from);
         let is_caption = pieces.len() == 1 && pieces[0].encode_utf16().count() <= CAPTION_UNITS_MAX;
-        if media_url.is_some() && !is_caption {
+        if (media_url.is_some() || letter.file.is_some()) && !is_caption {
             pieces.insert(0, String::new());
         }
         let Some(mut records) = self.state.outgoing().make_room(pieces.len()) else {
@@ -87,6 +89,7 @@ impl Gateway {
                 reply_to: to.reply_to.clone().filter(|_| at == 0),
                 text: text.into(),
                 media_url: media_url.clone().filter(|_| at == 0),
+                file: letter.file.clone().filter(|_| at == 0),
                 state: OutgoingState::Waiting,
                 run_id: letter.run_id.clone(),
                 session_key: letter.session_key.clone(),
@@ -159,7 +162,7 @@ impl Gateway {
         let Some(link) = self.channels.links.get(&slot) else {
             return;
         };
-        if link.sending.is_some() || self.stopping {
+        if link.sending.is_some() || link.reading.is_some() || self.stopping {
             return;
         }
         let now = self.now;
@@ -192,7 +195,7 @@ impl Gateway {
             }
         }
         match (next, due_ms) {
-            (Some(row), _) => self.mark_sending(slot, &row),
+            (Some(row), _) => self.prepare(slot, &row),
             (None, Some(due_ms)) => {
                 let at_ms = now.mono_ms + due_ms.saturating_sub(now.unix_ms);
                 self.timers.set(at_ms, Timer::Outbox(slot));
@@ -201,8 +204,58 @@ impl Gateway {
         }
     }
 
+    /// Reads the file of a message, where it has one, and sends it.
+    fn prepare(&mut self, slot: u64, row: &Outgoing) {
+        let Some(named) = row.file.clone() else {
+            return self.mark_sending(slot, row, None);
+        };
+        let number = row.number;
+        if let Some(link) = self.channels.links.get_mut(&slot) {
+            link.reading = Some(number);
+        }
+        let act = Act::Load {
+            at: Below {
+                workspace: named.workspace.to_string(),
+                path: named.path.to_string(),
+            },
+            bytes_max: CHANNEL_FILE_SENT_BYTES_MAX,
+        };
+        self.act(act, &CancelToken::new(), move |gateway, _, acted| {
+            let file = match acted {
+                Acted::Bytes(bytes) => Ok(File {
+                    name: named.path.rsplit('/').next().unwrap_or("file").into(),
+                    bytes,
+                    is_document: named.is_document,
+                }),
+                Acted::Failed(why) => Err(why),
+                _ => Err("the file was not read".to_owned()),
+            };
+            gateway.on_file_read(slot, number, file);
+        });
+    }
+
+    fn on_file_read(&mut self, slot: u64, number: u64, file: Result<File, String>) {
+        let Some(link) = self.channels.links.get_mut(&slot) else {
+            return;
+        };
+        link.reading = None;
+        let row = self.state.outgoing().get(number).cloned();
+        let is_mine = |row: &Arc<Outgoing>| row.state == OutgoingState::Waiting;
+        let is_free = !self.commits.is_reserved(&Key::Outgoing(number)) && !self.stopping;
+        let Some(row) = row.filter(|row| is_mine(row) && is_free) else {
+            return self.offer_of(slot);
+        };
+        match file {
+            Ok(file) => self.mark_sending(slot, &row, Some(file)),
+            Err(why) => {
+                self.settle(number, Outcome::Failed(why.into()));
+                self.offer_of(slot);
+            }
+        }
+    }
+
     /// Stores that the message may have been sent, then sends it.
-    fn mark_sending(&mut self, slot: u64, row: &Outgoing) {
+    fn mark_sending(&mut self, slot: u64, row: &Outgoing, file: Option<File>) {
         let number = row.number;
         if self.now.unix_ms >= row.created_at_ms + OUTGOING_TTL_MS {
             let why = "it could not be sent in time";
@@ -224,7 +277,7 @@ impl Gateway {
             records,
             move |gateway, _, result| {
                 match result {
-                    Ok(()) => gateway.send_marked(slot, &row),
+                    Ok(()) => gateway.send_marked(slot, &row, file),
                     // It waits as before.
                     Err(_) => gateway.put_off(slot),
                 }
@@ -232,7 +285,7 @@ impl Gateway {
         );
     }
 
-    fn send_marked(&mut self, slot: u64, row: &Outgoing) {
+    fn send_marked(&mut self, slot: u64, row: &Outgoing, file: Option<File>) {
         let is_there = self
             .channels
             .links
@@ -249,6 +302,7 @@ impl Gateway {
             },
             text: row.text.clone(),
             media_url: row.media_url.clone(),
+            file,
             reply_to: row.reply_to.clone(),
         });
         let ticket = self.call_channel(slot, job);

@@ -9,7 +9,7 @@ use crate::gateway::params::Params;
 use crate::gateway::{Gateway, Refusal};
 use crate::limits::IDEMPOTENCY_TTL_MS;
 use crate::now::Now;
-use crate::state::{Idempotency, IdempotencyState, Record, Text};
+use crate::state::{Idempotency, IdempotencyState, OutgoingFile, Record, Text};
 use std::sync::Arc;
 
 /// Stores the message, sends it, and answers with what became of it. A repeat of the key gets the
@@ -42,8 +42,19 @@ pub fn send(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_
         response: Text::from(""),
         expires_at_ms: gateway.now.unix_ms + IDEMPOTENCY_TTL_MS,
     };
+    let media = media.first().copied();
+    let (media_url, path) = media.map_or((None, None), |it| match it.starts_with("https://") {
+        true => (Some(it), None),
+        false => (None, Some(it)),
+    });
+    let file = path.map(|path| OutgoingFile {
+        workspace: gateway.workspace_of(gateway.default_agent()).into(),
+        path: path.into(),
+        is_document: params.bool("forceDocument").unwrap_or(false),
+    });
     let letter = Letter {
-        media_url: media.first().copied(),
+        media_url,
+        file,
         key: Some(key.into()),
         ..Letter::text(text)
     };
@@ -57,9 +68,9 @@ fn check_content(text: &str, media: &[&str]) -> Result<(), Refusal> {
     }
     match media {
         [] => Ok(()),
-        [url] if url.starts_with("https://") => Ok(()),
+        [it] if it.starts_with("https://") || !it.contains("://") => Ok(()),
         [_] => Err(Refusal::invalid(
-            "invalid send params: mediaUrl has to be an https address",
+            "invalid send params: mediaUrl has to be an https address, or a path in the agent's workspace",
         )),
         _ => Err(Refusal::invalid(
             "invalid send params: one mediaUrl at a time",

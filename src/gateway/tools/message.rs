@@ -6,7 +6,7 @@ use crate::gateway::Gateway;
 use crate::gateway::channels::{Letter, Receiver};
 use crate::limits::CHAT_TEXT_BYTES_MAX;
 use crate::now::Now;
-use crate::state::Text;
+use crate::state::{OutgoingFile, Text};
 use serde_json::json;
 
 pub const TOOL: Tool = Tool {
@@ -20,7 +20,9 @@ pub const TOOL: Tool = Tool {
             "message": {"type": "string", "description": "what to say, in Markdown"},
             "channel": {"type": "string", "description": "the channel; without it that of this session"},
             "to": {"type": "string", "description": "a chat's number or @name"},
-            "accountId": {"type": "string", "description": "the channel's account, where there are several"}
+            "accountId": {"type": "string", "description": "the channel's account, where there are several"},
+            "media": {"type": "string", "description": "a file of your workspace, or an https address, to send with it"},
+            "asDocument": {"type": "boolean", "description": "a picture as a file, unchanged"}
         },
         "required": ["message"],
         "additionalProperties": false
@@ -50,7 +52,27 @@ fn run(gateway: &mut Gateway, _: Now, it: &Use<'_>) -> Result<Ran, String> {
     let receiver = gateway
         .receiver_named(&channel, &to, it.text("accountId"))
         .map_err(|refusal| refusal.message.into_owned())?;
-    gateway.post_for_tool(it.tag, it.session_key, &receiver, message)
+    let media = it.text("media");
+    let (media_url, path) = match media {
+        Some(url) if url.starts_with("https://") => (Some(url), None),
+        Some(other) if other.contains("://") => {
+            return Err("media is an https address, or a path in your workspace".into());
+        }
+        path => (None, path),
+    };
+    let agent = gateway.agent_of_session(it.session_key);
+    let file = path.map(|path| OutgoingFile {
+        workspace: gateway.workspace_of(agent).into(),
+        path: path.into(),
+        is_document: it.arguments["asDocument"] == true,
+    });
+    let letter = Letter {
+        media_url,
+        file,
+        session_key: Some(it.session_key.clone()),
+        ..Letter::text(message)
+    };
+    gateway.post_for_tool(it.tag, &receiver, &letter)
 }
 
 impl Gateway {
@@ -58,15 +80,10 @@ impl Gateway {
     fn post_for_tool(
         &mut self,
         tag: CallTag,
-        session_key: &Text,
         to: &Receiver,
-        message: &str,
+        letter: &Letter<'_>,
     ) -> Result<Ran, String> {
-        let letter = Letter {
-            session_key: Some(session_key.clone()),
-            ..Letter::text(message)
-        };
-        let records = self.letters(to, &letter);
+        let records = self.letters(to, letter);
         if records.is_empty() {
             return Err("too many messages wait for their channel".into());
         }
