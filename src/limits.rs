@@ -636,7 +636,9 @@ pub const NODE_NOTIFY_MS: u64 = 5_000;
 pub const BROWSER_MS: u64 = 20_000;
 /// The longest that a caller may give it.
 pub const BROWSER_MS_MAX: u64 = 10 * 60_000;
-/// How long `clawdia doctor` waits for it.
+/// Longest secret that is taken from a terminal, bytes.
+pub const TYPED_SECRET_BYTES_MAX: usize = 4_096;
+/// How long `clawdia doctor` waits for a browser control server.
 pub const BROWSER_LOOK_MS: u64 = 3_000;
 /// A pattern's last use is noted at most once in this time.
 pub const NODE_USE_NOTED_EVERY_MS: u64 = 60_000;

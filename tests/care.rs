@@ -196,3 +196,106 @@ fn the_doctor_names_each_fault_with_the_command_that_mends_it() {
     let ran = home.run(&["doctor"]);
     assert!(ran.out.contains("ss -ltnp"), "{ran:?}");
 }
+
+#[test]
+fn status_and_doctor_do_not_say_that_all_is_well_when_it_is_not() {
+    let home = Home::new();
+    let gateway = home.gateway(&[]);
+    let status = || home.run(&["status"]).ok().out;
+    assert!(status().contains("● healthy"));
+    for (config, told) in [
+        (
+            "{ agents: { defaults: { model: { primary: 'acme/x' } } } }",
+            "provider acme",
+        ),
+        (
+            "{ gateway: { controlUi: { root: '/no/such/folder' } } }",
+            "index.html",
+        ),
+        ("{ gateway: { bind: 'lan' } }", "no secret is chosen"),
+        (
+            "{ gateway: { bind: 'custom', customBindHost: '192.0.2.1',
+                          auth: { token: 'a-secret-that-somebody-chose' } } }",
+            "the next start would fail",
+        ),
+    ] {
+        home.configure(config);
+        let shown = status();
+        assert!(
+            !shown.contains("● healthy") && shown.contains(told),
+            "{shown}"
+        );
+        let json = home.run(&["status", "--json"]).ok().json();
+        assert_eq!(json["troubles"].as_array().unwrap().len(), 1, "{json}");
+        let ran = home.run(&["doctor"]);
+        assert!(ran.code == 1 && ran.out.contains(told), "{ran:?}");
+    }
+    drop(gateway);
+}
+
+#[test]
+fn a_channel_that_does_not_work_is_no_health() {
+    let home = Home::new();
+    // Nobody listens there.
+    home.configure(
+        "{ channels: { telegram: { botToken: '1:abc', apiRoot: 'http://127.0.0.1:1' } } }",
+    );
+    let gateway = home.gateway(&[]);
+    support::eventually(|| {
+        let shown = home.run(&["status"]).ok().out;
+        !shown.contains("● healthy") && shown.contains("telegram: ")
+    });
+    let ran = home.run(&["doctor"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(
+        ran.out.contains("clawdia channels status --probe"),
+        "{ran:?}"
+    );
+    drop(gateway);
+}
+
+#[test]
+fn the_audit_names_who_may_speak_and_what_the_network_is_told() {
+    let home = Home::new();
+    let findings = |config: &str| {
+        home.configure(config);
+        let told = home.run(&["security", "audit", "--json"]).json();
+        let rows = told["findings"].as_array().unwrap().clone();
+        let id = |row: &Value| row["id"].as_str().unwrap().to_owned();
+        rows.iter().map(id).collect::<Vec<String>>()
+    };
+    let telegram =
+        |more: &str| format!("{{ channels: {{ telegram: {{ botToken: '1:a', {more} }} }} }}");
+    for (config, id) in [
+        (
+            telegram("dmPolicy: 'open', allowFrom: ['*']"),
+            "channels.dm.open",
+        ),
+        (telegram("groupPolicy: 'open'"), "channels.groups.open"),
+        (
+            telegram("allowFrom: ['7'], groups: { '-1': { requireMention: false } }"),
+            "channels.groups.unmentioned",
+        ),
+        (
+            "{ discovery: { mdns: { mode: 'full' } } }".to_owned(),
+            "discovery.told",
+        ),
+        (
+            "{ gateway: { bind: 'lan', auth: { token: 'a-secret-that-somebody-chose' } } }"
+                .to_owned(),
+            "discovery.told",
+        ),
+    ] {
+        assert!(findings(&config).iter().any(|it| it == id), "{config}");
+    }
+    let quiet = findings(&telegram("allowFrom: ['7']"));
+    let loud = |id: &String| id.starts_with("channels.") || id.starts_with("discovery.");
+    assert!(!quiet.iter().any(loud), "{quiet:?}");
+    let told = |config: &str| {
+        home.configure(config);
+        home.run(&["doctor"]).out
+    };
+    assert!(told("{}").contains("the network is told nothing"));
+    let full = told("{ discovery: { mdns: { mode: 'full' } } }");
+    assert!(full.contains("where SSH is"), "{full}");
+}

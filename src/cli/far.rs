@@ -6,7 +6,7 @@ use super::exit::Failure;
 use super::setup::{Destination, Setup};
 use crate::client::secret::{Secret, Secrets, Target};
 use crate::client::tokens::GatewayIdentity;
-use crate::client::{ClientError, ErrorKind, GatewayUrl};
+use crate::client::{Client, ClientError, ErrorKind, GatewayUrl};
 use crate::config::paths::expand_home;
 use crate::config::{Config, GatewayMode, PORT_DEFAULT};
 use crate::io::process::ProcessId;
@@ -25,6 +25,30 @@ pub struct Far {
     pub remote_port: Option<u16>,
     /// It is the one of `gateway.remote`, whose secrets belong to it.
     pub configured: bool,
+    /// What its host said of its certificate.
+    pub told: Certificate,
+}
+
+/// What is known of the certificate of a gateway whose pin nobody gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Certificate {
+    /// The host is asked if the gateway does not answer without TLS.
+    #[default]
+    Unknown,
+    /// The gateway answered without TLS.
+    None,
+    /// The host named it; it is asked again where another one is shown.
+    Pin(String),
+}
+
+/// Whether the host has to say what certificate its gateway has: a gateway that speaks TLS cuts
+/// whoever does not, and one whose certificate was renewed shows another one.
+pub fn wants_certificate(error: &ClientError, pin: Option<&str>) -> bool {
+    match error.kind {
+        ErrorKind::Security => pin.is_some(),
+        ErrorKind::Protocol | ErrorKind::Closed { code: 1006, .. } => pin.is_none(),
+        _ => false,
+    }
 }
 
 /// What leads there while a command runs.
@@ -72,6 +96,7 @@ impl Far {
             login: Login::new(target, identity),
             remote_port: remote_port.or_else(|| former.and_then(|far| far.remote_port)),
             configured: configured.is_some(),
+            told: Certificate::default(),
         })
     }
 
@@ -89,6 +114,7 @@ impl Far {
             login: Login::new(target, identity),
             remote_port: remote.remote_port,
             configured: true,
+            told: Certificate::default(),
         }))
     }
 }
@@ -140,6 +166,36 @@ impl Setup {
         }
     }
 
+    /// Tries again with the certificate that the host names, where nobody gave one and that may be
+    /// what is missing.
+    pub fn with_told_certificate(
+        &self,
+        to: &mut Destination,
+        mode: &str,
+        connected: Result<Client, ClientError>,
+    ) -> Result<Client, ClientError> {
+        let (Err(error), true, Some((login, _))) = (&connected, to.may_ask_pin, &to.way) else {
+            return connected;
+        };
+        if !wants_certificate(error, to.pin.as_deref()) {
+            return connected;
+        }
+        let Ok(pin) = ask::fingerprint(login) else {
+            return connected;
+        };
+        let was_secure = std::mem::replace(&mut to.url.secure, true);
+        let former = to.pin.replace(pin);
+        match self.try_connect(to, mode, self.deadline()) {
+            // It is no matter of certificates: there is no gateway.
+            Err(error) if !was_secure && wants_certificate(&error, None) => {
+                to.url.secure = false;
+                to.pin = former;
+                connected
+            }
+            by_tls => by_tls,
+        }
+    }
+
     /// The gateway at the far end of `way`.
     pub fn destination_by(
         &self,
@@ -149,9 +205,14 @@ impl Setup {
         config: &Config,
     ) -> Result<Destination, Failure> {
         // Whose certificate is known speaks TLS at the far end too.
-        let pin = match self.flag_pins()? {
+        let given = match self.flag_pins()? {
             None if far.configured => config.gateway.remote.tls_fingerprint.clone(),
             pin => pin,
+        };
+        let may_ask_pin = given.is_none() && far.told != Certificate::None;
+        let pin = match &far.told {
+            Certificate::Pin(told) => given.or_else(|| Some(told.clone())),
+            Certificate::Unknown | Certificate::None => given,
         };
         let url = GatewayUrl {
             secure: pin.is_some(),
@@ -163,6 +224,7 @@ impl Setup {
             gateway: Some(GatewayIdentity::behind_ssh(&target, remote_port)),
             target: Target::Tunnel,
             pin,
+            may_ask_pin,
             way: Some((far.login.clone(), way)),
             url,
         })

@@ -8,6 +8,7 @@ pub mod commands;
 pub mod completion;
 pub mod exit;
 pub mod far;
+mod hidden;
 pub mod low;
 pub mod out;
 pub mod refusal;

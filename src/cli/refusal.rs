@@ -66,6 +66,9 @@ fn behind_tunnel(mut failure: Failure, tried: &Tried<'_>) -> Failure {
     failure
         .mend(format!("ssh {host} clawdia gateway status"))
         .mend(format!("clawdia remote up {host}   # looks for its port"))
+        .mend(format!(
+            "ssh {host} clawdia gateway fingerprint   # if it speaks TLS: then the same with --tls-fingerprint PIN"
+        ))
 }
 
 fn refused(mut failure: Failure, answer: &GatewayError, tried: &Tried<'_>) -> Failure {

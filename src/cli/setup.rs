@@ -43,6 +43,8 @@ pub struct Destination {
     pub secrets: Secrets,
     /// Pins of the certificates that may be shown.
     pub pin: Option<String>,
+    /// Nobody gave a pin, so the host behind `ssh` may say it.
+    pub may_ask_pin: bool,
     /// What a stored device token is bound to.
     pub gateway: Option<GatewayIdentity>,
     /// The tunnel that leads there, and the login that it uses.
@@ -158,6 +160,7 @@ impl Setup {
             target,
             url,
             pin,
+            may_ask_pin: false,
             way: None,
         })
     }
@@ -310,15 +313,16 @@ impl Setup {
         self.connect_by(to, mode, self.deadline())
     }
 
-    /// The same with a deadline of its own. A gateway behind `ssh` that wants a secret which
-    /// nobody has here is asked for it on its host.
+    /// The same with a deadline of its own. Where a gateway behind `ssh` wants a secret which nobody
+    /// has here, or has a certificate that nobody knows here, its host is asked.
     pub fn connect_by(
         &self,
         mut to: Destination,
         mode: &str,
         deadline: Instant,
     ) -> Result<Session, Failure> {
-        let mut connected = self.try_connect(&to, mode, deadline);
+        let first = self.try_connect(&to, mode, deadline);
+        let mut connected = self.with_told_certificate(&mut to, mode, first);
         // Without an answer of the host the gateway's refusal is what a person has to know.
         if let (Err(error), Some((login, _))) = (&connected, &to.way)
             && to.secrets.is_empty()
@@ -340,7 +344,8 @@ impl Setup {
         }
     }
 
-    fn try_connect(
+    /// Connects once.
+    pub fn try_connect(
         &self,
         to: &Destination,
         mode: &str,
@@ -352,9 +357,8 @@ impl Setup {
             Some(_) => &unneeded,
             None => &to.secrets,
         };
-        let directory = self.paths.state_dir.join("identity");
-        let tokens = TokenStore::new(&directory, self.profile());
-        let identity = Identity::load_or_create(&directory)?;
+        let tokens = self.tokens();
+        let identity = Identity::load_or_create(&self.identity_dir())?;
         let options = ConnectOptions {
             url: &to.url,
             secrets,
@@ -370,6 +374,15 @@ impl Setup {
             },
         };
         crate::client::connect(&options, deadline)
+    }
+
+    fn identity_dir(&self) -> PathBuf {
+        self.paths.state_dir.join("identity")
+    }
+
+    /// The tokens that gateways gave this device.
+    pub fn tokens(&self) -> TokenStore {
+        TokenStore::new(&self.identity_dir(), self.profile())
     }
 
     /// When the command gives up.

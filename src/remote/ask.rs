@@ -15,6 +15,7 @@ use super::tunnel::how;
 use super::words::{self, Login};
 use crate::client::GatewayUrl;
 use crate::config::PORT_DEFAULT;
+use crate::config::pin::Pins;
 use crate::io::sys;
 use crate::limits::{SSH_ANSWER_BYTES_MAX, SSH_ASK_MS, SSH_STDERR_BYTES_MAX};
 
@@ -47,6 +48,7 @@ const STATUS: &str = at_the_host!(
      cat \"$HOME/.clawdbot/clawdbot.json\" 2>/dev/null || echo {}"
 );
 const TOKEN: &str = at_the_host!("exec clawdia token --json");
+const FINGERPRINT: &str = at_the_host!("exec clawdia gateway fingerprint --json");
 
 /// Asks for the gateway's port and version: the running gateway, else a configuration file, else
 /// the port that gateways have without one.
@@ -77,6 +79,24 @@ pub fn token(login: &Login) -> Result<Shared, SshFault> {
         true => Shared::Password(secret.to_owned()),
         false => Shared::Token(secret.to_owned()),
     })
+}
+
+/// Asks for the pin of the certificate of the gateway there. `ssh` knows that host by its key, so
+/// what it says is as good as a pin that a person brought over.
+///
+/// # Errors
+///
+/// When the host does not let us in, or has no `clawdia` or no certificate.
+pub fn fingerprint(login: &Login) -> Result<String, SshFault> {
+    let answer: Value = serde_json::from_str(&run(login, FINGERPRINT)?).unwrap_or_default();
+    let pins = answer["sha256"].as_str().map(Pins::parse);
+    match pins {
+        Some(Ok(pins)) => Ok(pins.to_string()),
+        _ => Err(SshFault::new(
+            FaultKind::Other,
+            "`clawdia gateway fingerprint` there gave none",
+        )),
+    }
 }
 
 /// The secret that clients of a gateway share.
@@ -196,7 +216,7 @@ mod tests {
 
     #[test]
     fn what_the_hosts_shell_reads_is_one_quoted_word() {
-        for script in [STATUS, TOKEN] {
+        for script in [STATUS, TOKEN, FINGERPRINT] {
             assert_eq!(script.matches('\'').count(), 2, "{script}");
             assert!(script.starts_with("sh -c '") && script.ends_with('\''));
         }

@@ -10,3 +10,5 @@ mod secrets;
 mod stand_in;
 mod supervision;
 mod targets;
+mod tls;
+mod typed;

@@ -32,6 +32,7 @@ case $words in
   *-N*) STAND_IN_WORDS=$words exec '{own}' --exact stand_in::as_ssh --nocapture >/dev/null ;;
   *'gateway status'*) cat status ;;
   *'clawdia token'*) cat token ;;
+  *'gateway fingerprint'*) cat fingerprint ;;
 esac
 "#,
             dir = dir.path().display(),

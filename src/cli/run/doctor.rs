@@ -10,10 +10,11 @@ use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup, variable};
 use super::super::text::{count, span};
-use super::{list, text, unix_ms};
+use super::troubles::{self, Trouble};
+use super::{list, security, text, unix_ms};
 use crate::client::party::OPERATOR_SCOPES;
 use crate::client::secret::Target;
-use crate::config::{Config, GatewayMode};
+use crate::config::{Config, GatewayMode, MdnsMode};
 use crate::host::browser::{self, Guard};
 use crate::io::{config_file, private};
 use crate::limits::{DOCTOR_SKEW_MS, PROOF_SKEW_MS};
@@ -133,6 +134,8 @@ fn look(setup: &Setup, found: &mut Findings) {
     if !elsewhere {
         secret(setup, &config, found);
         certificate(&config, found);
+        discovery(&config, found);
+        troubled(troubles::of_settings(&config), found);
         if !process(setup, &config, found) {
             return;
         }
@@ -229,6 +232,32 @@ fn certificate(config: &Config, found: &mut Findings) {
             }
         }
     }
+}
+
+fn troubled(troubles: Vec<Trouble>, found: &mut Findings) {
+    for trouble in troubles {
+        found.add(
+            trouble.name,
+            State::Fault,
+            trouble.message,
+            &[&trouble.mend],
+        );
+    }
+}
+
+/// What the network is told without being asked.
+fn discovery(config: &Config, found: &mut Findings) {
+    const NAME: &str = "discovery";
+    let told = match security::told_by_mdns(config) {
+        None => "the network is told nothing",
+        Some(MdnsMode::Full) => {
+            "the network is told the machine's name, the port, the certificate's fingerprint and where SSH is"
+        }
+        Some(_) => {
+            "the network is told the machine's name, the port and the certificate's fingerprint"
+        }
+    };
+    found.good(NAME, told);
 }
 
 /// Says nothing where there is no browser control server.
@@ -359,7 +388,10 @@ fn talk(mut session: Session, found: &mut Findings) {
     }
     scopes(&hello, found);
     match session.call("health", &json!({})) {
-        Ok(health) => clock(&health, found),
+        Ok(health) => {
+            clock(&health, found);
+            troubled(troubles::of_channels(&health), found);
+        }
         Err(failure) => found.failed("health", &failure),
     }
     match session.call("status", &json!({})) {

@@ -34,7 +34,8 @@ pub mod state;
 pub mod status;
 pub mod system;
 pub mod token;
-pub mod tunnel;
+pub mod troubles;
+mod tunnel;
 pub mod units;
 pub mod voicewake;
 

@@ -1,5 +1,7 @@
 //! `clawdia security audit`: what lets others in, by how much it matters.
 
+mod channels;
+
 use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
 
@@ -10,7 +12,7 @@ use super::super::out::{Out, Paint};
 use super::super::setup::Setup;
 use super::super::text::count;
 use crate::client::GatewayUrl;
-use crate::config::{BindMode, Config, Secret, TailscaleMode};
+use crate::config::{BindMode, Config, MdnsMode, Secret, TailscaleMode};
 use crate::io::private;
 use crate::limits::{AUDIT_LOG_BYTES_MAX, SECRET_CHARS_GOOD, SECRET_CHARS_MIN};
 
@@ -139,7 +141,30 @@ fn of_config(config: &Config) -> Vec<Finding> {
     network(config, open, &mut found);
     page(config, open, &mut found);
     remote(config, &mut found);
+    channels::look(config, &mut found);
+    found.extend(told_by_mdns(config).map(|mode| {
+        finding(
+            "discovery.told",
+            if mode == MdnsMode::Full {
+                Severity::Warning
+            } else {
+                Severity::Info
+            },
+            "the network is told by multicast DNS that a gateway is here",
+            "clawdia config set discovery.mdns.mode off",
+        )
+    }));
     found
+}
+
+/// Whether and how much the network is told of the gateway; as it will be at the next start.
+pub fn told_by_mdns(config: &Config) -> Option<MdnsMode> {
+    let of_network = is_open(config) && config.gateway.bind != BindMode::Tailnet;
+    match config.discovery.mdns.mode {
+        Some(MdnsMode::Off) => None,
+        Some(mode) => Some(mode),
+        None => of_network.then_some(MdnsMode::Minimal),
+    }
 }
 
 /// Whether other machines can reach the port.
@@ -378,10 +403,11 @@ mod tests {
     #[test]
     fn what_lets_others_in_is_found_by_its_weight() {
         let open = format!("bind: 'lan', {GOOD}");
-        assert_eq!(ids(&open), [("bind.cleartext", "critical")]);
+        let told = ("discovery.told", "info");
+        assert_eq!(ids(&open), [("bind.cleartext", "critical"), told]);
         assert_eq!(
             ids(&format!("{open}, tls: {{ enabled: true }}")),
-            [("bind.open", "info")]
+            [("bind.open", "info"), told]
         );
         assert_eq!(
             ids(&format!("bind: 'tailnet', {GOOD}")),

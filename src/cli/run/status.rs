@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::super::exit::Outcome;
+use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup};
 use super::super::table::{Cell, Table};
 use super::super::text::{count, printable, short_id};
+use super::troubles::{self, Trouble};
 use super::{age, channels, gateway, health, joined, list, mcp, or_dash, text, unix_ms};
+use crate::client::secret::Target;
 
 /// Connects once and shows everything that matters.
 pub fn run(deep: bool, setup: &Setup, out: &mut Out) -> Outcome {
@@ -25,6 +27,9 @@ pub fn run(deep: bool, setup: &Setup, out: &mut Out) -> Outcome {
         "status": status,
         "presence": presence,
     });
+    let troubles = troubles(&session, setup, &answer["health"])?;
+    let told: Vec<Value> = troubles.iter().map(Trouble::to_json).collect();
+    answer["troubles"] = told.into();
     if deep {
         answer["channels"] = session.call("channels.status", &probe(deep))?;
         answer["devices"] = session.call("device.pair.list", &json!({}))?;
@@ -32,7 +37,7 @@ pub fn run(deep: bool, setup: &Setup, out: &mut Out) -> Outcome {
     if out.wants_json() {
         out.json(&answer)?;
     } else {
-        print(&answer, &session, deep, out)?;
+        print(&answer, &troubles, &session, deep, out)?;
     }
     session.client.close();
     Ok(())
@@ -46,14 +51,35 @@ fn probe(deep: bool) -> Value {
     }
 }
 
-fn print(answer: &Value, session: &Session, deep: bool, out: &mut Out) -> Outcome {
+/// Settings are those of this machine, so they are looked at where the gateway is its own.
+fn troubles(session: &Session, setup: &Setup, health: &Value) -> Result<Vec<Trouble>, Failure> {
+    let mut found = troubles::of_channels(health);
+    if session.to.target == Target::Own {
+        found.extend(troubles::of_settings(&*setup.client_config()?));
+    }
+    Ok(found)
+}
+
+fn print(
+    answer: &Value,
+    troubles: &[Trouble],
+    session: &Session,
+    deep: bool,
+    out: &mut Out,
+) -> Outcome {
     let ok = answer["health"]["ok"] == true;
-    let (word, paint) = match ok {
-        true => ("healthy", Paint::Good),
-        false => ("not healthy", Paint::Bad),
+    let some = format!("it runs, with {}", count(troubles.len() as u64, "trouble"));
+    let (word, paint) = match (ok, troubles.is_empty()) {
+        (true, true) => ("healthy", Paint::Good),
+        (true, false) => (some.as_str(), Paint::Warning),
+        (false, _) => ("not healthy", Paint::Bad),
     };
     let line = format!("{} {}", out.paint(paint, "●"), out.paint(paint, word));
     out.line(&line)?;
+    for trouble in troubles {
+        out.field(trouble.name, Paint::Bad, &printable(&trouble.message))?;
+        out.field("", Paint::Dim, &format!("try {}", trouble.mend))?;
+    }
     health::print(&answer["health"], session, out)?;
     gateway::tailnet(&answer["status"]["tailscale"], out)?;
     let defaults = &answer["status"]["sessions"]["defaults"];

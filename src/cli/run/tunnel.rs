@@ -1,12 +1,14 @@
 //! `clawdia tunnel`: keeps an SSH tunnel open in the foreground, and tells how it stands.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use super::super::commands::Tunnel;
 use super::super::exit::{Failure, Outcome};
-use super::super::far::{Far, Way, failed};
+use super::super::far::{Certificate, Far, Way, failed};
 use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup};
 use super::super::text::span;
@@ -52,6 +54,8 @@ pub struct Plan {
     pub far: Far,
     pub remote_port: u16,
     pub local_port: u16,
+    /// The gateway speaks TLS; known once it has answered.
+    is_secure: Arc<AtomicBool>,
     watch: Watch,
 }
 
@@ -89,8 +93,18 @@ impl Plan {
             local_port: local_port.map_err(|fault| failed(fault, &far.login))?,
             far,
             remote_port,
+            is_secure: Arc::default(),
             watch,
         })
+    }
+
+    /// Where the gateway is reached here, for `ws` or `http`.
+    pub fn address(&self, scheme: &str) -> String {
+        let secure = match self.is_secure.load(Ordering::Relaxed) {
+            true => "s",
+            false => "",
+        };
+        format!("{scheme}{secure}://127.0.0.1:{}", self.local_port)
     }
 
     /// Keeps it open until a signal comes. `first_up` is done once, when a gateway has answered.
@@ -111,6 +125,7 @@ impl Plan {
             far: self.far.clone(),
             local_port: self.local_port,
             remote_port: self.remote_port,
+            is_secure: Arc::clone(&self.is_secure),
             session: None,
         };
         let mut teller = Teller {
@@ -129,7 +144,7 @@ impl Plan {
             // Without a reader there is nothing to be watched.
             if let Err(failure) = told.and_then(|()| Ok(out.flush()?)) {
                 printed = Err(failure);
-                stop.store(true, std::sync::atomic::Ordering::Relaxed);
+                stop.store(true, Ordering::Relaxed);
             }
         });
         if let Err(fault) = &kept {
@@ -206,7 +221,7 @@ impl Teller<'_> {
         let plan = self.plan;
         let mut line = json!({
             "target": plan.far.login.target.to_string(),
-            "url": format!("ws://127.0.0.1:{}", plan.local_port),
+            "url": plan.address("ws"),
             "localPort": plan.local_port,
             "remotePort": plan.remote_port,
             "phase": status.phase.word(),
@@ -273,6 +288,7 @@ struct ThroughIt {
     far: Far,
     local_port: u16,
     remote_port: u16,
+    is_secure: Arc<AtomicBool>,
     session: Option<Session>,
 }
 
@@ -294,6 +310,14 @@ impl Check for ThroughIt {
             self.setup.connect_by(to, "cli", deadline)
         });
         let session = connected.map_err(|failure| told_on_one_line(&failure))?;
+        self.is_secure
+            .store(session.to.url.secure, Ordering::Relaxed);
+        if session.to.may_ask_pin {
+            self.far.told = match &session.to.pin {
+                Some(pin) => Certificate::Pin(pin.clone()),
+                None => Certificate::None,
+            };
+        }
         let version = session.client.hello().server_version.clone();
         self.session = Some(session);
         Ok(version)

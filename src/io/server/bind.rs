@@ -68,6 +68,18 @@ impl Plan {
         self.addresses.iter().copied().find(|ip| !ip.is_loopback())
     }
 
+    /// Why none of the addresses can be bound on this machine, whatever the port.
+    pub fn fault(&self) -> Option<String> {
+        let mut faults = Vec::new();
+        for ip in &self.addresses {
+            match bind(*ip, 0) {
+                Ok(_) => return None,
+                Err(fault) => faults.push(fault),
+            }
+        }
+        Some(faults.join("; "))
+    }
+
     /// Takes the sockets that a supervisor has bound, or binds what was asked for.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 
 mod app;
 mod beacon;
-mod bind;
+pub mod bind;
 mod channel_tokens;
 mod files;
 mod heart;

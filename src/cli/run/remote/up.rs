@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::super::super::commands::RemoteUp;
 use super::super::super::exit::{Failure, Outcome};
-use super::super::super::far::failed;
+use super::super::super::far::{failed, fetch};
+use super::super::super::hidden;
 use super::super::super::out::{Out, Paint};
 use super::super::super::setup::Setup;
 use super::super::config;
@@ -19,9 +20,12 @@ use super::super::tunnel::{self, Plan};
 use super::lend::Node;
 use super::voice;
 use crate::client::files;
+use crate::client::secret::Target;
+use crate::client::tokens::GatewayIdentity;
 use crate::config::select;
 use crate::limits::TUNNEL_TURN_MS;
 use crate::remote::ask;
+use crate::remote::fault::FaultKind;
 use crate::remote::record::{Phase, Record, Records};
 
 /// Finds the gateway, opens the tunnel, pairs, and keeps it open.
@@ -45,6 +49,7 @@ pub fn run(args: RemoteUp, setup: &Setup, out: &mut Out) -> Outcome {
         out.flush()?;
     }
     let plan = Plan::new(far, args.local_port, asked.map(|facts| facts.port), setup)?;
+    let setup = &with_secret(&plan, setup, out)?;
     let mut node = None;
     plan.keep(setup, out, &mut |plan, out| {
         if args.default {
@@ -60,12 +65,48 @@ pub fn run(args: RemoteUp, setup: &Setup, out: &mut Out) -> Outcome {
     })
 }
 
+/// A gateway wants its secret of a device that it does not know. Its host may tell it; where it does
+/// not, a person at this terminal is asked.
+fn with_secret(plan: &Plan, setup: &Setup, out: &Out) -> Result<Setup, Failure> {
+    let mut setup = setup.clone();
+    let config = setup.client_config()?;
+    let login = &plan.far.login;
+    let gateway = GatewayIdentity::behind_ssh(&login.target.to_string(), plan.remote_port);
+    let has_secret = !setup
+        .secrets_for(Target::Tunnel, plan.far.configured, &config)?
+        .is_empty();
+    if has_secret || setup.tokens().get(&gateway, "operator")?.is_some() {
+        return Ok(setup);
+    }
+    match fetch(login) {
+        // Whether the host can be reached at all, the tunnel says better.
+        Err(fault) if fault.kind == FaultKind::Other => {}
+        _ => return Ok(setup),
+    }
+    let target = &login.target;
+    let question = format!("The token of the gateway on {target} (it is not shown): ");
+    let typed = match out.wants_json() {
+        true => None,
+        false => hidden::ask(&question)?,
+    };
+    match typed {
+        Some(token) => {
+            setup.globals.token = Some(token);
+            Ok(setup)
+        }
+        None => Err(Failure::failed(format!(
+            "the gateway on {target} wants its token, and `clawdia token` there gives none"
+        ))
+        .mend(format!("clawdia remote up {target} --token-file FILE"))),
+    }
+}
+
 fn welcome(plan: &Plan, out: &mut Out) -> Outcome {
     if out.wants_json() {
         return Ok(());
     }
     let target = &plan.far.login.target;
-    let page = format!("http://127.0.0.1:{}/", plan.local_port);
+    let page = format!("{}/", plan.address("http"));
     out.field("page", Paint::Plain, &page)?;
     out.field(
         "try",

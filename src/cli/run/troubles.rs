@@ -1,0 +1,210 @@
+//! What does not work though the gateway answers: settings that name what is not there, and
+//! channels that have stopped. `status` and `doctor` say it.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::text;
+use crate::config::Config;
+use crate::config::paths::expand_home;
+use crate::io::server::bind::Plan;
+
+/// The provider that needs no configuration.
+const BUILTIN: &str = "builtin";
+
+/// One thing that does not work.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub name: &'static str,
+    pub message: String,
+    /// The command that mends it.
+    pub mend: String,
+}
+
+impl Trouble {
+    fn new(name: &'static str, message: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            name,
+            message: message.into(),
+            mend: mend.into(),
+        }
+    }
+
+    pub fn to_json(&self) -> Value {
+        json!({"name": self.name, "message": self.message, "mend": self.mend})
+    }
+}
+
+/// Of the settings of this machine's own gateway.
+pub fn of_settings(config: &Config) -> Vec<Trouble> {
+    let mut found = models(config);
+    found.extend(page(config));
+    found.extend(bind(config));
+    found
+}
+
+/// Models whose provider nobody configured, and those that their provider does not list.
+fn models(config: &Config) -> Vec<Trouble> {
+    let mut named: Vec<&str> = Vec::new();
+    for agent in config.agents.ids() {
+        let model = config.agents.model_of(agent).into_iter();
+        named.extend(model.flat_map(|model| {
+            let fallbacks = model.fallbacks.iter().map(String::as_str);
+            model.primary.as_deref().into_iter().chain(fallbacks)
+        }));
+    }
+    named.sort_unstable();
+    named.dedup();
+    let wrong = |named: &str| {
+        let list = "clawdia models";
+        let Some((name, id)) = named.trim().split_once('/') else {
+            let text = format!("the model {named:?} has no provider: write provider/model");
+            return Some(Trouble::new("model", text, list));
+        };
+        match config.models.providers.get(name) {
+            None if name == BUILTIN => None,
+            None => Some(Trouble::new(
+                "model",
+                format!(
+                    "there is no provider {name}, which {named} needs: no answer comes from it"
+                ),
+                format!("clawdia config set models.providers.{name} '{{baseUrl: \"…\"}}'"),
+            )),
+            Some(provider) => {
+                let is_listed = provider.models.iter().any(|model| model.id == id);
+                (!is_listed && !provider.models.is_empty()).then(|| {
+                    let text = format!("{name} lists its models, and {id} is none of them");
+                    Trouble::new("model", text, list)
+                })
+            }
+        }
+    };
+    named.into_iter().filter_map(wrong).collect()
+}
+
+fn page(config: &Config) -> Option<Trouble> {
+    let page = &config.gateway.control_ui;
+    let root = page.root.as_deref().filter(|_| page.enabled)?;
+    let path = expand_home(root, std::env::home_dir().as_deref());
+    let fault = match Path::new(&path).join("index.html").metadata() {
+        Ok(meta) if meta.is_file() => return None,
+        Ok(_) => "index.html is no file".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Some(Trouble::new(
+        "page",
+        format!("gateway.controlUi.root has no page: {root}/index.html: {fault}"),
+        "clawdia config unset gateway.controlUi.root   # or name the folder with its index.html",
+    ))
+}
+
+/// What would keep the gateway from listening where the configuration says, at its next start.
+fn bind(config: &Config) -> Option<Trouble> {
+    let has_secret = config.gateway.auth.secret().is_some();
+    let mend = "clawdia config set gateway.bind loopback";
+    let fault = match Plan::new(config, None, has_secret) {
+        Err(fault) => fault.message,
+        Ok(plan) if plan.open_address().is_some() && !has_secret => {
+            let bind = config.gateway.bind.as_str();
+            let mend = "clawdia config set gateway.auth.token \"$(openssl rand -hex 32)\"";
+            let text = format!("gateway.bind is {bind:?} and no secret is chosen");
+            return Some(Trouble::new("bind", text, mend));
+        }
+        Ok(plan) => plan.fault()?,
+    };
+    let text = format!("the next start would fail: {fault}");
+    Some(Trouble::new("bind", text, mend))
+}
+
+/// Channels that are configured and do not run, as `health` tells of them.
+pub fn of_channels(health: &Value) -> Vec<Trouble> {
+    let channels = health["channels"].as_object().into_iter().flatten();
+    let wrong = |(name, channel): (&String, &Value)| {
+        let is_meant = channel["configured"] == true && channel["enabled"] != false;
+        let error = match text(&channel["probe"], "error") {
+            "" => text(channel, "lastError"),
+            error => error,
+        };
+        let is_dead = channel["running"] == false || !error.is_empty();
+        (is_meant && is_dead).then(|| {
+            let why = match error {
+                "" => "it does not run",
+                error => error,
+            };
+            Trouble::new(
+                "channel",
+                format!("{name}: {why}"),
+                "clawdia channels status --probe",
+            )
+        })
+    };
+    channels.filter_map(wrong).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(config: Value) -> Vec<String> {
+        let config: Config = serde_json::from_value(config).unwrap();
+        let found = of_settings(&config).into_iter();
+        found
+            .map(|it| format!("{}: {}", it.name, it.message))
+            .collect()
+    }
+
+    #[track_caller]
+    fn finds(config: Value, expected: &str) {
+        let found = names(config);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(expected), "{found:?}");
+    }
+
+    #[test]
+    fn settings_that_name_what_is_not_there_are_found() {
+        assert_eq!(names(json!({})), [""; 0]);
+        let model = |model: Value| {
+            json!({"agents": {"defaults": {"model": model}},
+            "models": {"providers": {"local": {"models": [{"id": "qwen3"}]}, "open": {}}}})
+        };
+        for good in ["builtin/clawdia", "local/qwen3", "open/any"] {
+            assert_eq!(names(model(json!({"primary": good}))), [""; 0], "{good}");
+        }
+        finds(
+            model(json!({"primary": "acme/x"})),
+            "model: there is no provider acme",
+        );
+        finds(
+            model(json!({"primary": "local/other"})),
+            "model: local lists its models",
+        );
+        finds(
+            model(json!({"fallbacks": ["acme/y"]})),
+            "model: there is no provider acme",
+        );
+        let page = json!({"gateway": {"controlUi": {"root": "/no/such/folder"}}});
+        finds(page, "page: gateway.controlUi.root has no page");
+        finds(json!({"gateway": {"bind": "lan"}}), "bind: gateway.bind is");
+        // RFC 5737: nobody's address.
+        let foreign = json!({"gateway": {"bind": "custom", "customBindHost": "192.0.2.1",
+            "auth": {"token": "chosen"}}});
+        finds(foreign, "bind: the next start would fail");
+    }
+
+    #[test]
+    fn a_channel_that_does_not_run_is_found() {
+        let of = |channel: Value| of_channels(&json!({"channels": {"telegram": channel}}));
+        assert_eq!(of(json!({"configured": true, "running": true})), []);
+        assert_eq!(of(json!({"configured": false, "running": false})), []);
+        assert_eq!(
+            of(json!({"configured": true, "enabled": false, "running": false})),
+            []
+        );
+        let dead =
+            of(json!({"configured": true, "running": true, "lastError": "401: Unauthorized"}));
+        assert_eq!(dead[0].message, "telegram: 401: Unauthorized");
+        let dead = of(json!({"configured": true, "running": false}));
+        assert_eq!(dead[0].message, "telegram: it does not run");
+    }
+}
