@@ -238,6 +238,8 @@ pub const WEB_REDIRECTS_MAX: usize = 5;
 pub const WEB_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// Time for all of it.
 pub const WEB_MS: u64 = 30_000;
+/// Tools that plain HTTP requests use at a time.
+pub const TOOL_INVOKES_MAX: usize = 64;
 /// Longest result of a tool that goes to the model and the transcript.
 pub const TOOL_RESULT_BYTES_MAX: usize = 32 * 1024;
 /// Longest result of a tool for programs; a longer one is left out.
@@ -302,6 +304,10 @@ const _: () = assert!(MCP_TOOLS_MAX * 64 < MCP_MESSAGE_BYTES_MAX);
 pub const CRON_JOBS_MAX: usize = 500;
 /// Runs of one job that are remembered, where `retention.runs.maxEntries` names no fewer.
 pub const CRON_RUNS_KEPT: usize = 100;
+/// Jobs that an agent may make for itself.
+pub const CRON_TOOL_JOBS_MAX: usize = 50;
+/// Milliseconds between two runs of such a job, at least.
+pub const CRON_TOOL_EVERY_MS_MIN: u64 = 60_000;
 /// Longest text of a job, its name and description included.
 pub const CRON_TEXT_BYTES_MAX: usize = 32 * 1024;
 /// The shortest interval of a job.

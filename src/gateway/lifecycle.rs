@@ -220,6 +220,7 @@ impl Gateway {
     pub(super) fn on_closed(&mut self, conn: ConnId, why: &str) {
         self.leave(conn, why);
         self.on_http_client_gone(conn);
+        self.stop_invokes(conn);
         if let Some(mut peer) = self.peers.remove(conn) {
             peer.outbox.clear(&mut self.turn);
         }

@@ -557,6 +557,10 @@ const SESSIONS_PATCH: Shape = closed(&[
     nullable("spawnedBy", NAME),
     nullable("sendPolicy", Kind::OneOf(&["allow", "deny"])),
     nullable("groupActivation", Kind::OneOf(&["mention", "always"])),
+    nullable(
+        "queueMode",
+        Kind::OneOf(&["followup", "collect", "steer", "interrupt"]),
+    ),
 ]);
 const SESSIONS_PREVIEW: Shape = closed(&[
     req("keys", Kind::List { min: 1, of: &NAME }),

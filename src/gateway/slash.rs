@@ -2,14 +2,16 @@
 
 use super::commit::Key;
 use super::dispatch::{KeptCall, Stop};
+use super::method::agent::write_accepted;
 use super::method::chat::write_status;
-use super::runs::{Request, StopReason};
+use super::runs::{Origin, Request, StopReason};
 use super::{Gateway, Refusal, sessions};
 use crate::agent::builtin::{help_text, status_text};
 use crate::agent::{ModelRef, Thinking, Verbosity};
+use crate::config::types::QueueMode;
 use crate::limits::IDEMPOTENCY_TTL_MS;
 use crate::now::Now;
-use crate::state::{Idempotency, IdempotencyState, Record, Session};
+use crate::state::{Idempotency, IdempotencyState, Record, Session, Text};
 use crate::wire::json::Writer;
 use std::sync::Arc;
 
@@ -30,7 +32,14 @@ const COMMANDS: &[(&str, &str)] = &[
         "show or choose how much it thinks",
     ),
     ("/verbose [on|off]", "show or hide tool work"),
+    (
+        "/queue [followup|collect|steer|interrupt|default]",
+        "show or choose what becomes of messages during a run",
+    ),
 ];
+
+/// The setting of a session by which its messages are queued.
+const QUEUE_MODE: &str = "queueMode";
 
 /// A command and what stands behind it.
 pub struct SlashCommand {
@@ -65,6 +74,7 @@ impl Gateway {
                 | "think"
                 | "thinking"
                 | "verbose"
+                | "queue"
         );
         known.then(|| SlashCommand {
             name,
@@ -91,15 +101,25 @@ impl Gateway {
             .idempotency()
             .make_room(1, 0)
             .ok_or_else(|| Refusal::unavailable("too many requests are in flight"))?;
+        let method = request.origin.method().unwrap_or("chat.send");
+        let waits = request.origin == Origin::Agent;
         let mut response = Vec::new();
-        write_status(&mut Writer::new(&mut response), &request.run_id, "ok");
+        match waits {
+            true => write_answer(
+                &mut Writer::new(&mut response),
+                &request.run_id,
+                &answer.text,
+            ),
+            false => write_status(&mut Writer::new(&mut response), &request.run_id, "ok"),
+        }
+        let response: Text = String::from_utf8_lossy(&response).into();
         records.push(Record::IdempotencyPut(Arc::new(Idempotency {
-            method: "chat.send".into(),
+            method: method.into(),
             key: request.run_id.clone(),
             fingerprint: request.fingerprint,
             run_id: Some(request.run_id.clone()),
             state: IdempotencyState::Done,
-            response: String::from_utf8_lossy(&response).into(),
+            response: response.clone(),
             expires_at_ms: now.unix_ms + IDEMPOTENCY_TTL_MS,
         })));
         let starts_over = answer.archived.is_some();
@@ -112,7 +132,7 @@ impl Gateway {
         });
         let keys = vec![
             session_lock,
-            Key::Idempotency("chat.send", request.run_id.as_ref().into()),
+            Key::Idempotency(method, request.run_id.as_ref().into()),
         ];
         if starts_over {
             self.stop_runs(&request.session_key, None, StopReason::SessionGone);
@@ -122,7 +142,15 @@ impl Gateway {
         }
         self.commit(keys, records, move |gateway, _, result| match result {
             Ok(()) => {
-                gateway.reply_kept(&call, |_, w| write_status(w, &request.run_id, "started"));
+                if waits {
+                    let accepted_at = gateway.now.unix_ms;
+                    gateway.reply_first(&call, |_, w| {
+                        write_accepted(w, &request.run_id, accepted_at);
+                    });
+                    gateway.reply_kept(&call, |_, w| w.raw(response.as_bytes()));
+                } else {
+                    gateway.reply_kept(&call, |_, w| write_status(w, &request.run_id, "started"));
+                }
                 let keys = (&*request.session_key, &*request.shown_key);
                 gateway.send_injected(&request.run_id, keys, 1, &message);
                 gateway.touch_health();
@@ -153,6 +181,7 @@ impl Gateway {
             }
             "model" => self.choose_model(&mut session, &command.argument),
             "verbose" => choose_verbosity(&mut session, &command.argument),
+            "queue" => self.choose_queue(&mut session, &command.argument),
             _ => self.choose_thinking(&mut session, &command.argument),
         };
         Ok(Answer {
@@ -182,6 +211,34 @@ impl Gateway {
         }
     }
 
+    fn choose_queue(&self, session: &mut Session, wanted: &str) -> String {
+        match (wanted, QueueMode::parse(wanted)) {
+            ("", _) => {}
+            ("default", _) => {
+                session.settings.remove(QUEUE_MODE);
+            }
+            (_, Some(mode)) => {
+                session
+                    .settings
+                    .insert(QUEUE_MODE.into(), mode.as_str().into());
+            }
+            (_, None) => {
+                return format!(
+                    "{wanted} is no mode: followup, collect, steer, interrupt, default."
+                );
+            }
+        }
+        let mode = self.queue_mode_of(session).as_str();
+        format!("Messages that come during a run: {mode}.")
+    }
+
+    /// What becomes of messages that come during a run of a session.
+    pub(super) fn queue_mode_of(&self, session: &Session) -> QueueMode {
+        let own = session.settings.get(QUEUE_MODE);
+        own.and_then(|mode| QueueMode::parse(mode))
+            .unwrap_or(self.config().messages.queue.mode)
+    }
+
     fn choose_thinking(&self, session: &mut Session, wanted: &str) -> String {
         if wanted.is_empty() {
             return format!("Thinking is {}.", self.thinking_of(session).as_str());
@@ -194,6 +251,28 @@ impl Gateway {
             None => format!("{wanted} is no level: off, minimal, low, medium or high."),
         }
     }
+}
+
+/// What `agent` is answered in the end.
+fn write_answer(w: &mut Writer<'_>, run_id: &str, text: &str) {
+    w.object(|w| {
+        w.field_str("runId", run_id);
+        w.field_str("status", "ok");
+        w.field_str("summary", "completed");
+        w.key("result");
+        w.object(|w| {
+            w.key("payloads");
+            w.array(|w| {
+                w.object(|w| {
+                    w.field_str("text", text);
+                    w.key("mediaUrl");
+                    w.null();
+                });
+            });
+            w.key("meta");
+            w.object(|_| {});
+        });
+    });
 }
 
 fn choose_verbosity(session: &mut Session, wanted: &str) -> String {

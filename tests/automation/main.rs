@@ -3,5 +3,7 @@
 
 mod api;
 mod cron;
+mod delivery;
 mod heartbeat;
 mod hooks;
+mod tools;

@@ -1,5 +1,6 @@
 //! `clawdia agent`: a message to the agent, its answer as it comes.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -100,7 +101,14 @@ fn follow(
             ))
         });
         match incoming {
-            Ok(Incoming::Event(event)) => stream.event(&event, &run_id, out)?,
+            Ok(Incoming::Event(event)) => {
+                if let Some(told) = asks_for_approval(&event, text(params, "sessionKey")) {
+                    stream.stop(out)?;
+                    // A closed stderr is no reason to end the run.
+                    let _ = writeln!(std::io::stderr(), "{told}");
+                }
+                stream.event(&event, &run_id, out)?;
+            }
             Ok(Incoming::Response(number, Ok(payload))) if number == request => {
                 stream.end(&payload, out)?;
                 return Ok(payload);
@@ -117,6 +125,19 @@ fn follow(
             }
         }
     }
+}
+
+/// What a person is told where a run of this session waits for a decision, and how to decide.
+pub(super) fn asks_for_approval(event: &Event, session_key: &str) -> Option<String> {
+    let (payload, request) = (&event.payload, &event.payload["request"]);
+    if event.name != "exec.approval.requested" || text(request, "sessionKey") != session_key {
+        return None;
+    }
+    let id = printable(text(payload, "id")).into_owned();
+    Some(format!(
+        "the run waits for your approval: {}\n  clawdia approvals approve {id}    # or: deny {id}",
+        printable(text(request, "command"))
+    ))
 }
 
 /// What of an answer has been printed. Texts are cumulative, so a part that was skipped for

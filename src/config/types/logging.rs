@@ -58,6 +58,54 @@ pub struct HooksConfig {
     pub path: String,
     pub token: Option<Secret>,
     pub max_body_bytes: usize,
+    /// What requests at other paths mean; the first that fits counts.
+    pub mappings: Vec<HookMapping>,
+}
+
+/// What a webhook of any shape means.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct HookMapping {
+    #[serde(rename = "match")]
+    pub matches: HookMatch,
+    pub action: HookAction,
+    /// `now` or `next-heartbeat`.
+    pub wake_mode: Option<String>,
+    pub agent_id: Option<String>,
+    /// These are templates: `{{a.b[0]}}` is a value of the body.
+    pub name: Option<String>,
+    pub session_key: Option<String>,
+    pub message_template: Option<String>,
+    pub text_template: Option<String>,
+    pub to: Option<String>,
+    pub deliver: Option<bool>,
+    pub channel: Option<String>,
+    pub model: Option<String>,
+    pub thinking: Option<String>,
+    pub timeout_seconds: Option<u64>,
+    /// A module in JavaScript, which is not run: requests are answered so.
+    pub transform: Option<serde_json::Value>,
+}
+
+/// Which requests a mapping is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct HookMatch {
+    /// Behind the hooks' own path.
+    pub path: Option<String>,
+    /// The member `source` of the body.
+    pub source: Option<String>,
+}
+
+/// What a mapped request starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HookAction {
+    /// A line for the main session.
+    Wake,
+    /// A run.
+    #[default]
+    Agent,
 }
 
 impl Default for HooksConfig {
@@ -67,6 +115,7 @@ impl Default for HooksConfig {
             path: "/hooks".to_owned(),
             token: None,
             max_body_bytes: 256 * 1024,
+            mappings: Vec::new(),
         }
     }
 }

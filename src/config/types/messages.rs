@@ -31,3 +31,26 @@ pub enum QueueMode {
     /// They stop the run at work.
     Interrupt,
 }
+
+impl QueueMode {
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Followup => "followup",
+            Self::Collect => "collect",
+            Self::Steer => "steer",
+            Self::Interrupt => "interrupt",
+        }
+    }
+
+    /// The mode of a word, also of the ecosystem's other words for it.
+    pub fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "followup" => Self::Followup,
+            "collect" => Self::Collect,
+            "steer" | "queue" | "steer-backlog" | "steer+backlog" => Self::Steer,
+            "interrupt" => Self::Interrupt,
+            _ => return None,
+        })
+    }
+}

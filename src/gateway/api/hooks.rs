@@ -1,8 +1,9 @@
 //! Webhooks: another program tells the agent something, or has it work. They have a token of
 //! their own, which opens nothing else.
 
-use super::{Fault, parse};
+use super::{Fault, mapping, parse};
 use crate::agent::{ModelRef, Thinking};
+use crate::config::types::HookAction;
 use crate::gateway::Gateway;
 use crate::gateway::auth::limiter::{Guesser, SecretKind};
 use crate::gateway::auth::locality::Client;
@@ -109,6 +110,9 @@ impl Gateway {
                 status: 405,
                 ..Fault::invalid("use POST")
             }),
+            ("POST", path) => {
+                parse(body).and_then(|body| self.hook_mapped(conn, head, path, &body))
+            }
             _ => Err(Fault::not_found("there are wake and agent")),
         };
         if let Err(fault) = taken {
@@ -144,6 +148,20 @@ impl Gateway {
         };
         self.add_system_event(&agent, text, Box::new(stored));
         Ok(())
+    }
+
+    /// A request at a path that the configuration gives a meaning.
+    fn hook_mapped(
+        &mut self,
+        conn: ConnId,
+        head: &Head<'_>,
+        path: &str,
+        body: &Value,
+    ) -> Result<(), Fault> {
+        match mapping::apply(&self.config().hooks.mappings, path, body)? {
+            (HookAction::Wake, body) => self.hook_wake(conn, &body),
+            (HookAction::Agent, body) => self.hook_agent(conn, head, &body),
+        }
     }
 
     fn hook_agent(&mut self, conn: ConnId, head: &Head<'_>, body: &Value) -> Result<(), Fault> {

@@ -10,10 +10,13 @@
 mod ask;
 mod completions;
 mod hooks;
+mod invoke;
+mod mapping;
 mod responses;
 mod run;
 
 pub(super) use hooks::Hooks;
+pub(super) use invoke::Invokes;
 pub(super) use run::HttpRuns;
 
 use super::{Effect, Gateway};
@@ -24,6 +27,8 @@ use crate::wire::http::Head;
 use crate::wire::json::Writer;
 use crate::wire::respond::write_response;
 use serde_json::Value;
+
+const TOOLS_INVOKE: &str = "/tools/invoke";
 
 /// Why a request is answered with an error.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,8 +91,10 @@ impl Gateway {
 
     /// A request for a path that needs the gateway's secret, which was shown.
     pub(super) fn on_api(&mut self, conn: ConnId, head: &Head<'_>, path: &str, body: &[u8]) {
-        if let Err(fault) = self.take_api_request(conn, head, path, body) {
-            self.answer_fault(conn, &fault);
+        match self.take_api_request(conn, head, path, body) {
+            Ok(()) => {}
+            Err(fault) if path == TOOLS_INVOKE => self.answer_invoke_fault(conn, &fault),
+            Err(fault) => self.answer_fault(conn, &fault),
         }
     }
 
@@ -109,6 +116,7 @@ impl Gateway {
             "/v1/responses" if responses => ("POST", ""),
             "/v1/responses" => ("POST", "responses"),
             "/v1/models" if completions || responses => ("GET", ""),
+            TOOLS_INVOKE => ("POST", ""),
             _ => return Err(Fault::not_found("there is nothing at this path")),
         };
         if !setting.is_empty() {
@@ -126,6 +134,7 @@ impl Gateway {
         match path {
             "/v1/chat/completions" => self.complete(conn, head, &parse(body)?),
             "/v1/responses" => self.respond_to(conn, head, &parse(body)?),
+            TOOLS_INVOKE => self.invoke_tool(conn, &parse(body)?),
             _ => {
                 self.list_api_models(conn);
                 Ok(())

@@ -121,7 +121,13 @@ impl Gateway {
         if !delivery.deliver {
             return None;
         }
-        let session = self.session(&run.session_key);
+        let own = self.session(&run.session_key);
+        // Nobody writes to a session of a job's or a hook's own: its agent's main one counts.
+        let name = run.session_key.splitn(3, ':').nth(2).unwrap_or_default();
+        let session = match name.starts_with("cron:") || name.starts_with("hook:") {
+            true => self.session(&self.session_key_of(self.agent_of_session(&run.session_key))),
+            false => own,
+        };
         let named = delivery.channel.clone().filter(|it| **it != *"last");
         let channel = named.or_else(|| session?.last_channel.clone())?;
         let kind = channels::find(&channel)?;

@@ -9,6 +9,7 @@ mod hours;
 
 use super::Gateway;
 use super::broadcast::Weight;
+use super::channels::{Letter, Receiver};
 use super::commit::Key;
 use super::dispatch::Stop;
 use super::runs::{Beside, Origin, Over, Request};
@@ -19,6 +20,7 @@ use crate::agent::ModelRef;
 use crate::agent::builtin::PROVIDER;
 use crate::config::HeartbeatConfig;
 use crate::limits::{HEARTBEAT_PREVIEW_CHARS, HEARTBEAT_REPEAT_MS};
+use crate::log::{Level, LogLine};
 use crate::state::{Delivery, Record, Text};
 use crate::wire::json::Writer;
 use answer::{Answer, read};
@@ -244,20 +246,64 @@ impl Gateway {
         let mut session = self.session_or_new(&key, self.now);
         session.updated_at_ms = self.now.unix_ms;
         let message = Arc::new(injected_message(text, self.now.unix_ms));
-        let records = vec![
+        let letters = match self.receiver_of_heartbeat(agent) {
+            Ok(Some(receiver)) => {
+                let letter = Letter {
+                    run_id: Some(run_id.clone()),
+                    session_key: Some(key.clone()),
+                    ..Letter::text(text)
+                };
+                self.letters(&receiver, &letter)
+            }
+            Ok(None) => Vec::new(),
+            Err(fault) => {
+                let line = LogLine::new(
+                    self.now.unix_ms,
+                    Level::Warn,
+                    "gateway/heartbeat",
+                    "not sent",
+                );
+                self.log_with(line.with("fault", fault));
+                Vec::new()
+            }
+        };
+        let mut records = vec![
             Record::MessageAppend {
                 session_id: session.session_id.clone(),
                 message: message.clone(),
             },
             Record::SessionPut(Arc::new(session)),
         ];
+        records.extend(letters);
         let run_id = run_id.clone();
         self.commit(vec![lock], records, move |gateway, _, result| {
             if result.is_ok() {
                 gateway.touch_health();
+                gateway.offer_outgoing();
                 gateway.send_injected(&run_id, (&key, &key), 0, &message);
             }
         });
+    }
+
+    /// Where a heartbeat's words go besides the main session: nowhere, where that was written from
+    /// last, or into a channel.
+    fn receiver_of_heartbeat(&self, agent: &str) -> Result<Option<Receiver>, String> {
+        let heartbeat = self.config().agents.heartbeat_of(agent);
+        let session = self.session(&self.session_key_of(agent));
+        let last = session.and_then(|it| it.last_channel.clone().zip(it.last_to.clone()));
+        let (channel, to) = match (heartbeat.target.trim(), last) {
+            ("none", _) | ("last", None) => return Ok(None),
+            ("last", Some(last)) => last,
+            (channel, last) => {
+                let last = last.filter(|(of, _)| **of == *channel).map(|(_, to)| to);
+                let to = heartbeat.to.as_deref().map(Text::from).or(last);
+                (channel.into(), to.ok_or("heartbeat.to is missing")?)
+            }
+        };
+        let receiver = self.receiver_named(&channel, &to, None);
+        receiver
+            .map(Some)
+            .map_err(|refusal| refusal.message.into_owned())
     }
 
     /// Tells clients what became of a heartbeat and keeps it.

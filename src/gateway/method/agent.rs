@@ -63,6 +63,10 @@ pub fn run(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '
     let kept = call.keep();
     let accepted_at = now.unix_ms;
     let run_id = request.run_id.clone();
+    if let Some(command) = gateway.slash_command(message) {
+        gateway.run_slash(now, request, command, kept)?;
+        return Ok(Outcome::Later);
+    }
     gateway.accept_run(
         request,
         Box::new(move |gateway, _, result| match result {
@@ -145,7 +149,8 @@ fn session_of(gateway: &Gateway, params: Params<'_, '_>) -> Result<(Text, String
     }
 }
 
-fn write_accepted(w: &mut Writer<'_>, run_id: &str, accepted_at: u64) {
+/// The first answer of `agent`.
+pub fn write_accepted(w: &mut Writer<'_>, run_id: &str, accepted_at: u64) {
     w.object(|w| {
         w.field_str("runId", run_id);
         w.field_str("status", "accepted");

@@ -6,7 +6,7 @@ use crate::gateway::params::Params;
 use crate::gateway::{Gateway, Refusal};
 use crate::limits::{CRON_JOBS_MAX, CRON_RUNS_KEPT};
 use crate::now::Now;
-use crate::state::{CronJob, Record};
+use crate::state::{CronJob, Record, Text};
 use std::sync::Arc;
 
 /// `cron.list`: jobs, the next one first.
@@ -86,19 +86,16 @@ pub fn remove(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, 
         return Ok(Outcome::Done);
     };
     let call = call.keep();
-    let records = vec![Record::CronJobRemove { id: id.clone() }];
-    gateway.commit(vec![lock], records, move |gateway, _, result| {
+    gateway.remove_job(id, move |gateway, result| {
         if let Err(fault) = result {
             return gateway.refuse_kept(&call, &Refusal::not_stored(&fault));
         }
-        gateway.send_cron_event(&id, "removed", |_| {});
         gateway.reply_kept(&call, |_, w| {
             w.object(|w| {
                 w.field_bool("ok", true);
                 w.field_bool("removed", true);
             });
         });
-        gateway.look_at_cron();
     });
     Ok(Outcome::Later)
 }
@@ -165,6 +162,28 @@ impl Gateway {
         }
         let job = self.state.cron().get(id).cloned();
         job.ok_or_else(|| Refusal::invalid(format!("unknown cron job id: {id}")).into())
+    }
+
+    /// Removes a job and its history, once nothing of it is being stored.
+    pub(in crate::gateway) fn remove_job(
+        &mut self,
+        id: Text,
+        then: impl FnOnce(&mut Gateway, Result<(), String>) + Send + 'static,
+    ) {
+        let lock = job_lock(&id);
+        if self.commits.is_reserved(&lock) {
+            return self.commits.wait(Box::new(move |gateway, _| {
+                gateway.remove_job(id, then);
+            }));
+        }
+        let records = vec![Record::CronJobRemove { id: id.clone() }];
+        self.commit(vec![lock], records, move |gateway, _, result| {
+            if result.is_ok() {
+                gateway.send_cron_event(&id, "removed", |_| {});
+            }
+            then(gateway, result);
+            gateway.look_at_cron();
+        });
     }
 
     /// Finds a job's next time and stores it.

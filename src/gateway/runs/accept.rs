@@ -170,7 +170,9 @@ impl Gateway {
             let stored = result.is_ok();
             let call = accepted(gateway, now, result);
             if stored {
-                let mode = gateway.config().messages.queue.mode;
+                let mode = gateway
+                    .session(&live.row.session_key)
+                    .map_or(QueueMode::default(), |it| gateway.queue_mode_of(it));
                 if mode == QueueMode::Interrupt && live.origin == Origin::Chat {
                     gateway.stop_runs(&live.row.session_key, None, StopReason::Newer);
                 }

@@ -22,7 +22,10 @@ impl Gateway {
         let Some(run) = self.runs.by_slot.get(&slot) else {
             return false;
         };
-        let takes = match self.config().messages.queue.mode {
+        let Some(session) = self.session(&run.row.session_key) else {
+            return false;
+        };
+        let takes = match self.queue_mode_of(session) {
             QueueMode::Steer => true,
             QueueMode::Collect => run.seq == 0,
             QueueMode::Followup | QueueMode::Interrupt => false,

@@ -178,29 +178,37 @@ impl Gateway {
     pub(in crate::gateway) fn wait_for_tool(&mut self, tag: CallTag, cancel: Cancel) -> bool {
         match self.runs.use_of(tag) {
             Some(it) if it.result.is_none() => it.cancel = Some(cancel),
-            _ => return false,
+            Some(_) => return false,
+            None => return self.invokes.put_cancel(tag, cancel).is_none(),
         }
         true
     }
 
     /// Whether somebody still waits for a tool's result.
     pub(in crate::gateway) fn is_tool_open(&mut self, tag: CallTag) -> bool {
-        let it = self.runs.use_of(tag);
-        it.is_some_and(|it| it.result.is_none())
+        match self.runs.use_of(tag) {
+            Some(it) => it.result.is_none(),
+            None => self.invokes.is_open(tag),
+        }
     }
 
     /// Takes out what stops a tool that is at work.
     pub(in crate::gateway) fn take_cancel(&mut self, tag: CallTag) -> Option<Cancel> {
-        let it = self.runs.use_of(tag)?;
-        it.cancel.take()
+        match self.runs.use_of(tag) {
+            Some(it) => it.cancel.take(),
+            None => self.invokes.take_cancel(tag),
+        }
     }
 
     /// A tool has its result. One that comes too late is dropped.
     pub(in crate::gateway) fn on_tool_done(&mut self, tag: CallTag, result: ToolResult) {
+        let result = result.cut();
+        if self.answer_invoke(tag, &result) {
+            return;
+        }
         let Some(it) = self.runs.use_of(tag).filter(|it| it.result.is_none()) else {
             return;
         };
-        let result = result.cut();
         it.cancel = None;
         it.result = Some(result.clone());
         let call = it.call.clone();

@@ -5,6 +5,7 @@
 //! the result is the run's affair: see [`super::runs`].
 
 mod config;
+mod cron;
 mod exec;
 mod files;
 mod message;
@@ -57,6 +58,7 @@ pub const TOOLS: &[Tool] = &[
     files::WRITE,
     files::EDIT,
     web::TOOL,
+    cron::TOOL,
     config::TOOL,
 ];
 

@@ -41,6 +41,11 @@ const CHOICES: &[Choice] = &[
     choice("execAsk", &["off", "on-miss", "always"], None),
     choice("sendPolicy", &["allow", "deny"], None),
     choice("groupActivation", &["mention", "always"], None),
+    choice(
+        "queueMode",
+        &["followup", "collect", "steer", "interrupt"],
+        None,
+    ),
 ];
 
 /// Models that can think at level `xhigh`.
