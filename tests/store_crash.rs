@@ -116,6 +116,7 @@ fn read_tail(store: &Store, limit: usize) -> Vec<Text> {
         let request = StoreRequest::ReadMessages {
             ticket: 0,
             session_id,
+            archived: false,
             before_seq,
             limit,
             bytes_max,

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, VecDeque};
 pub struct Store {
     state: State,
     messages: BTreeMap<Text, Vec<StoredMessage>>,
+    /// What summaries took the place of.
+    archived: BTreeMap<Text, Vec<StoredMessage>>,
     waiting: VecDeque<StoreRequest>,
     /// Requests wait until [`super::Driver::release`] is called.
     pub held: bool,
@@ -88,6 +90,7 @@ impl Store {
             StoreRequest::ReadMessages {
                 ticket,
                 session_id,
+                archived,
                 before_seq,
                 limit,
                 bytes_max,
@@ -95,7 +98,14 @@ impl Store {
             } => {
                 let before_seq = before_seq.unwrap_or(u64::MAX);
                 let room = Room::new(bytes_max, pictures_bytes_max);
-                let page = self.page(&session_id, before_seq, limit, room);
+                let rows = match archived {
+                    true => self
+                        .archived
+                        .get(&session_id)
+                        .map_or(&[][..], Vec::as_slice),
+                    false => self.messages(&session_id),
+                };
+                let page = page(rows, before_seq, limit, room);
                 StoreAnswer::Messages {
                     ticket,
                     result: Ok(page),
@@ -108,13 +118,15 @@ impl Store {
                 limit,
                 bytes_max,
             } => {
-                let page = |id: &Text| match end {
-                    PageEnd::Newest => self.page(id, u64::MAX, limit, Room::new(bytes_max, 0)),
+                let end_of = |id: &Text| match end {
+                    PageEnd::Newest => {
+                        page(self.messages(id), u64::MAX, limit, Room::new(bytes_max, 0))
+                    }
                     PageEnd::Oldest => self.oldest(id, limit, Room::new(bytes_max, 0)),
                 };
                 StoreAnswer::Previews {
                     ticket,
-                    result: Ok(session_ids.iter().map(page).collect()),
+                    result: Ok(session_ids.iter().map(end_of).collect()),
                 }
             }
             // Nothing is old in a made-up world.
@@ -159,7 +171,15 @@ impl Store {
                     return;
                 };
                 let messages = self.messages.entry(session_id.clone()).or_default();
-                messages.retain(|message| message.seq > last);
+                let (gone, stay) = messages.drain(..).partition(|message| message.seq <= last);
+                *messages = stay;
+                if summary.is_some() {
+                    let gone: Vec<StoredMessage> = gone;
+                    self.archived
+                        .entry(session_id.clone())
+                        .or_default()
+                        .extend(gone);
+                }
                 if let Some(summary) = summary {
                     let message = summary.clone();
                     messages.insert(0, StoredMessage { seq: last, message });
@@ -177,20 +197,21 @@ impl Store {
             has_older: false,
         }
     }
+}
 
-    fn page(&self, session_id: &str, before_seq: u64, limit: usize, mut room: Room) -> Page {
-        let mut page = Page::default();
-        let limit = limit.min(PAGE_MESSAGES_MAX);
-        let older = self.messages(session_id).iter().rev();
-        for stored in older.filter(|stored| stored.seq < before_seq) {
-            let fitting = room.take(stored, page.messages.is_empty());
-            let Some(fitting) = fitting.filter(|_| page.messages.len() < limit) else {
-                page.has_older = true;
-                break;
-            };
-            page.messages.push(fitting);
-        }
-        page.messages.reverse();
-        page
+/// The newest of these rows below a number.
+fn page(rows: &[StoredMessage], before_seq: u64, limit: usize, mut room: Room) -> Page {
+    let mut page = Page::default();
+    let limit = limit.min(PAGE_MESSAGES_MAX);
+    let older = rows.iter().rev();
+    for stored in older.filter(|stored| stored.seq < before_seq) {
+        let fitting = room.take(stored, page.messages.is_empty());
+        let Some(fitting) = fitting.filter(|_| page.messages.len() < limit) else {
+            page.has_older = true;
+            break;
+        };
+        page.messages.push(fitting);
     }
+    page.messages.reverse();
+    page
 }

@@ -83,6 +83,19 @@ impl Gateway {
         session_id: Text,
         before_seq: Option<u64>,
         limit: usize,
+        bytes: (usize, usize),
+        then: impl FnOnce(&mut Gateway, Now, Result<Page, StoreFault>) + Send + 'static,
+    ) {
+        self.read_rows(session_id, false, before_seq, limit, bytes, then);
+    }
+
+    /// The same of the transcript, or of what summaries took the place of.
+    pub(super) fn read_rows(
+        &mut self,
+        session_id: Text,
+        archived: bool,
+        before_seq: Option<u64>,
+        limit: usize,
         (bytes_max, pictures_bytes_max): (usize, usize),
         then: impl FnOnce(&mut Gateway, Now, Result<Page, StoreFault>) + Send + 'static,
     ) {
@@ -98,6 +111,7 @@ impl Gateway {
             .push_back(Effect::Store(StoreRequest::ReadMessages {
                 ticket,
                 session_id,
+                archived,
                 before_seq,
                 limit,
                 bytes_max,

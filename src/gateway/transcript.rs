@@ -42,12 +42,20 @@ pub(super) fn injected_message(text: &str, ts: UnixMs) -> Message {
     })
 }
 
+/// What a summary begins with.
+const SUMMARY: &str = "[What was said before, in short]";
+
 /// What stands in the place of messages that became too many.
 pub(super) fn summary_message(text: &str, ts: UnixMs) -> Message {
     message("system", ts, |w| {
-        write_content(w, &format!("[What was said before, in short]\n{text}"));
+        write_content(w, &format!("{SUMMARY}\n{text}"));
         w.field_u64("timestamp", ts);
     })
+}
+
+/// Whether a message is such a summary.
+pub(super) fn is_summary(message: &Message) -> bool {
+    &*message.role == "system" && message.body.contains(SUMMARY)
 }
 
 /// What a tool had to say.

@@ -20,6 +20,8 @@ pub enum StoreRequest {
         /// Comes back with the answer.
         ticket: u64,
         session_id: Text,
+        /// Those that a summary took the place of, and not the transcript.
+        archived: bool,
         /// Only messages with a lower number.
         before_seq: Option<u64>,
         /// Most messages, `PAGE_MESSAGES_MAX` at most.

@@ -1,15 +1,15 @@
 //! `chat.history` and `chat.inject`: a session's transcript, read and added to.
 
-use crate::gateway::dispatch::{Call, Handled, Outcome, Stop};
+use crate::gateway::dispatch::{Call, Handled, KeptCall, Outcome, Stop};
 use crate::gateway::params::Params;
 use crate::gateway::sessions::{injected_message, session_lock, touch};
-use crate::gateway::transcript::fit;
+use crate::gateway::transcript::{fit, is_summary};
 use crate::gateway::{Gateway, Refusal};
 use crate::limits::{
     CHAT_TEXT_BYTES_MAX, HISTORY_BYTES, HISTORY_ENVELOPE_BYTES_MAX, HISTORY_MESSAGES,
 };
 use crate::now::Now;
-use crate::state::{Page, Record, Session, picture_bytes, without_pictures};
+use crate::state::{Page, Record, Session, StoreFault, picture_bytes, without_pictures};
 use crate::wire::json::Writer;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -43,14 +43,25 @@ pub fn history(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_,
         None,
         limit,
         (bytes_max, bytes_max),
-        move |gateway, _, page| match page {
-            Ok(page) => gateway.reply_kept(&call, |gateway, w| {
-                gateway.write_history(w, &shown_key, &session, &page, bytes_max);
-            }),
-            Err(fault) => gateway.refuse_kept(&call, &Refusal::unread(&fault)),
+        move |gateway, _, page| {
+            let asked = Asked {
+                call,
+                shown_key,
+                session,
+                bytes_max,
+            };
+            gateway.answer_history(asked, limit, page);
         },
     );
     Ok(Outcome::Later)
+}
+
+/// A call of `chat.history` whose page is being read.
+struct Asked {
+    call: KeptCall,
+    shown_key: Box<str>,
+    session: Arc<Session>,
+    bytes_max: usize,
 }
 
 /// `chat.inject`: puts a message into a transcript in the agent's name.
@@ -108,6 +119,43 @@ pub fn inject(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_
 }
 
 impl Gateway {
+    /// People are shown what a summary stands for: that is for the model alone, unless what was before
+    /// it is gone.
+    fn answer_history(&mut self, asked: Asked, limit: usize, page: Result<Page, StoreFault>) {
+        let page = match page {
+            Ok(page) => page,
+            Err(fault) => return self.refuse_kept(&asked.call, &Refusal::unread(&fault)),
+        };
+        let first = page.messages.first();
+        let summary_seq = first
+            .filter(|row| is_summary(&row.message))
+            .map(|row| row.seq);
+        let Some(seq) = summary_seq.filter(|_| !page.has_older) else {
+            return self.reply_history(&asked, &page);
+        };
+        let used: usize = page.messages.iter().map(|row| row.message.body.len()).sum();
+        let left = asked.bytes_max.saturating_sub(used);
+        let room = (limit + 1).saturating_sub(page.messages.len());
+        let id = asked.session.session_id.clone();
+        let then = move |gateway: &mut Self, _: Now, older: Result<Page, StoreFault>| {
+            let mut older = older.map_or_else(|_| Vec::new(), |older| older.messages);
+            older.retain(|row| !is_summary(&row.message) && row.message.body.len() <= left);
+            let mut page = page;
+            if !older.is_empty() {
+                older.extend(page.messages.drain(1..));
+                page.messages = older;
+            }
+            gateway.reply_history(&asked, &page);
+        };
+        self.read_rows(id, true, Some(seq + 1), room, (left, left), then);
+    }
+
+    fn reply_history(&mut self, asked: &Asked, page: &Page) {
+        self.reply_kept(&asked.call, |gateway, w| {
+            gateway.write_history(w, &asked.shown_key, &asked.session, page, asked.bytes_max);
+        });
+    }
+
     /// Writes the answer of `chat.history`; a session without an id is one that is not there.
     fn write_history(
         &self,

@@ -302,8 +302,12 @@ mod tests {
         );
         ends(&mut driver, &goes_on, "fine");
         let texts = history(&mut driver, operator);
-        assert!(texts[0].contains("they counted x"), "{}", texts[0]);
-        assert!(texts.iter().all(|text| !text.starts_with("turn 0 ")));
+        assert!(texts[0].starts_with("turn 0 "), "people see what was said");
+        assert!(texts.iter().all(|text| !text.contains("they counted x")));
+        let turns = texts.iter().filter(|text| text.starts_with("turn "));
+        let mut distinct: Vec<&String> = turns.clone().collect();
+        distinct.dedup();
+        assert_eq!(turns.count(), distinct.len(), "each once");
         let list = driver.ok(operator, "sessions.list", json!({}));
         assert!(list["sessions"][0]["totalTokens"].is_u64());
     }
@@ -344,7 +348,8 @@ mod tests {
         let asks = says(&mut driver, operator, "c2", "/compact");
         ends(&mut driver, &asks, "they greeted each other");
         let texts = history(&mut driver, operator);
-        assert!(texts[0].contains("they greeted"), "{texts:?}");
+        assert_eq!(texts[0], "hello", "people see what was said");
+        assert_eq!(texts.len(), 9);
         assert_eq!(
             texts.last().map(String::as_str),
             Some("7 messages became a summary.")

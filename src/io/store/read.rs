@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub(super) struct Reader<'c> {
     page: Statement<'c>,
     oldest: Statement<'c>,
+    archived: Statement<'c>,
 }
 
 impl<'c> Reader<'c> {
@@ -27,7 +28,15 @@ impl<'c> Reader<'c> {
             "SELECT seq, ts, role, body FROM message WHERE session_id = ?1 \
              ORDER BY seq LIMIT ?2",
         )?;
-        Ok(Self { page, oldest })
+        let archived = conn.prepare(
+            "SELECT seq, ts, role, body FROM message_archive WHERE session_id = ?1 AND seq < ?2 \
+             ORDER BY seq DESC, id LIMIT ?3",
+        )?;
+        Ok(Self {
+            page,
+            oldest,
+            archived,
+        })
     }
 
     /// Answers a request to read; None for any other.
@@ -36,6 +45,7 @@ impl<'c> Reader<'c> {
             StoreRequest::ReadMessages {
                 ticket,
                 session_id,
+                archived,
                 before_seq,
                 limit,
                 bytes_max,
@@ -43,7 +53,11 @@ impl<'c> Reader<'c> {
             } => {
                 let before_seq = before_seq.unwrap_or(u64::MAX);
                 let room = Room::new(bytes_max, pictures_bytes_max);
-                let result = self.page(&session_id, before_seq, limit, room);
+                let statement = match archived {
+                    true => &mut self.archived,
+                    false => &mut self.page,
+                };
+                let result = page(statement, &session_id, before_seq, limit, room);
                 Some(StoreAnswer::Messages { ticket, result })
             }
             StoreRequest::ReadPreviews {
@@ -54,7 +68,10 @@ impl<'c> Reader<'c> {
                 bytes_max,
             } => {
                 let pages = session_ids.iter().map(|id| match end {
-                    PageEnd::Newest => self.page(id, u64::MAX, limit, Room::new(bytes_max, 0)),
+                    PageEnd::Newest => {
+                        let room = Room::new(bytes_max, 0);
+                        page(&mut self.page, id, u64::MAX, limit, room)
+                    }
                     PageEnd::Oldest => self.oldest_page(id, limit, Room::new(bytes_max, 0)),
                 });
                 let result = pages.collect();
@@ -62,20 +79,6 @@ impl<'c> Reader<'c> {
             }
             StoreRequest::Commit { .. } | StoreRequest::Prune(_) => None,
         }
-    }
-
-    fn page(
-        &mut self,
-        session_id: &Text,
-        before_seq: u64,
-        limit: usize,
-        room: Room,
-    ) -> Result<Page, StoreFault> {
-        let limit = limit.min(PAGE_MESSAGES_MAX);
-        guarded(|| {
-            self.read_page(session_id, before_seq, limit, room)
-                .map_err(|fault| store_fault(&fault))
-        })
     }
 
     fn oldest_page(
@@ -91,30 +94,6 @@ impl<'c> Reader<'c> {
         })
     }
 
-    fn read_page(
-        &mut self,
-        session_id: &Text,
-        before_seq: u64,
-        limit: usize,
-        mut room: Room,
-    ) -> Result<Page> {
-        // One more than asked for, to see whether there is an older one.
-        let asked = (&**session_id, int(before_seq), int(limit as u64 + 1));
-        let mut rows = self.page.query(asked)?;
-        let mut page = Page::default();
-        while let Some(row) = rows.next()? {
-            let stored = message(row)?;
-            let fitting = room.take(&stored, page.messages.is_empty());
-            let Some(fitting) = fitting.filter(|_| page.messages.len() < limit) else {
-                page.has_older = true;
-                break;
-            };
-            page.messages.push(fitting);
-        }
-        page.messages.reverse();
-        Ok(page)
-    }
-
     fn read_oldest(&mut self, session_id: &Text, limit: usize, mut room: Room) -> Result<Page> {
         let mut rows = self.oldest.query((&**session_id, int(limit as u64)))?;
         let mut page = Page::default();
@@ -126,6 +105,44 @@ impl<'c> Reader<'c> {
         }
         Ok(page)
     }
+}
+
+fn page(
+    statement: &mut Statement<'_>,
+    session_id: &Text,
+    before_seq: u64,
+    limit: usize,
+    room: Room,
+) -> Result<Page, StoreFault> {
+    let limit = limit.min(PAGE_MESSAGES_MAX);
+    guarded(|| {
+        read_page(statement, session_id, before_seq, limit, room)
+            .map_err(|fault| store_fault(&fault))
+    })
+}
+
+fn read_page(
+    statement: &mut Statement<'_>,
+    session_id: &Text,
+    before_seq: u64,
+    limit: usize,
+    mut room: Room,
+) -> Result<Page> {
+    // One more than asked for, to see whether there is an older one.
+    let asked = (&**session_id, int(before_seq), int(limit as u64 + 1));
+    let mut rows = statement.query(asked)?;
+    let mut page = Page::default();
+    while let Some(row) = rows.next()? {
+        let stored = message(row)?;
+        let fitting = room.take(&stored, page.messages.is_empty());
+        let Some(fitting) = fitting.filter(|_| page.messages.len() < limit) else {
+            page.has_older = true;
+            break;
+        };
+        page.messages.push(fitting);
+    }
+    page.messages.reverse();
+    Ok(page)
 }
 
 fn message(row: &Row<'_>) -> Result<StoredMessage> {

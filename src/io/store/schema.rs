@@ -78,6 +78,8 @@ const MIGRATIONS: &[&str] = &[
          id INTEGER PRIMARY KEY, job_id TEXT NOT NULL, body TEXT NOT NULL
      ) STRICT;
      CREATE INDEX cron_run_job ON cron_run (job_id, id);",
+    // 5: messages that a summary stands for are still shown.
+    "CREATE INDEX message_archive_session ON message_archive (session_id, seq);",
 ];
 
 /// The version that this program writes.

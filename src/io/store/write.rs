@@ -197,7 +197,15 @@ impl<'c> Writer<'c> {
         let Some((_, last)) = transcript.archive(up_to_seq, summary.is_some()) else {
             return Ok(0);
         };
-        self.execute(ARCHIVE, params![&**session_id, int(last), int(at_ms)])?;
+        // What a person cut away belongs to the conversation no more.
+        let place = match summary {
+            Some(_) => session_id.to_string(),
+            None => format!("{session_id}#cut"),
+        };
+        self.execute(
+            ARCHIVE,
+            params![&**session_id, int(last), int(at_ms), place],
+        )?;
         let delete = "DELETE FROM message WHERE session_id = ?1 AND seq <= ?2";
         self.execute(delete, params![&**session_id, int(last)])?;
         summary.map_or(Ok(0), |summary| self.put_message(session_id, last, summary))
@@ -243,7 +251,7 @@ const TRANSCRIPT: &str = "SELECT (SELECT min(seq) FROM message WHERE session_id 
      (SELECT max(seq) FROM message WHERE session_id = ?1)";
 const ARCHIVE: &str = "INSERT INTO message_archive \
      (session_id, seq, ts, role, body, archived_at_ms) \
-     SELECT session_id, seq, ts, role, body, ?3 FROM message \
+     SELECT ?4, seq, ts, role, body, ?3 FROM message \
      WHERE session_id = ?1 AND seq <= ?2 ORDER BY seq";
 const RUN_PUT: &str = "INSERT INTO run VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE \
      SET state = excluded.state, ended_at_ms = excluded.ended_at_ms, body = excluded.body";

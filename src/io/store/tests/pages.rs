@@ -5,10 +5,21 @@ use crate::limits::{PAIRING_TTL_MS, PRUNE_ROWS_MAX};
 use crate::state::{Message, Page, PageEnd, Pruned, Retention, RunState};
 
 fn read(store: &Store, before_seq: Option<u64>, limit: usize, bytes_max: usize) -> Page {
+    read_rows(store, false, before_seq, limit, bytes_max)
+}
+
+fn read_rows(
+    store: &Store,
+    archived: bool,
+    before_seq: Option<u64>,
+    limit: usize,
+    bytes_max: usize,
+) -> Page {
     let session_id = "id-1".into();
     let request = StoreRequest::ReadMessages {
         ticket: 7,
         session_id,
+        archived,
         before_seq,
         limit,
         bytes_max,
@@ -147,7 +158,11 @@ fn archived_messages_leave_the_transcript_and_a_summary_takes_their_place() {
     let page = read(&store, None, 10, usize::MAX);
     assert_eq!(numbers(&page), [3, 4, 5]);
     assert_eq!(*page.messages[0].message, summary);
-    // The summary itself can be archived too.
+    // What it stands for is still there to be shown.
+    let archived = read_rows(&store, true, Some(4), 2, usize::MAX);
+    assert_eq!(numbers(&archived), [2, 3]);
+    assert!(archived.has_older);
+    // The summary itself can be archived too: cut away, it is shown no more.
     commit(
         &store,
         &mut state,
@@ -155,6 +170,8 @@ fn archived_messages_leave_the_transcript_and_a_summary_takes_their_place() {
     )
     .unwrap();
     assert_eq!(numbers(&read(&store, None, 10, usize::MAX)), [4, 5, 6]);
+    let archived = read_rows(&store, true, None, 10, usize::MAX);
+    assert_eq!(numbers(&archived), [1, 2, 3]);
     store.close();
     assert_eq!(place.stored(), state);
 }
