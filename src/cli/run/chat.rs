@@ -1,7 +1,7 @@
 //! `clawdia chat`: a conversation in the terminal, or over a pipe.
 
 use std::collections::VecDeque;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,8 @@ use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup};
 use super::super::text::printable_lines;
-use super::agent::{Stream, content, session_key};
+use super::agent::{Stream, asks_for_approval, content, session_key};
+use super::interrupts::Interrupts;
 use super::{list, text};
 use crate::client::{Event, Incoming, random};
 use crate::limits::{CLIENT_TIMEOUT_MS, MESSAGE_BYTES_MAX};
@@ -38,7 +39,11 @@ pub fn run(args: Chat, setup: &Setup, out: &mut Out) -> Outcome {
         run: None,
         stream: Stream::default(),
         failed: false,
+        interrupts: None,
     };
+    if talk.input.is_person {
+        talk.interrupts = Interrupts::watch()?;
+    }
     if out.is_terminal() && !out.wants_json() {
         let agent = talk.key.clone();
         out.heading(&format!("{agent} · /help for commands, /quit to leave"))?;
@@ -61,6 +66,8 @@ struct Talk {
     run: Option<String>,
     stream: Stream,
     failed: bool,
+    /// Where a person types.
+    interrupts: Option<Interrupts>,
 }
 
 /// What to do with a line.
@@ -102,14 +109,22 @@ impl Talk {
                 return Ok(());
             }
             let deadline = Instant::now() + FAR;
-            let came = match self.input.ended {
-                true => session.client.next(deadline).map(Some),
-                false => {
-                    let stdin = std::io::stdin();
-                    session.client.next_or_wake(stdin.as_fd(), deadline)
+            let stdin = std::io::stdin();
+            let came = match (&self.interrupts, self.input.ended) {
+                (Some(interrupts), false) => {
+                    session.client.next_or_wake(interrupts.or_input(), deadline)
                 }
+                (_, true) => session.client.next(deadline).map(Some),
+                (None, false) => session.client.next_or_wake(stdin.as_fd(), deadline),
             };
             match came.map_err(|error| session.explain(error))? {
+                None if self.interrupts.as_ref().is_some_and(Interrupts::came) => {
+                    out.line("")?;
+                    if self.run.is_none() {
+                        return Ok(());
+                    }
+                    self.stop(session, out)?;
+                }
                 None => self.input.fill()?,
                 Some(Incoming::Event(event)) => self.hear(&event, out)?,
                 Some(Incoming::Response(..)) => {}
@@ -150,6 +165,11 @@ impl Talk {
 
     /// An event: a part of the answer, its end, or what another client or the agent says.
     fn hear(&mut self, event: &Event, out: &mut Out) -> Outcome {
+        if let Some(told) = asks_for_approval(event, &self.key) {
+            self.stream.stop(out)?;
+            // A closed stderr is no reason to end the conversation.
+            let _ = writeln!(std::io::stderr(), "{told}");
+        }
         let payload = &event.payload;
         let ours = payload["runId"].as_str() == self.run.as_deref() && self.run.is_some();
         if !ours {

@@ -15,6 +15,7 @@ pub mod gateway;
 pub mod gateway_service;
 pub mod health;
 pub mod import;
+mod interrupts;
 pub mod logs;
 pub mod mcp;
 pub mod message;
