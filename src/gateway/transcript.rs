@@ -7,7 +7,7 @@ use super::Gateway;
 use super::tools::ToolResult;
 use crate::agent::{Image, ModelRef, StopReason, ToolCall, Usage};
 use crate::config::types::{ModelConfig, ModelCost};
-use crate::state::{Message, UnixMs};
+use crate::state::{Message, Page, UnixMs};
 use crate::wire::json::Writer;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -51,6 +51,12 @@ pub(super) fn summary_message(text: &str, ts: UnixMs) -> Message {
         write_content(w, &format!("{SUMMARY}\n{text}"));
         w.field_u64("timestamp", ts);
     })
+}
+
+/// The number of the summary that a transcript begins with, where the page reaches it.
+pub(super) fn summary_before_all(page: &Page) -> Option<u64> {
+    let first = page.messages.first().filter(|_| !page.has_older)?;
+    is_summary(&first.message).then_some(first.seq)
 }
 
 /// Whether a message is such a summary.

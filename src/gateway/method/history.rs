@@ -3,7 +3,7 @@
 use crate::gateway::dispatch::{Call, Handled, KeptCall, Outcome, Stop};
 use crate::gateway::params::Params;
 use crate::gateway::sessions::{injected_message, session_lock, touch};
-use crate::gateway::transcript::{fit, is_summary};
+use crate::gateway::transcript::{fit, is_summary, summary_before_all};
 use crate::gateway::{Gateway, Refusal};
 use crate::limits::{
     CHAT_TEXT_BYTES_MAX, HISTORY_BYTES, HISTORY_ENVELOPE_BYTES_MAX, HISTORY_MESSAGES,
@@ -126,11 +126,7 @@ impl Gateway {
             Ok(page) => page,
             Err(fault) => return self.refuse_kept(&asked.call, &Refusal::unread(&fault)),
         };
-        let first = page.messages.first();
-        let summary_seq = first
-            .filter(|row| is_summary(&row.message))
-            .map(|row| row.seq);
-        let Some(seq) = summary_seq.filter(|_| !page.has_older) else {
+        let Some(seq) = summary_before_all(&page) else {
             return self.reply_history(&asked, &page);
         };
         let used: usize = page.messages.iter().map(|row| row.message.body.len()).sum();
