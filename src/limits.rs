@@ -840,6 +840,8 @@ pub const CONTACTS_MAX: usize = 1_000;
 pub const CONTACT_REMINDED_MS: u64 = 60_000;
 /// Characters of a person's or group's name that are kept.
 pub const CONTACT_NAME_CHARS_MAX: usize = 64;
+/// Chats whose id changed that are remembered.
+pub const CHATS_MOVED_MAX: usize = 1_000;
 /// Milliseconds between two signs that an answer is being written.
 pub const CHANNEL_TYPING_MS: u64 = 4_000;
 

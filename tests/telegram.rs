@@ -159,3 +159,20 @@ fn a_kill_while_a_message_is_sent_leaves_it_unknown_and_unrepeated() {
     assert_eq!(account["outbox"]["unknown"], 1, "{account}");
     assert_eq!(telegram.texts(7).len(), 2);
 }
+
+#[test]
+fn what_is_refused_since_the_group_moved_goes_to_its_new_id_once() {
+    let telegram = Telegram::start();
+    let home = Home::new();
+    home.configure(&telegram.config(""));
+    let _gateway = home.gateway(&[]);
+    let moved = json!({"parameters": {"migrate_to_chat_id": -1005}});
+    telegram.next("sendMessage", Fate::Refused(400, moved));
+    home.run(&["message", "send", "--to", "-5", "--message", "hi"])
+        .ok();
+    assert_eq!(telegram.texts(-1005), ["hi"]);
+    home.run(&["message", "send", "--to", "-5", "--message", "again"])
+        .ok();
+    assert_eq!(telegram.texts(-1005).len(), 2);
+    assert!(telegram.texts(-5).is_empty());
+}

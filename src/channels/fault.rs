@@ -10,6 +10,8 @@ pub enum Fault {
     Later(String),
     /// The same, and the service says when to come back.
     Busy { retry_after_ms: u64, text: String },
+    /// The service surely did not act: the chat has another id from now on.
+    Moved { to: String, text: String },
     /// Somebody else uses the account as this program does.
     Conflict(String),
     /// The service refuses the account's secret.
@@ -27,6 +29,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Later(text)
             | Self::Busy { text, .. }
+            | Self::Moved { text, .. }
             | Self::Conflict(text)
             | Self::Unauthorized(text)
             | Self::Refused(text)

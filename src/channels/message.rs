@@ -17,6 +17,8 @@ pub struct Update {
     pub id: u64,
     /// None for what is of no interest; it counts as taken all the same.
     pub message: Option<Incoming>,
+    /// A chat has another id from now on: the old and the new one.
+    pub moved: Option<(Arc<str>, Arc<str>)>,
 }
 
 /// A message that somebody wrote.

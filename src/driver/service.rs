@@ -82,6 +82,18 @@ impl Service {
         self.updates.push(Update {
             id: self.given,
             message: Some(message),
+            moved: None,
+        });
+        self.given
+    }
+
+    /// A chat gets another id; the number of the update.
+    pub fn move_chat(&mut self, from: &str, to: &str) -> u64 {
+        self.given += 1;
+        self.updates.push(Update {
+            id: self.given,
+            message: None,
+            moved: Some((from.into(), to.into())),
         });
         self.given
     }

@@ -160,6 +160,10 @@ impl Api {
                     text,
                 }
             }
+            400 if answer["parameters"]["migrate_to_chat_id"].is_i64() => Fault::Moved {
+                to: answer["parameters"]["migrate_to_chat_id"].to_string(),
+                text,
+            },
             300..=499 => Fault::Refused(text),
             // It came so far that it may have been done.
             _ => Fault::Unknown(text),

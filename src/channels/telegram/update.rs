@@ -10,6 +10,7 @@ pub fn read(update: &Value, bot: &Bot) -> Option<Update> {
     Some(Update {
         id: update["update_id"].as_u64()?,
         message: message(&update["message"], bot),
+        moved: moved(&update["message"]),
     })
 }
 
@@ -54,6 +55,16 @@ fn message(message: &Value, bot: &Bot) -> Option<Incoming> {
         quote: quote(answered),
         files,
     })
+}
+
+/// A group became a supergroup: told in the one or in the other.
+fn moved(message: &Value) -> Option<(Arc<str>, Arc<str>)> {
+    let chat = message["chat"]["id"].as_i64()?;
+    let (from, to) = match message["migrate_to_chat_id"].as_i64() {
+        Some(to) => (chat, to),
+        None => (message["migrate_from_chat_id"].as_i64()?, chat),
+    };
+    (from != to).then(|| (from.to_string().into(), to.to_string().into()))
 }
 
 fn sender(from: &Value) -> Option<Sender> {
@@ -228,6 +239,18 @@ mod tests {
         file["document"] = json!({"file_id": "d", "file_name": "a.pdf"});
         let read = incoming(file).unwrap();
         assert_eq!(read.files[0].name.as_deref(), Some("a.pdf"));
+    }
+
+    #[test]
+    fn a_group_that_became_a_supergroup_is_told_from_both_sides() {
+        for message in [
+            json!({"message_id": 1, "chat": {"id": -5}, "migrate_to_chat_id": -1005}),
+            json!({"message_id": 1, "chat": {"id": -1005}, "migrate_from_chat_id": -5}),
+        ] {
+            let update = json!({"update_id": 5, "message": message});
+            let moved = super::read(&update, &bot()).unwrap().moved;
+            assert_eq!(moved, Some(("-5".into(), "-1005".into())));
+        }
     }
 
     #[test]

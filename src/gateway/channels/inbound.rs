@@ -91,10 +91,14 @@ impl Gateway {
     }
 
     fn take(&mut self, slot: u64, update: &Update) -> Result<Taken, Stop> {
+        if self.take_moved(slot, update) {
+            return Ok(Taken::Soon);
+        }
         let (Some(message), Some(link)) = (&update.message, self.channels.links.get(&slot)) else {
             return Ok(Taken::Now);
         };
         let account = link.account.clone();
+        let message = &self.at_first_id(&account, message);
         let is_paired = self.is_contact_approved(&account, &message.sender.id);
         let is_trusted = match judge(&account, message, is_paired) {
             Verdict::Ignore => return Ok(Taken::Now),

@@ -14,6 +14,7 @@ mod commands;
 mod contacts;
 mod files;
 mod inbound;
+mod moved;
 mod outbox;
 mod policy;
 mod probe;

@@ -303,7 +303,7 @@ impl Gateway {
         }
         let job = Job::Send(Outbound {
             place: Place {
-                chat: row.chat.clone(),
+                chat: self.id_in_use(&row.channel, &row.chat),
                 thread: row.thread.clone(),
             },
             text: row.text.clone(),

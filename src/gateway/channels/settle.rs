@@ -56,6 +56,13 @@ impl Gateway {
             Err(Fault::Refused(why)) => Outcome::Failed(why.into()),
             Err(Fault::Unknown(_)) if self.resends_unknown(&row) => Outcome::Again,
             Err(Fault::Unknown(why)) => Outcome::Unknown(why.into()),
+            Err(Fault::Moved { to, .. }) => {
+                let from = self.id_in_use(&row.channel, &row.chat);
+                let records = self.moved_records(&row.channel, &from, &to);
+                // A failure is no loss: the next try is told the same.
+                self.commit(Vec::new(), records, |_, _, _| {});
+                Outcome::Again
+            }
             Err(Fault::Closed) => Outcome::Unknown("the account was closed meanwhile".into()),
             Err(fault) => {
                 self.log_outgoing(Level::Warn, &row, "not sent yet", &fault.to_string());

@@ -436,3 +436,42 @@ fn who_waits_sees_that_an_answer_is_written() {
     driver.advance(60_000);
     assert_eq!(driver.service.typing.len(), shown, "and no more afterwards");
 }
+
+#[test]
+fn a_group_that_becomes_a_supergroup_keeps_its_session_its_rules_and_its_messages() {
+    let mut driver = driver("groupPolicy: 'open', groups: {'-5': {}}");
+    let group = |id: &str| Chat {
+        place: Place {
+            chat: id.into(),
+            thread: None,
+        },
+        is_group: true,
+        title: None,
+    };
+    driver.service.write_in(group("-5"), "7", "one", true);
+    driver.settle();
+    assert_eq!(driver.service.sent_to("-5").len(), 1);
+    driver.service.move_chat("-5", "-1005");
+    driver.service.write_in(group("-1005"), "7", "two", true);
+    driver.settle();
+    let mut driver = driver.crash(0);
+    driver.service.write_in(group("-1005"), "7", "three", true);
+    driver.settle();
+    assert_eq!(driver.service.sent_to("-1005").len(), 2);
+    assert_eq!(driver.service.sent_to("-5").len(), 1);
+    let sessions = driver.store.state().sessions();
+    let key = "agent:main:telegram:group:-5";
+    assert_eq!(sessions.keys().map(|it| &**it).collect::<Vec<_>>(), [key]);
+    let operator = driver.operator();
+    // What an operator sends to the old id arrives as well.
+    driver.ok(
+        operator,
+        "send",
+        json!({"to": "-5", "message": "x", "idempotencyKey": "k"}),
+    );
+    assert_eq!(driver.service.sent_to("-1005").len(), 3);
+    // Another group is as unknown as before.
+    driver.service.write_in(group("-6"), "7", "hi", true);
+    driver.settle();
+    assert!(driver.service.sent_to("-6").is_empty());
+}

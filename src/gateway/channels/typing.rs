@@ -15,7 +15,7 @@ impl Gateway {
         };
         if let Some(slot) = self.channels.slot(&to.channel, &to.account_id) {
             let place = Place {
-                chat: to.chat,
+                chat: self.id_in_use(&to.channel, &to.chat),
                 thread: to.thread,
             };
             // What comes of it is of no interest.
