@@ -45,6 +45,8 @@ pub enum Fate {
     AnswerLost,
     /// It never arrives, and that is known.
     NotDone,
+    /// The same, and the service names half a minute to wait.
+    Busy,
 }
 
 impl Service {
@@ -169,7 +171,7 @@ impl Service {
                 id: "99".into(),
                 username: "test_bot".into(),
             }),
-            Job::Send(message) if fate != Fate::NotDone => {
+            Job::Send(message) if !matches!(fate, Fate::NotDone | Fate::Busy) => {
                 self.sent.push(message);
                 Done::Sent(self.sent.len().to_string().into())
             }
@@ -186,6 +188,10 @@ impl Service {
             Fate::Done => Ok(done),
             Fate::AnswerLost => Err(Fault::Unknown("the line is cut".into())),
             Fate::NotDone => Err(Fault::Later("nobody is there".into())),
+            Fate::Busy => Err(Fault::Busy {
+                retry_after_ms: 30_000,
+                text: "too many".into(),
+            }),
         };
         Some(Report {
             slot,

@@ -221,6 +221,12 @@ mod tests {
             assert_eq!((read.is_for_us, read.text.as_str()), (is_for_us, meant));
             assert!(read.chat.is_group);
         }
+        let mut other = text(group.clone(), "yes");
+        other["reply_to_message"] = json!({"from": {"id": 98, "is_bot": true}, "text": "ok?"});
+        assert!(
+            !incoming(other).unwrap().is_for_us,
+            "another bot was answered"
+        );
         let mut answer = text(group, "yes");
         answer["reply_to_message"] = json!({"from": {"id": 99, "first_name": "C"}, "text": "ok?"});
         let read = incoming(answer).unwrap();

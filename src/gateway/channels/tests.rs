@@ -475,3 +475,17 @@ fn a_group_that_becomes_a_supergroup_keeps_its_session_its_rules_and_its_message
     driver.settle();
     assert!(driver.service.sent_to("-6").is_empty());
 }
+
+#[test]
+fn a_service_that_names_a_time_is_left_alone_until_then() {
+    let mut driver = open();
+    driver.service.held = true;
+    driver.service.write("7", "hi");
+    serve_until_sending(&mut driver);
+    driver.serve_next(Fate::Busy);
+    driver.service.held = false;
+    driver.advance(29_000);
+    assert!(driver.service.sent_to("7").is_empty());
+    driver.advance(2_000);
+    assert_eq!(driver.service.sent_to("7").len(), 1);
+}
