@@ -301,9 +301,9 @@ pub const ROWS: &[Row] = &[
     row("channels.telegram.accounts.*.groupPolicy", Choice(&["open", "disabled", "allowlist"]), Live, "Groups", "Whose messages in groups are answered."),
     row("channels.telegram.accounts.*.groupAllowFrom", List(&Text), Live, "Allowed group senders", "User ids or names."),
     row("channels.telegram.accounts.*.*", Open, Live, "", ""),
-    row("channels.telegram.webhookUrl", Url(&["https"]), Live, "Webhook", "Where Telegram delivers instead of being asked."),
-    row("channels.telegram.webhookSecret", Secret, Live, "Webhook secret", "Shown by Telegram with each delivery."),
-    row("channels.telegram.webhookPath", UrlPath, Live, "Webhook path", "The path on the gateway's port."),
+    row("channels.telegram.webhookUrl", Url(&["https"]), Live, "Webhook", "Kept for the programs that use it; this gateway asks Telegram."),
+    row("channels.telegram.webhookSecret", Secret, Live, "Webhook secret", "Kept like the webhook."),
+    row("channels.telegram.webhookPath", UrlPath, Live, "Webhook path", "Kept like the webhook."),
     row("channels.telegram.*", Open, Live, "", ""),
     row("channels.*", Map(&Open), Live, "", ""),
 

@@ -4,7 +4,7 @@ use super::commit::Key;
 use super::dispatch::{KeptCall, Stop};
 use super::method::agent::write_accepted;
 use super::method::chat::write_status;
-use super::runs::{Origin, Request, StopReason};
+use super::runs::{Origin, Request, StopReason, write_result};
 use super::{Gateway, Refusal, sessions};
 use crate::agent::builtin::{help_text, status_text};
 use crate::agent::{ModelRef, Thinking, Verbosity};
@@ -258,20 +258,7 @@ fn write_answer(w: &mut Writer<'_>, run_id: &str, text: &str) {
     w.object(|w| {
         w.field_str("runId", run_id);
         w.field_str("status", "ok");
-        w.field_str("summary", "completed");
-        w.key("result");
-        w.object(|w| {
-            w.key("payloads");
-            w.array(|w| {
-                w.object(|w| {
-                    w.field_str("text", text);
-                    w.key("mediaUrl");
-                    w.null();
-                });
-            });
-            w.key("meta");
-            w.object(|_| {});
-        });
+        write_result(w, text, |_| {});
     });
 }
 

@@ -1,7 +1,7 @@
 //! Anthropic's messages.
 
 use super::turn::Turn;
-use super::{Protocol, excerpt, failed};
+use super::{Protocol, content, excerpt, failed};
 use crate::agent::{
     Api, ChatMessage, Endpoint, FailureKind, Image, Speaker, Step, StepError, StepSink, StopReason,
     Thinking,
@@ -149,17 +149,6 @@ fn picture(image: &Image) -> Value {
     }})
 }
 
-/// A tool's result: a text, or a list where there are pictures.
-fn result(message: &ChatMessage) -> Value {
-    if message.images.is_empty() {
-        return (&*message.text).into();
-    }
-    let text = (!message.text.is_empty()).then(|| json!({"type": "text", "text": &*message.text}));
-    text.into_iter()
-        .chain(message.images.iter().map(picture))
-        .collect()
-}
-
 fn blocks(message: &ChatMessage) -> (&'static str, Vec<Value>) {
     let said = || json!({"type": "text", "text": &*message.text});
     match &message.speaker {
@@ -172,7 +161,7 @@ fn blocks(message: &ChatMessage) -> (&'static str, Vec<Value>) {
             let result = json!({
                 "type": "tool_result",
                 "tool_use_id": &*answered.call_id,
-                "content": result(message),
+                "content": content(message, picture),
                 "is_error": answered.is_error,
             });
             ("user", vec![result])

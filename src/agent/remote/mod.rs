@@ -11,11 +11,23 @@ mod sse;
 mod turn;
 
 use super::{Api, Endpoint, FailureKind, ModelInfo, Provider, Reply, Step, StepError, StepSink};
-use crate::agent::key;
+use crate::agent::{ChatMessage, Image, key};
 pub use http::tls_config;
+use serde_json::{Value, json};
 pub use sse::Events;
 use std::io::Read;
 use turn::Turn;
+
+/// A message's text, or a list where there are pictures, each written by `picture`.
+fn content(message: &ChatMessage, picture: fn(&Image) -> Value) -> Value {
+    if message.images.is_empty() {
+        return (&*message.text).into();
+    }
+    let text = (!message.text.is_empty()).then(|| json!({"type": "text", "text": &*message.text}));
+    text.into_iter()
+        .chain(message.images.iter().map(picture))
+        .collect()
+}
 
 /// A protocol: how a step becomes a request, and its events an answer.
 trait Protocol: Send + Sync {

@@ -1,7 +1,7 @@
 //! OpenAI's chat completions, as OpenAI, Ollama, llama.cpp, vLLM, LM Studio and others serve them.
 
 use super::turn::Turn;
-use super::{Protocol, excerpt, failed};
+use super::{Protocol, content, excerpt, failed};
 use crate::agent::{
     Api, ChatMessage, Endpoint, FailureKind, Image, Speaker, Step, StepError, StepSink, StopReason,
     Thinking, Usage,
@@ -93,7 +93,9 @@ impl Protocol for OpenAi {
 fn message(message: &ChatMessage) -> Value {
     match &message.speaker {
         // Many models' templates refuse a system message that is not the first.
-        Speaker::User | Speaker::System => json!({"role": "user", "content": content(message)}),
+        Speaker::User | Speaker::System => {
+            json!({"role": "user", "content": content(message, picture)})
+        }
         Speaker::Tool(answered) => json!({
             "role": "tool", "tool_call_id": &*answered.call_id, "content": &*message.text,
         }),
@@ -113,17 +115,6 @@ fn message(message: &ChatMessage) -> Value {
             json!({"role": "assistant", "content": text, "tool_calls": calls})
         }
     }
-}
-
-/// A text, or a list where there are pictures.
-fn content(message: &ChatMessage) -> Value {
-    if message.images.is_empty() {
-        return (&*message.text).into();
-    }
-    let text = (!message.text.is_empty()).then(|| json!({"type": "text", "text": &*message.text}));
-    text.into_iter()
-        .chain(message.images.iter().map(picture))
-        .collect()
 }
 
 fn picture(image: &Image) -> Value {

@@ -232,41 +232,50 @@ impl Gateway {
             if run.origin == super::Origin::Chat {
                 return;
             }
-            w.field_str("summary", "completed");
-            w.key("result");
-            w.object(|w| {
-                w.key("payloads");
-                w.array(|w| {
-                    w.object(|w| {
-                        w.field_str("text", text);
-                        w.key("mediaUrl");
-                        w.null();
-                    });
-                });
-                w.key("meta");
+            write_result(w, text, |w| {
+                let since = run.started_at_ms.unwrap_or(run.row.accepted_at_ms);
+                w.field_u64("durationMs", self.now.unix_ms.saturating_sub(since));
+                w.key("agentMeta");
                 w.object(|w| {
-                    let since = run.started_at_ms.unwrap_or(run.row.accepted_at_ms);
-                    w.field_u64("durationMs", self.now.unix_ms.saturating_sub(since));
-                    w.key("agentMeta");
+                    w.field_str("sessionId", &run.row.session_id);
+                    w.field_str("provider", model.provider());
+                    w.field_str("model", model.model());
+                    w.key("usage");
                     w.object(|w| {
-                        w.field_str("sessionId", &run.row.session_id);
-                        w.field_str("provider", model.provider());
-                        w.field_str("model", model.model());
-                        w.key("usage");
-                        w.object(|w| {
-                            w.field_u64("input", usage.input);
-                            w.field_u64("output", usage.output);
-                            w.field_u64("cacheRead", usage.cache_read);
-                            w.field_u64("cacheWrite", usage.cache_write);
-                            w.field_u64("total", usage.total());
-                        });
+                        w.field_u64("input", usage.input);
+                        w.field_u64("output", usage.output);
+                        w.field_u64("cacheRead", usage.cache_read);
+                        w.field_u64("cacheWrite", usage.cache_write);
+                        w.field_u64("total", usage.total());
                     });
-                    w.field_bool("aborted", false);
                 });
+                w.field_bool("aborted", false);
             });
         });
         String::from_utf8_lossy(&out).into()
     }
+}
+
+/// `summary` and `result` of an answer to `agent`; `meta` writes what is told beside the text.
+pub(in crate::gateway) fn write_result(
+    w: &mut Writer<'_>,
+    text: &str,
+    meta: impl FnOnce(&mut Writer<'_>),
+) {
+    w.field_str("summary", "completed");
+    w.key("result");
+    w.object(|w| {
+        w.key("payloads");
+        w.array(|w| {
+            w.object(|w| {
+                w.field_str("text", text);
+                w.key("mediaUrl");
+                w.null();
+            });
+        });
+        w.key("meta");
+        w.object(meta);
+    });
 }
 
 /// What a channel is told in the place of an answer.

@@ -28,6 +28,7 @@ mod vision;
 mod wait;
 
 pub(super) use accept::{Beside, Origin, Request};
+pub(super) use end::write_result;
 pub(super) use over::Over;
 pub(super) use stop::StopReason;
 pub(super) use wait::write_ended;
