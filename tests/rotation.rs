@@ -18,6 +18,8 @@ use support::{Home, eventually};
 const OLD: &str = "the-former-secret-of-this-gateway";
 const NEW: &str = "the-secret-that-comes-after-it";
 const CLIENTS: usize = 8;
+/// A client that is answered as often after the change is not waited for any longer.
+const LATE_MAX: usize = 100;
 
 /// Comes in as the device of `dir`, with this token and nothing else.
 fn enter(port: u16, token: &str, dir: &Path) -> Result<Client, ClientError> {
@@ -51,6 +53,10 @@ impl Worker {
             loop {
                 let began_late = changed.load(Ordering::SeqCst);
                 match client.call("health", &json!({}), soon()) {
+                    Ok(_) if late == LATE_MAX => {
+                        let error = ClientError::new(ErrorKind::Timeout, "it was never cut off");
+                        return (error, late);
+                    }
                     Ok(_) => late += usize::from(began_late),
                     Err(error) => return (error, late),
                 }

@@ -78,7 +78,19 @@ fn a_device_token_of_one_host_never_reaches_another() {
         .next()
         .unwrap();
 
-    // The same port and the same secret-less configuration, and another host behind it.
+    // The same port of another host: its own token is asked for, though a's would do here.
+    assert_eq!(ssh.questions(), 1);
+    let records = Records::new(&near.state());
+    let target = SshTarget::parse("you@c").unwrap();
+    let watch = records.watch(&target, gateway.port).unwrap();
+    watch
+        .show(&record_of("you@c", gateway.port, free_port(), None))
+        .unwrap();
+    drop(watch);
+    ssh.run(&near, &["health", "--ssh", "you@c"]).ok();
+    assert_eq!(ssh.questions(), 2, "a's token was shown to c");
+
+    // The same secret-less configuration, and another gateway behind it.
     let (b, told) = answering();
     let records = Records::new(&near.state());
     let target = SshTarget::parse("you@b").unwrap();

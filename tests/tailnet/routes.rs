@@ -43,6 +43,17 @@ fn the_route_is_taken_back_at_the_end_where_that_is_wished_for() {
 }
 
 #[test]
+fn what_somebody_put_in_our_place_meanwhile_is_not_taken_away() {
+    let tailscale = Tailscale::new();
+    let home = configured(SERVE, ", resetOnExit: true");
+    let gateway = start(&home, &tailscale, 0);
+    tells(&home, "url", NAME);
+    tailscale.write("443/ROOT", "http://127.0.0.1:3000");
+    assert_eq!(gateway.stop(), Some(0));
+    assert_eq!(tailscale.read("443/ROOT"), "http://127.0.0.1:3000");
+}
+
+#[test]
 fn a_place_that_somebody_else_has_stays_his() {
     for (config, before, fault) in [
         (

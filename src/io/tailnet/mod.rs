@@ -234,3 +234,35 @@ impl Work {
 fn words(line: &str) -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_so_many_are_asked_about_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("tailscaled.sock");
+        // A daemon that takes connections and says nothing.
+        let daemon = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let wish = Wish {
+            socket: Some(socket),
+            look: false,
+            publish: None,
+        };
+        let keeper = Keeper::start(wish, Arc::new(|| {})).unwrap();
+        let ip: IpAddr = "100.64.0.7".parse().unwrap();
+        for ticket in 0..WHOIS_AT_ONCE_MAX as u64 {
+            assert!(keeper.whois(ticket, ip).is_none(), "{ticket}");
+        }
+        let refused = keeper.whois(99, ip);
+        assert!(matches!(
+            refused,
+            Some(Answer::Person {
+                ticket: 99,
+                person: None
+            })
+        ));
+        drop(daemon);
+    }
+}

@@ -105,6 +105,10 @@ mod tests {
             format!("HTTP/1.0 200 OK\r\n{good}"),
             "HTTP/1.0 200 OK\r\n\r\nno match for IP:port".to_owned(),
             "x".repeat(TAILSCALE_ANSWER_BYTES_MAX as usize + 10_000),
+            format!(
+                "HTTP/1.0 200 OK\r\n\r\n{good}{}",
+                " ".repeat(TAILSCALE_ANSWER_BYTES_MAX as usize)
+            ),
             String::new(),
         ] {
             let person = answered(move |mut stream| {
