@@ -78,6 +78,7 @@ fn a_model_asks_for_a_node_and_tells_what_it_found() {
             "write",
             "edit",
             "web_fetch",
+            "cron",
             "gateway"
         ]
     );
