@@ -67,6 +67,26 @@ mod tests {
     }
 
     #[test]
+    fn five_hundred_clients_of_a_gateway_that_restarts_do_not_come_in_one_wave() {
+        let lost = ClientError::new(ErrorKind::Unreachable, "");
+        // Tries by tenth of a second, in the first minute.
+        let mut tries = [0u32; 600];
+        let mut random = 7u64;
+        for _ in 0..500 {
+            let (mut backoff, mut at_ms) = (Backoff::default(), 0);
+            while let Some(tries) = tries.get_mut((at_ms / 100) as usize) {
+                *tries += u32::from(at_ms > 0);
+                random = random
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                at_ms += backoff.delay_ms(&lost, random >> 16).unwrap();
+            }
+        }
+        let peak = tries.iter().max().unwrap();
+        assert!((1..100).contains(peak), "{peak} in a tenth of a second");
+    }
+
+    #[test]
     fn what_the_gateway_asked_for_is_waited_for() {
         let busy = |ms: u64| {
             let error = json!({"code":"UNAVAILABLE","message":"busy","retryAfterMs":ms});
