@@ -63,6 +63,17 @@ fn commands_do_without_the_variables_that_only_the_gateway_has() {
     let home = Home::new();
     home.configure("{ gateway: { auth: { token: '${NOT_HERE}' } } }");
     assert_eq!(home.run(&["health"]).code, 1, "no gateway runs");
+    let reference = ["config", "set", "models.providers.x.apiKey", "${NOR_HERE}"];
+    let set = home.run(&reference).ok().out;
+    assert!(
+        set.contains("NOR_HERE, which is not set in this shell"),
+        "{set}"
+    );
+    let doctor = home.run(&["doctor"]).out;
+    assert!(
+        doctor.contains("NOR_HERE") && doctor.contains("gateway run"),
+        "{doctor}"
+    );
     for words in [
         &["config", "validate"][..],
         &["gateway", "run", "--port", "0"],

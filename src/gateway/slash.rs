@@ -75,6 +75,7 @@ impl Gateway {
                 | "thinking"
                 | "verbose"
                 | "queue"
+                | "stop"
         );
         known.then(|| SlashCommand {
             name,
@@ -96,6 +97,11 @@ impl Gateway {
             return Err(Stop::Busy);
         }
         let answer = self.answer_slash(&request.session_key, &command)?;
+        let stops = match (&answer.archived, command.name.as_str()) {
+            (Some(_), _) => Some(StopReason::SessionGone),
+            (None, "stop") => Some(StopReason::Word),
+            (None, _) => None,
+        };
         let mut records = self
             .state
             .idempotency()
@@ -122,7 +128,6 @@ impl Gateway {
             response: response.clone(),
             expires_at_ms: now.unix_ms + IDEMPOTENCY_TTL_MS,
         })));
-        let starts_over = answer.archived.is_some();
         records.extend(answer.archived);
         records.push(Record::SessionPut(Arc::new(answer.session.clone())));
         let message = Arc::new(sessions::injected_message(&answer.text, now.unix_ms));
@@ -134,8 +139,8 @@ impl Gateway {
             session_lock,
             Key::Idempotency(method, request.run_id.as_ref().into()),
         ];
-        if starts_over {
-            self.stop_runs(&request.session_key, None, StopReason::SessionGone);
+        if let Some(reason) = stops {
+            self.stop_runs(&request.session_key, None, reason);
             if keys.iter().any(|key| self.commits.is_reserved(key)) {
                 return Err(Stop::Busy);
             }
@@ -182,6 +187,7 @@ impl Gateway {
             "model" => self.choose_model(&mut session, &command.argument),
             "verbose" => choose_verbosity(&mut session, &command.argument),
             "queue" => self.choose_queue(&mut session, &command.argument),
+            "stop" => "Nothing runs in this session any more.".to_owned(),
             _ => self.choose_thinking(&mut session, &command.argument),
         };
         Ok(Answer {

@@ -187,3 +187,22 @@ fn commands_work_for_programs_too_and_a_session_has_its_own_queue() {
     let patched = driver.ok(conn, "sessions.patch", patch);
     assert_eq!(patched["entry"]["queueMode"], "steer", "{patched}");
 }
+
+#[test]
+fn a_program_that_says_stop_ends_what_runs_in_the_session() {
+    let mut driver = Driver::new(Options {
+        steps: Steps::Held,
+        ..Options::default()
+    });
+    let conn = driver.operator();
+    let ask = |message: &str| json!({"message": message, "sessionKey": "main", "idempotencyKey": message});
+    let ran = driver.request(conn, "agent", ask("think long"));
+    driver.settle();
+    let stop = driver.request(conn, "agent", ask("/stop"));
+    driver.settle();
+    let answers = driver.messages(conn);
+    let last = |id: &str| answers.iter().rfind(|it| it["id"] == *id).unwrap();
+    assert_eq!(last(&ran)["ok"], false, "{}", last(&ran));
+    let text = &last(&stop)["payload"]["result"]["payloads"][0]["text"];
+    assert_eq!(*text, "Nothing runs in this session any more.");
+}

@@ -85,7 +85,7 @@ fn read(line: &str) -> Line<'_> {
     match line.trim() {
         "" => Line::Blank,
         "/quit" | "/exit" => Line::Quit,
-        "/stop" => Line::Stop,
+        "/stop" | "stop" => Line::Stop,
         "/history" => Line::History,
         message => Line::Message(message),
     }
@@ -364,6 +364,7 @@ mod tests {
         assert_eq!(read(" \n"), Line::Blank);
         assert_eq!(read("/quit\n"), Line::Quit);
         assert_eq!(read("/model x\n"), Line::Message("/model x"));
+        assert_eq!(read("stop\n"), Line::Stop);
         assert_eq!(read("stop it\n"), Line::Message("stop it"));
     }
 }

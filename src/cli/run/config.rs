@@ -125,6 +125,10 @@ fn change(
         let note = "at the gateway's next start: clawdia gateway restart, or gateway run --force";
         out.field("in effect", Paint::Warning, note)?;
     }
+    for fault in &applied.unset {
+        let note = format!("{} {} in this shell", fault.path, fault.what);
+        out.field("remark", Paint::Warning, &note)?;
+    }
     if applied.faults > 0 {
         let note = format!(
             "{} left: clawdia config validate",
@@ -141,6 +145,8 @@ pub struct Applied {
     pub path: String,
     /// How many faults it still has.
     pub faults: usize,
+    /// Where it names variables that this shell has not.
+    pub unset: Vec<Fault>,
     /// Whether a gateway that runs takes part of the change only at its next start.
     pub needs_restart: bool,
 }
@@ -159,8 +165,9 @@ pub fn apply(setup: &Setup, edit: impl FnOnce(&mut Value) -> Outcome) -> Result<
         None => rewrite("{}", tree, &whole) + "\n",
     };
     let after = Document::new(before.path(), text);
-    let known = before.load(&variable).err().unwrap_or_default();
-    let mut faults = after.load(&variable).err().unwrap_or_default();
+    // The variables that it names are the gateway's, which may have an environment of its own.
+    let known = before.load_for_client(&variable).err().unwrap_or_default();
+    let mut faults = after.load_for_client(&variable).err().unwrap_or_default();
     let remaining = faults.len();
     faults.retain(|fault| !known.iter().any(|old| old.path == fault.path));
     if !faults.is_empty() {
@@ -169,9 +176,14 @@ pub fn apply(setup: &Setup, edit: impl FnOnce(&mut Value) -> Outcome) -> Result<
     let text = after.text().unwrap_or_default();
     config_file::write(&setup.paths, before.hash(), text)
         .map_err(|fault| Failure::from(fault).fact("file", before.path()))?;
+    let unset = match remaining {
+        0 => after.load(&variable).err().unwrap_or_default(),
+        _ => Vec::new(),
+    };
     Ok(Applied {
         path: before.path().to_owned(),
         faults: remaining,
+        unset,
         needs_restart: needs_restart(&changes(&before.value(), &after.value())),
     })
 }

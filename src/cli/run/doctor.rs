@@ -155,7 +155,7 @@ fn configuration(setup: &Setup, found: &mut Findings) -> Option<std::sync::Arc<C
             return None;
         }
     };
-    let config = match setup.config() {
+    let config = match setup.client_config() {
         Ok(config) => config,
         Err(failure) => {
             found.failed(NAME, &failure);
@@ -170,7 +170,15 @@ fn configuration(setup: &Setup, found: &mut Findings) -> Option<std::sync::Arc<C
         (None, None) => found.good(NAME, format!("{}: none, so defaults", document.path())),
         (Some(_), None) => found.good(NAME, document.path()),
     }
-    if let Ok(loaded) = document.load(&variable) {
+    let loaded = document.load(&variable);
+    for fault in loaded.as_ref().err().into_iter().flatten() {
+        let told = format!(
+            "{} {} in this shell; the gateway needs it",
+            fault.path, fault.what
+        );
+        found.add(NAME, State::Remark, told, &[]);
+    }
+    if let Ok(loaded) = loaded {
         for warning in loaded.warnings {
             found.add(
                 NAME,

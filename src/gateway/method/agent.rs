@@ -3,6 +3,7 @@
 use super::chat::{Repeat, attached, fingerprint};
 use super::models::agent_of_key;
 use crate::agent::Thinking;
+use crate::gateway::attachments::Attached;
 use crate::gateway::dispatch::{Call, Handled, Outcome};
 use crate::gateway::params::Params;
 use crate::gateway::runs::{Origin, Request, write_ended};
@@ -36,6 +37,8 @@ pub fn run(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '
         }
     }
     let attached = attached(params)?;
+    // What comes with something is for the agent.
+    let is_bare = attached == Attached::default();
     let text = |name: &str| params.text(name).map(Text::from);
     let request = Request {
         origin: Origin::Agent,
@@ -63,7 +66,7 @@ pub fn run(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '
     let kept = call.keep();
     let accepted_at = now.unix_ms;
     let run_id = request.run_id.clone();
-    if let Some(command) = gateway.slash_command(message) {
+    if let Some(command) = gateway.slash_command(message).filter(|_| is_bare) {
         gateway.run_slash(now, request, command, kept)?;
         return Ok(Outcome::Later);
     }
