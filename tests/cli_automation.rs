@@ -78,6 +78,12 @@ fn a_job_runs_by_itself_and_its_history_survives_a_restart() {
     let job = home.run(&["cron", "list", "--all", "--json"]).ok().json()["jobs"][0].clone();
     assert_eq!(job["sessionTarget"], "main");
     assert_eq!(job["schedule"]["expr"], "0 7 * * 1-5");
+    let later = ["cron", "edit", "tide", "--cron", "0 8 * * *", "--json"];
+    let job = home.run(&later).ok().json();
+    assert_eq!(
+        job["schedule"]["tz"], "UTC",
+        "what is not named stays: {job}"
+    );
     home.run(&["cron", "run", "tide"]).ok();
     home.run(&["cron", "rm", "tide"]).ok();
     assert_eq!(home.run(&["cron", "rm", "tide"]).code, 1);

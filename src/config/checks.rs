@@ -23,6 +23,13 @@ pub fn check(config: &Config) -> Vec<Fault> {
         ));
     }
     browser(&config.browser, &mut faults);
+    if config.hooks.enabled && config.hooks.path.is_empty() {
+        faults.push(Fault::new(
+            "hooks.path",
+            "is the root, where everything else is served",
+            "use a path of its own, such as \"/hooks\"",
+        ));
+    }
     let main_key = config.session.main_key.trim();
     if main_key.is_empty() || main_key.contains(':') {
         faults.push(Fault::new(

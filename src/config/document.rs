@@ -305,6 +305,10 @@ mod tests {
             ),
             ("{hooks: {enabled: true}}", "hooks.token"),
             (
+                "{hooks: {enabled: true, token: 't', path: '/'}}",
+                "hooks.path",
+            ),
+            (
                 "{browser: {controlUrl: 'http://10.0.0.42:18791', controlToken: 'x'}}",
                 "browser.controlUrl",
             ),

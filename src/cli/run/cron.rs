@@ -22,7 +22,7 @@ pub fn run(command: CronCommand, setup: &Setup, out: &mut Out) -> Outcome {
         CronCommand::Add(args) => add(&mut session, args, out),
         CronCommand::Edit(args) => edit(&mut session, args, out),
         CronCommand::Rm(args) => {
-            let id = find(&mut session, &args.job)?;
+            let id = find(&mut session, &args.job)?["id"].take();
             let payload = session.call("cron.remove", &json!({"id": id}))?;
             told(&payload, &format!("{} is removed", args.job), out)
         }
@@ -160,20 +160,28 @@ fn edit(session: &mut Session, args: CronEdit, out: &mut Out) -> Outcome {
     if patch.is_empty() {
         return Err(Failure::usage("nothing to change"));
     }
-    let id = find(session, &args.job)?;
-    let job = session.call("cron.update", &json!({"id": id, "patch": patch}))?;
+    let job = find(session, &args.job)?;
+    // Another time of day is meant in the zone that the job has.
+    if let Some(schedule) = patch.get_mut("schedule")
+        && schedule["kind"] == "cron"
+        && schedule["tz"].is_null()
+        && let Some(tz) = job["schedule"].get("tz")
+    {
+        schedule["tz"] = tz.clone();
+    }
+    let job = session.call("cron.update", &json!({"id": job["id"], "patch": patch}))?;
     made(&job, "changed", out)
 }
 
 fn switch(session: &mut Session, job: &str, enabled: bool, out: &mut Out) -> Outcome {
-    let id = find(session, job)?;
+    let id = find(session, job)?["id"].take();
     let patch = json!({"id": id, "patch": {"enabled": enabled}});
     let job = session.call("cron.update", &patch)?;
     made(&job, if enabled { "on" } else { "off" }, out)
 }
 
 fn start(session: &mut Session, job: &str, due: bool, out: &mut Out) -> Outcome {
-    let id = find(session, job)?;
+    let id = find(session, job)?["id"].take();
     let mode = if due { "due" } else { "force" };
     let payload = session.call("cron.run", &json!({"id": id, "mode": mode}))?;
     if payload["ran"] == true || out.wants_json() {
@@ -184,7 +192,7 @@ fn start(session: &mut Session, job: &str, due: bool, out: &mut Out) -> Outcome 
 }
 
 fn runs(session: &mut Session, job: &str, limit: Option<u32>, out: &mut Out) -> Outcome {
-    let id = find(session, job)?;
+    let id = find(session, job)?["id"].take();
     let limit = limit.unwrap_or(20).max(1);
     let payload = session.call("cron.runs", &json!({"id": id, "limit": limit}))?;
     if out.wants_json() {
@@ -211,7 +219,7 @@ fn runs(session: &mut Session, job: &str, limit: Option<u32>, out: &mut Out) -> 
 }
 
 /// The id of a job that is named by its name, its id or the start of that.
-fn find(session: &mut Session, job: &str) -> Result<String, Failure> {
+fn find(session: &mut Session, job: &str) -> Result<Value, Failure> {
     let payload = session.call("cron.list", &json!({"includeDisabled": true}))?;
     let jobs = list(&payload, "jobs");
     let exact = jobs
@@ -223,7 +231,7 @@ fn find(session: &mut Session, job: &str) -> Result<String, Failure> {
         found = jobs.iter().filter(starts).collect();
     }
     match found.as_slice() {
-        [job] => Ok(text(job, "id").to_owned()),
+        [job] => Ok((*job).clone()),
         [] => Err(Failure::failed(format!("there is no job {job:?}"))
             .mend("clawdia cron list --all".to_owned())),
         _ => Err(Failure::usage(format!(

@@ -19,7 +19,7 @@ use crate::limits::APPROVALS_FILE_BYTES_MAX;
 pub fn get(args: &ApprovalsGet, session: &mut Session, out: &mut Out) -> Outcome {
     let place = Place::of(args.node.as_deref(), args.gateway, session)?;
     let snapshot = place.read(session)?;
-    print(&snapshot, place.name(), out)
+    print(&snapshot, &place, out)
 }
 
 /// Puts a file in place of what there is.
@@ -29,7 +29,7 @@ pub fn set(args: &ApprovalsSet, session: &mut Session, out: &mut Out) -> Outcome
     let place = Place::of(args.node.as_deref(), args.gateway, session)?;
     let before = place.read(session)?;
     let stored = place.write(&file, text(&before, "hash"), session)?;
-    print(&stored, place.name(), out)
+    print(&stored, &place, out)
 }
 
 /// Adds or removes one pattern; the rest of the file stays as it is.
@@ -58,10 +58,12 @@ pub fn allowlist(command: &AllowlistCommand, session: &mut Session, out: &mut Ou
                 "{pattern} is no pattern of agent {agent} on {}",
                 place.name()
             );
-            return Err(Failure::failed(fault).mend("clawdia approvals get"));
+            return Err(
+                Failure::failed(fault).mend(format!("clawdia approvals get{}", place.option()))
+            );
         }
     };
-    print(&snapshot, place.name(), out)?;
+    print(&snapshot, &place, out)?;
     if begins && !out.wants_json() {
         out.line("Nobody had said what may run: now programs of the list do, and a person is asked about others.")?;
     }
@@ -142,12 +144,12 @@ fn parse(path: &str, typed: &str) -> Result<Value, Failure> {
     }
 }
 
-fn print(snapshot: &Value, place: &str, out: &mut Out) -> Outcome {
+fn print(snapshot: &Value, place: &Place, out: &mut Out) -> Outcome {
     if out.wants_json() {
         out.json(snapshot)?;
         return Ok(());
     }
-    out.heading(&format!("What may be executed on {place}"))?;
+    out.heading(&format!("What may be executed on {}", place.name()))?;
     let file = &snapshot["file"];
     let mut rules = Table::new(&["AGENT", "MAY RUN", "ASKS", "WITHOUT ANSWER"]);
     let defaults = &file["defaults"];
@@ -186,8 +188,11 @@ fn print(snapshot: &Value, place: &str, out: &mut Out) -> Outcome {
         out.line("")?;
         patterns.print(out, 2)?;
     } else {
-        let hint = "There is no pattern; to allow a program: clawdia approvals allowlist add PATH";
-        let hint = out.paint(Paint::Dim, hint).into_owned();
+        let hint = format!(
+            "There is no pattern; to allow a program: clawdia approvals allowlist add PATH{}",
+            place.option()
+        );
+        let hint = out.paint(Paint::Dim, &hint).into_owned();
         out.line(&hint)?;
     }
     Ok(())
@@ -249,7 +254,10 @@ mod tests {
         let snapshot = json!({"file": {"defaults": {"ask": "always"},
             "agents": {"main": {"security": "allowlist", "allowlist": [{"pattern": "/usr/bin/id"}]}}}});
         let (mut out, buffer) = Out::buffer(false);
-        print(&snapshot, "kitchen", &mut out).unwrap();
+        let place = Place {
+            node: Some(("0123456789".into(), "kitchen".into())),
+        };
+        print(&snapshot, &place, &mut out).unwrap();
         drop(out);
         let shown = buffer.text();
         assert!(

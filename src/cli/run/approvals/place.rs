@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 use super::super::super::exit::Failure;
 use super::super::super::setup::Session;
 use super::{list, text};
+use crate::cli::text::short_id;
 
 /// A place that keeps an approvals file.
 pub struct Place {
-    /// None for the gateway.
-    node: Option<(String, String)>,
+    /// Id and name; None for the gateway.
+    pub(super) node: Option<(String, String)>,
 }
 
 impl Place {
@@ -31,6 +32,12 @@ impl Place {
     /// For people.
     pub fn name(&self) -> &str {
         self.node.as_ref().map_or("the gateway", |(_, name)| name)
+    }
+
+    /// What a command is told so that it means this place: empty for the gateway.
+    pub fn option(&self) -> String {
+        let node = self.node.as_ref();
+        node.map_or_else(String::new, |(id, _)| format!(" --node {}", short_id(id)))
     }
 
     /// `{path, exists, hash, file}`.
