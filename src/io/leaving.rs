@@ -144,12 +144,10 @@ impl Reactor {
                 continue;
             };
             let before_len = outbox.queued_len() + peer.socket.unsent_len();
-            let sent_bytes = &mut self.meter.sent_bytes;
-            let mut flushed = outbox.flush(app.turn(), |bytes| {
-                let taken = peer.write(bytes, &mut self.cipher);
-                *sent_bytes += taken.unwrap_or(0) as u64;
-                taken
-            });
+            let write = self
+                .meter
+                .sending(|bytes| peer.write(bytes, &mut self.cipher));
+            let mut flushed = outbox.flush(app.turn(), write);
             if flushed == Flush::Done && peer.socket.unsent_len() > 0 {
                 flushed = Flush::Blocked;
             }

@@ -22,6 +22,19 @@ pub struct Meter {
 }
 
 impl Meter {
+    /// Counts what `write` sends.
+    #[inline(always)]
+    pub(super) fn sending<'m>(
+        &'m mut self,
+        mut write: impl FnMut(&[u8]) -> Option<usize> + 'm,
+    ) -> impl FnMut(&[u8]) -> Option<usize> + 'm {
+        move |bytes| {
+            let taken = write(bytes);
+            self.sent_bytes += taken.unwrap_or(0) as u64;
+            taken
+        }
+    }
+
     /// The loop waits until then, or for something else to do; `u64::MAX` is for ever.
     #[inline(always)]
     pub(super) fn await_deadline(&mut self, deadline_ms: u64) {

@@ -444,13 +444,10 @@ impl Reactor {
                 outbox.clear(turn);
                 continue;
             };
-            let sent_bytes = &mut self.meter.sent_bytes;
-            let flushed = outbox.flush(turn, |bytes| {
-                let taken = peer.write(bytes, &mut self.cipher);
-                *sent_bytes += taken.unwrap_or(0) as u64;
-                taken
-            });
-            match flushed {
+            let write = self
+                .meter
+                .sending(|bytes| peer.write(bytes, &mut self.cipher));
+            match outbox.flush(turn, write) {
                 Flush::Done => {
                     if matches!(peer.aside.as_deref(), Some(Queued::LatePong(_))) {
                         late_pongs.push(id);
