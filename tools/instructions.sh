@@ -10,7 +10,8 @@
 #   --goals   exit 1 where a figure is above its goal
 #
 # Needs valgrind (callgrind counts what the processor's own counters cannot in most virtual machines).
-# Env: BIN (directory of clawdia, gateway-load, wire-echo and ws-load; default: builds them with --release).
+# Env: BIN (directory of clawdia and wire-echo; default: builds them with --release), LOAD (of gateway-load and
+# ws-load; default: BIN).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 command -v valgrind >/dev/null || { echo 'SKIPPED: needs valgrind'; exit 0; }
@@ -19,6 +20,7 @@ if [ -z "${BIN-}" ]; then
   cargo build --quiet --release --workspace
   BIN=${CARGO_TARGET_DIR:-target}/release
 fi
+LOAD=${LOAD-$BIN}
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 
 # counted PORT-PATTERN LOAD... -- SERVER...: all instructions that the server makes while it has that load, whose
@@ -43,10 +45,10 @@ total() {
   local mode=$1 count=$2; shift 2
   case $mode in
     health | invoke | connect)
-      counted 's/.*listening on ws:.*:\([0-9]*\)$/\1/p' "$BIN/gateway-load" "$mode" "$work/.clawdia/gateway-token" "$count" -- \
+      counted 's/.*listening on ws:.*:\([0-9]*\)$/\1/p' "$LOAD/gateway-load" "$mode" "$work/.clawdia/gateway-token" "$count" -- \
         "$BIN/clawdia" gateway run --port 0 ;;
     *)
-      counted 's/^READY //p' "$BIN/ws-load" "$mode" "$@" --messages "$count" -- "$BIN/wire-echo" 0 "$mode" ;;
+      counted 's/^READY //p' "$LOAD/ws-load" "$mode" "$@" --messages "$count" -- "$BIN/wire-echo" 0 "$mode" ;;
   esac
 }
 

@@ -18,12 +18,14 @@ use crate::process::{own_cpu_us, process_cpu_us};
 /// Rounds, the gateway and the floor in turn. The cheapest is told, as other work disturbed it least; of the
 /// multiples the one in the middle.
 const ROUNDS: usize = 20;
-/// The most that a call may cost as a multiple of the floor, see `benches/README.md`.
-const HEALTH_MOST: f64 = 6.0;
-const HEALTH_BATCH_MOST: f64 = 30.0;
-const CONNECT_MOST: f64 = 8.0;
+/// The most that a call may cost as a multiple of the floor, see `benches/README.md`: what a sleep and a
+/// wake-up cost differs so much between machines that these only find what has become several times as
+/// slow. `tools/instructions.sh` finds the rest.
+const HEALTH_MOST: f64 = 25.0;
+const HEALTH_BATCH_MOST: f64 = 60.0;
+const CONNECT_MOST: f64 = 15.0;
 /// The same for a call of a node and its result, against two messages.
-pub const INVOKE_MOST: f64 = 8.0;
+pub const INVOKE_MOST: f64 = 25.0;
 
 /// What something cost in each round: microseconds of processor time.
 #[derive(Default)]
