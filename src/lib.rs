@@ -18,6 +18,7 @@ pub mod log;
 pub mod mcp;
 pub mod node;
 pub mod now;
+pub mod order;
 pub mod outbox;
 pub mod remote;
 pub mod schedule;

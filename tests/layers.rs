@@ -43,7 +43,8 @@ const LAYERS: &[Layer] = &[
     row("limits", &[], &[WORLD]),
     row("ids", &[], &[WORLD]),
     row("now", &[], &[WORLD]),
-    row("log", &["limits"], &[]),
+    row("order", &[], &[WORLD]),
+    row("log", &["limits", "order"], &[]),
     row("ui", &[], &[WORLD]),
     row("tailnet", &["limits"], &[WORLD, UNREPEATABLE]),
     row("approvals", &["limits"], &[WORLD, UNREPEATABLE]),
@@ -54,7 +55,7 @@ const LAYERS: &[Layer] = &[
     row("schedule", &["limits", "log"], &[WORLD, UNREPEATABLE]),
     row(
         "config",
-        &["limits", "log", "tailnet"],
+        &["limits", "log", "order", "tailnet"],
         &[&["mio::", "rustls::"]],
     ),
     row(
@@ -69,6 +70,7 @@ const LAYERS: &[Layer] = &[
             "log",
             "mcp",
             "now",
+            "order",
             "outbox",
             "schedule",
             "state",
@@ -107,14 +109,18 @@ const LAYERS: &[Layer] = &[
     ),
     row("mcp", &["config", "limits"], &[WORLD, UNREPEATABLE]),
     row("client", &["config", "io", "limits", "wire"], &[&["mio::"]]),
-    row("remote/beacon", &["limits"], &[WORLD, UNREPEATABLE]),
+    row(
+        "remote/beacon",
+        &["limits", "order"],
+        &[WORLD, UNREPEATABLE],
+    ),
     row("remote/target", &["limits"], &[WORLD, UNREPEATABLE]),
     row("remote/words", &["limits"], &[WORLD, UNREPEATABLE]),
     row("remote/fault", &[], &[WORLD, UNREPEATABLE]),
     row("remote/pace", &["limits"], &[WORLD, UNREPEATABLE]),
     row(
         "remote",
-        &["client", "config", "io", "limits", "wire"],
+        &["client", "config", "io", "limits", "order", "wire"],
         &[&["mio::"]],
     ),
     row(
@@ -122,7 +128,11 @@ const LAYERS: &[Layer] = &[
         &["approvals", "client", "host", "io", "limits"],
         &[&["mio::"]],
     ),
-    row("host", &["agent", "client", "io", "limits"], &[&["mio::"]]),
+    row(
+        "host",
+        &["agent", "client", "io", "limits", "order"],
+        &[&["mio::"]],
+    ),
     row("service", &["client", "io"], &[&["mio::"]]),
     row(
         "cli",
@@ -137,6 +147,7 @@ const LAYERS: &[Layer] = &[
             "log",
             "node",
             "now",
+            "order",
             "remote",
             "schedule",
             "service",

@@ -4,7 +4,7 @@ use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfoKind};
 
 use super::commands::Cli;
 use super::exit::{Failure, Outcome};
-use super::low::GLOBAL_OPTIONS;
+use super::globals::GLOBAL_OPTIONS;
 use super::out::Out;
 
 /// Prints the script for `shell`.

@@ -8,6 +8,7 @@ pub mod commands;
 pub mod completion;
 pub mod exit;
 pub mod far;
+pub mod globals;
 mod hidden;
 pub mod low;
 pub mod out;
@@ -21,11 +22,11 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use argh::FromArgs;
+use argh::{EarlyExit, FromArgs};
 
 use commands::Cli;
 use exit::{Exit, Failure};
-use low::GLOBAL_OPTIONS;
+use globals::{GLOBAL_OPTIONS, Globals};
 use out::Out;
 use setup::Setup;
 
@@ -40,26 +41,11 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
             }
         }
     }
-    let (globals, high) = match low::split(&typed) {
-        Ok(split) => split,
-        Err(message) => {
-            let asked = |option: &str| typed.iter().any(|word| word == option);
-            return Failure::usage(message)
-                .mend(low::help_for(&typed))
-                .report(asked("--json"), asked("--no-color"));
-        }
+    let (globals, parsed) = match parse(&typed) {
+        Ok(parsed) => parsed,
+        Err(exit) => return exit,
     };
     let (json, no_color) = (globals.json, globals.no_color);
-    let high: Vec<&str> = high.iter().map(String::as_str).collect();
-    let parsed = match Cli::from_args(&["clawdia"], &high) {
-        Ok(parsed) => parsed,
-        Err(early) if early.status.is_ok() => return print_help(&early.output),
-        Err(early) => {
-            return Failure::usage(usage_text(&early.output))
-                .mend(low::help_for(&typed))
-                .report(json, no_color);
-        }
-    };
     let mut out = Out::stdout(json, no_color);
     let outcome = Setup::new(globals)
         .and_then(|setup| run::command(parsed.command, &setup, &mut out))
@@ -76,6 +62,32 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
             failure.report(json, no_color)
         }
     }
+}
+
+/// Reads a command line. The error is how the process ends: it has printed what there is to say.
+fn parse(typed: &[String]) -> Result<(Globals, Cli), ExitCode> {
+    let plain = low::split_plain(typed);
+    if let Some((globals, Ok(parsed))) = plain.map(|(globals, high)| (globals, from_args(&high))) {
+        return Ok((globals, parsed));
+    }
+    let (globals, high) = low::split(typed).map_err(|message| {
+        let asked = |option: &str| typed.iter().any(|word| word == option);
+        Failure::usage(message)
+            .mend(low::help_for(typed))
+            .report(asked("--json"), asked("--no-color"))
+    })?;
+    match from_args(&high) {
+        Ok(parsed) => Ok((globals, parsed)),
+        Err(early) if early.status.is_ok() => Err(print_help(&early.output)),
+        Err(early) => Err(Failure::usage(usage_text(&early.output))
+            .mend(low::help_for(typed))
+            .report(globals.json, globals.no_color)),
+    }
+}
+
+fn from_args(words: &[String]) -> Result<Cli, EarlyExit> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    Cli::from_args(&["clawdia"], &words)
 }
 
 /// argh's complaint as one paragraph.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::exit::Failure;
 use super::far::{self, Way};
-use super::low::Globals;
+use super::globals::Globals;
 use super::refusal::{self, Tried};
 use super::text::count;
 use crate::client::identity::Identity;

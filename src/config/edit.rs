@@ -2,6 +2,7 @@
 //! comments, order, quotes, blank lines.
 
 use super::syntax::{Content, Item, Node, Tree};
+use crate::order;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::ops::Range;
@@ -15,7 +16,7 @@ pub fn rewrite(text: &str, tree: &Tree, new: &Value) -> String {
     let mut edits = rewriter.edits;
     // Insertions come before a removal that begins at their place. The sort is stable, so two
     // insertions at one place keep the order in which they were found.
-    edits.sort_by_key(|(span, _)| (span.start, span.end));
+    order::sort_by_key(&mut edits, |(span, _)| (span.start, span.end));
     let mut out = String::with_capacity(text.len() + 64);
     let mut at = 0;
     for (span, replacement) in edits {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::beneath::{self, Spot, spot};
 use crate::agent::Below;
 use crate::limits::{MEDIA_FILES_MAX, MEDIA_FOLDER_BYTES_MAX};
+use crate::order;
 
 /// Keeps a file; the oldest of its folder go where there is no room. Its path.
 ///
@@ -46,7 +47,7 @@ fn place(at: &Below, make: bool) -> Result<Spot, String> {
 
 fn make_room(spot: &Spot, bytes: u64) -> std::io::Result<()> {
     let mut files = spot.siblings()?;
-    files.sort_by_key(|file| file.changed_s);
+    order::sort_by_key(&mut files, |file| file.changed_s);
     let mut left = files.iter().map(|file| file.bytes).sum::<u64>() + bytes;
     let mut count = files.len() + 1;
     for file in files {

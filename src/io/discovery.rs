@@ -3,6 +3,7 @@
 //! The crate has a thread of its own; what goes wrong there never reaches the gateway.
 
 use crate::limits::{BEACONS_MAX, GOODBYE_MS};
+use crate::order;
 use crate::remote::beacon::{Beacon, Found, TYPES};
 use mdns_sd::{IfKind, ServiceDaemon, ServiceEvent, ServiceInfo};
 use std::net::IpAddr;
@@ -112,6 +113,6 @@ fn listen(daemon: &ServiceDaemon, deadline: Instant) -> mdns_sd::Result<Vec<Foun
             }
         }
     }
-    found.sort_by(|a, b| (&a.name, a.port).cmp(&(&b.name, b.port)));
+    order::sort_by(&mut found, |a, b| (&a.name, a.port).cmp(&(&b.name, b.port)));
     Ok(found)
 }

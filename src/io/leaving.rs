@@ -4,6 +4,7 @@ use crate::conn::{Input, Item};
 use crate::ids::ConnId;
 use crate::limits::{MEMORY_HEAVY_BYTES, OUTBOX_SOFT_BYTES, SLOW_PEER_GRACE_MS};
 use crate::now::Now;
+use crate::order;
 use crate::outbox::Flush;
 use crate::wire::close;
 use crate::wire::frame::Opcode;
@@ -104,7 +105,7 @@ impl Reactor {
             Some(_) => 0,
         };
         let mut heavy = self.peers.heavier_than(MEMORY_HEAVY_BYTES, kept_len);
-        heavy.sort_unstable_by(|one, other| other.cmp(one));
+        order::sort_by(&mut heavy, |one, other| other.cmp(one));
         heavy.truncate(RELIEVED_AT_ONCE_MAX.max(heavy.len() / 2));
         self.meter.relieved += heavy.len() as u64;
         for (_, id) in heavy {

@@ -26,6 +26,8 @@ mod peers;
 pub mod private;
 pub mod process;
 pub mod reactor;
+mod ready;
+mod rest;
 pub mod secret;
 pub mod server;
 pub mod signals;

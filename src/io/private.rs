@@ -1,5 +1,6 @@
 //! Which files of a state directory others could read or change.
 
+use crate::order;
 use std::fmt;
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
@@ -55,7 +56,7 @@ pub fn faults(dir: &Path) -> Vec<Exposed> {
             }
         }
     }
-    found.sort_by(|one, other| one.path.cmp(&other.path));
+    order::sort_by(&mut found, |one, other| one.path.cmp(&other.path));
     found
 }
 

@@ -23,8 +23,10 @@ use super::clock::{self, Clock};
 use super::converse::{Aside, Conversation, Leave, Next};
 use super::meter::Meter;
 use super::peers::{Linger, Peer, Peers, Queued, Timer};
+use super::rest::Rest;
 use super::signals::{Signal, Signals};
 use super::socket::Listener;
+use super::sys::ProgramPages;
 use super::timers::Wheel;
 use super::tls::{self, Cipher};
 
@@ -59,6 +61,7 @@ pub struct Reactor {
     /// Bytes read since the outboxes were flushed.
     unanswered_len: usize,
     pub(super) meter: Meter,
+    rest: Option<Rest>,
     /// Workers have answered, and not all answers were taken.
     answers: bool,
     stopping: bool,
@@ -92,6 +95,7 @@ impl Reactor {
             passed: Vec::new(),
             unanswered_len: 0,
             meter: Meter::default(),
+            rest: None,
             answers: false,
             stopping: false,
         })
@@ -120,6 +124,11 @@ impl Reactor {
     /// Speaks TLS on every TCP connection that is accepted from now on.
     pub fn secure(&mut self, acceptor: tls::Acceptor) {
         self.cipher.secure(acceptor);
+    }
+
+    /// Gives these pages back whenever the loop rests.
+    pub fn rest_without(&mut self, pages: ProgramPages) {
+        self.rest = Some(Rest::new(pages));
     }
 
     /// Replaces bounds and intervals; those of connections apply from their next bytes on.
@@ -171,15 +180,20 @@ impl Reactor {
             let deadline_ms = wheel.min(app).min(accept);
             self.meter.await_deadline(deadline_ms);
             let wait_ms = || deadline_ms.saturating_sub(self.clock.mono_ms());
-            (deadline_ms != u64::MAX).then(|| Duration::from_millis(wait_ms()))
+            let wait = (deadline_ms != u64::MAX).then(|| Duration::from_millis(wait_ms()));
+            match &self.rest {
+                Some(rest) => rest.sleep(self.meter.received_bytes, wait),
+                None => wait,
+            }
         };
         match self.poll.poll(events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                events.clear();
-                Ok(())
-            }
-            polled => polled,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+            polled => polled?,
         }
+        if let (true, Some(rest), Some(slept)) = (events.is_empty(), &mut self.rest, timeout) {
+            rest.slept(slept, self.clock.mono_ms(), self.meter.received_bytes);
+        }
+        Ok(())
     }
 
     fn take<A: App>(&mut self, app: &mut A, now: Now, events: &Events) {
@@ -246,20 +260,6 @@ impl Reactor {
             if let Admit::Evict(other) = admit {
                 self.evict(app, now, other);
             }
-        }
-    }
-
-    fn read_ready<A: App>(&mut self, app: &mut A, now: Now) {
-        // Those that become ready meanwhile wait for the next turn.
-        let mut ready = std::mem::take(&mut self.ready);
-        for id in ready.drain(..) {
-            if let Some(peer) = self.peers.get_mut(id) {
-                peer.ready = false;
-                self.read(app, now, id);
-            }
-        }
-        if self.ready.is_empty() {
-            self.ready = ready;
         }
     }
 
@@ -374,13 +374,6 @@ impl Reactor {
         going_on
     }
 
-    pub(super) fn make_ready(&mut self, id: ConnId) {
-        if let Some(peer) = self.peers.get_mut(id).filter(|peer| !peer.ready) {
-            peer.ready = true;
-            self.ready.push(id);
-        }
-    }
-
     fn expire<A: App>(&mut self, app: &mut A, now: Now) {
         self.wheel.pass(now.mono_ms, &mut self.passed);
         while let Some(slot) = self.passed.pop() {
@@ -467,15 +460,6 @@ impl Reactor {
                 }
                 Flush::Broken => broken.push(id),
             }
-        }
-    }
-
-    /// Reads a peer again whose outbox has become short enough.
-    fn resume(&mut self, id: ConnId) {
-        let peer = self.peers.get_mut(id);
-        if let Some(peer) = peer.filter(|peer| !peer.conn.is_answering()) {
-            peer.paused = false;
-            self.make_ready(id);
         }
     }
 

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::process::Command;
 
@@ -24,11 +25,10 @@ pub fn raise_descriptor_limit() -> u64 {
     now.unwrap_or(u64::MAX)
 }
 
-/// How many more descriptors the process may open, a reserve for files kept back, when
+/// How many more descriptors a process that may have `limit` of them may open, a reserve for files kept back, when
 /// connections use the slots up to `highest_slot`.
-pub fn descriptors_left(highest_slot: usize) -> usize {
+pub fn descriptors_left(limit: u64, highest_slot: usize) -> usize {
     const RESERVE: u64 = 64;
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     // Where there are very few, half of them are for connections all the same.
     let used = highest_slot as u64 + RESERVE.min(limit / 2);
     usize::try_from(limit.saturating_sub(used)).unwrap_or(usize::MAX)
@@ -56,6 +56,63 @@ pub fn give_back_memory() {
 /// Other C libraries give it back by themselves.
 #[cfg(not(target_env = "gnu"))]
 pub fn give_back_memory() {}
+
+/// The pages of the program and of the libraries that it was linked with: code, and data that never changes.
+#[derive(Default)]
+pub struct ProgramPages {
+    mappings: Vec<Range<usize>>,
+}
+
+impl ProgramPages {
+    /// Those of this process; none where the system does not say. To be called before anything else is loaded:
+    /// what is mapped by then stays mapped.
+    pub fn find() -> Self {
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+        Self {
+            mappings: unchanged_mappings(&smaps),
+        }
+    }
+
+    /// Drops them from memory. What is wanted again is read from its file, which is to say from the page cache.
+    #[cfg(target_os = "linux")]
+    pub fn give_back(&self) {
+        use rustix::mm::{Advice, madvise};
+        for mapping in &self.mappings {
+            let start = mapping.start as *mut std::ffi::c_void;
+            // SAFETY: the mapping is of a file, may not be written to and has no page that differs from the file's, so
+            // that whoever reads it next sees the same bytes (madvise(2)); nobody unmaps the program or what it is linked with.
+            let _ = unsafe { madvise(start, mapping.len(), Advice::LinuxDontNeed) };
+        }
+    }
+
+    /// Other systems give nothing back.
+    #[cfg(not(target_os = "linux"))]
+    pub fn give_back(&self) {}
+}
+
+/// The mappings of files that can be read and not written, and of which no page was changed (proc(5), smaps).
+fn unchanged_mappings(smaps: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut candidate = None;
+    for line in smaps.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let Some(first) = words.next() else { continue };
+        if let Some((start, end)) = first.split_once('-') {
+            let (permissions, path) = (words.next(), words.nth(3));
+            let is_fixed = permissions.is_some_and(|flags| flags.starts_with("r-"));
+            let is_file = path.is_some_and(|path| path.starts_with('/'));
+            let start = usize::from_str_radix(start, 16);
+            let end = usize::from_str_radix(end, 16);
+            candidate = match (start, end) {
+                (Ok(start), Ok(end)) if is_fixed && is_file => Some(start..end),
+                _ => None,
+            };
+        } else if first == "Anonymous:" && words.next() == Some("0") {
+            found.extend(candidate.take());
+        }
+    }
+    found
+}
 
 #[cfg(target_os = "linux")]
 fn machine_memory_bytes() -> Option<usize> {
@@ -173,3 +230,41 @@ pub fn die_with_this_thread(command: &mut Command) {
 /// Other systems have no such signal: what is left over is ended at the next start.
 #[cfg(not(target_os = "linux"))]
 pub fn die_with_this_thread(_command: &mut Command) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_mappings_of_files_that_nobody_can_have_changed_are_given_back() {
+        let smaps = "\
+1000-3000 r--p 00000000 fe:00 17 /usr/bin/clawdia\nRss: 8 kB\nAnonymous: 0 kB\nVmFlags: rd mr\n\
+3000-4000 r-xp 00002000 fe:00 17 /usr/bin/with a blank\nAnonymous: 0 kB\n\
+4000-5000 r--p 00003000 fe:00 17 /usr/bin/clawdia\nAnonymous: 4 kB\n\
+5000-6000 rw-p 00004000 fe:00 17 /usr/bin/clawdia\nAnonymous: 0 kB\n\
+6000-7000 rw-p 00000000 00:00 0 [heap]\nAnonymous: 0 kB\n\
+7000-8000 r-xp 00000000 00:00 0 [vdso]\nAnonymous: 0 kB\n\
+8000-9000 r--p 00000000 00:00 0\nAnonymous: 0 kB\n";
+        assert_eq!(unchanged_mappings(smaps), [0x1000..0x3000, 0x3000..0x4000]);
+        assert_eq!(unchanged_mappings("nonsense\n\nz-y r--p 0 0 0 /file\n"), []);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_program_goes_on_without_its_pages_and_needs_less_memory() {
+        let pages = ProgramPages::find();
+        assert!(!pages.mappings.is_empty());
+        let resident_kib = || {
+            let smaps = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
+            let line = smaps.lines().find(|line| line.starts_with("Rss:")).unwrap();
+            line.split_ascii_whitespace()
+                .nth(1)
+                .unwrap()
+                .parse::<u64>()
+                .unwrap()
+        };
+        let before = resident_kib();
+        pages.give_back();
+        assert!(resident_kib() < before);
+    }
+}

@@ -1,5 +1,7 @@
 //! Secrets that must not reach the log: those that are known, and what looks like one.
 
+use crate::order;
+
 /// What stands in the place of a secret.
 const MASK: &str = "***";
 /// Shorter texts stand in too many innocent words.
@@ -47,8 +49,7 @@ impl Mask {
             }
         }
         // A secret that another one begins with must not hide the rest of it.
-        self.secrets
-            .sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        order::sort_by_key(&mut self.secrets, |secret| std::cmp::Reverse(secret.len()));
     }
 
     /// The text without secrets.

@@ -3,6 +3,7 @@
 
 use super::{Level, LogLine};
 use crate::limits::{LOG_BURST_LINES_MAX, LOG_REPEAT_ENTRIES_MAX, LOG_REPEAT_WINDOW_MS};
+use crate::order;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -74,7 +75,7 @@ impl Repeats {
             .messages
             .extract_if(|_, entry| entry.ends_ms <= mono_ms);
         let mut out: Vec<Counted> = ended.filter_map(|(_, entry)| entry.summary()).collect();
-        out.sort_by_key(|(line, _)| line.unix_ms);
+        order::sort_by_key(&mut out, |(line, _)| line.unix_ms);
         out
     }
 

@@ -4,6 +4,7 @@
 //! people, and nothing in it becomes a pin, a secret's destination or a setting.
 
 use crate::limits::{BEACON_ADDRESSES_MAX, BEACON_TEXT_CHARS_MAX};
+use crate::order;
 use std::net::IpAddr;
 
 /// The types that the ecosystem's clients look for (DNS-SD, RFC 6763 7).
@@ -84,7 +85,7 @@ impl Found {
         let instance = full_name.split("._").next().unwrap_or(full_name);
         let name = text("displayName").filter(|name| !name.trim().is_empty());
         let mut addresses: Vec<IpAddr> = addresses.into_iter().filter(is_reachable).collect();
-        addresses.sort_by_key(|ip| (ip.is_ipv6(), *ip));
+        order::sort_by_key(&mut addresses, |ip| (ip.is_ipv6(), *ip));
         addresses.truncate(BEACON_ADDRESSES_MAX);
         let is_hash = |text: &&str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
         let fingerprint = text("gatewayTlsSha256").map(|text| text.replace(':', ""));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::commands::Agent;
 use super::super::exit::{Failure, Outcome};
-use super::super::low::duration_ms;
+use super::super::globals::duration_ms;
 use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup};
 use super::super::text::{cut, printable, printable_lines};

@@ -15,6 +15,7 @@ use crate::client::GatewayUrl;
 use crate::config::{BindMode, Config, MdnsMode, Secret, TailscaleMode};
 use crate::io::private;
 use crate::limits::{AUDIT_LOG_BYTES_MAX, SECRET_CHARS_GOOD, SECRET_CHARS_MIN};
+use crate::order;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,7 +88,7 @@ pub fn run(setup: &Setup, out: &mut Out) -> Outcome {
         let mend = "sudo -u USER clawdia gateway install   # as a user of its own";
         found.push(finding("process.root", Severity::Warning, text, mend));
     }
-    found.sort_by_key(|finding| finding.severity);
+    order::sort_by_key(&mut found, |finding| finding.severity);
     let critical = found
         .iter()
         .filter(|it| it.severity == Severity::Critical)

@@ -14,6 +14,7 @@ use crate::ids::ConnId;
 use crate::limits::{APPROVAL_TIMEOUT_MS_MAX, APPROVALS_PENDING_MAX};
 use crate::log::{Level, LogLine};
 use crate::now::Now;
+use crate::order;
 use crate::wire::json::Writer;
 use granted::Granted;
 use std::collections::BTreeMap;
@@ -211,7 +212,7 @@ impl Gateway {
     /// Writes the requests that wait, oldest first.
     pub(super) fn write_pending_approvals(&self, w: &mut Writer<'_>) {
         let mut all: Vec<&Pending> = self.approvals.pending.values().collect();
-        all.sort_by_key(|pending| pending.number);
+        order::sort_by_key(&mut all, |pending| pending.number);
         w.array(|w| all.iter().for_each(|pending| pending.write(w)));
     }
 }

@@ -6,6 +6,7 @@ use crate::gateway::params::Params;
 use crate::gateway::{Gateway, Refusal};
 use crate::limits::{CRON_JOBS_MAX, CRON_RUNS_KEPT};
 use crate::now::Now;
+use crate::order;
 use crate::state::{CronJob, Record, Text};
 use std::sync::Arc;
 
@@ -15,7 +16,9 @@ pub fn list(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_
     gateway.reply(call, |gateway, w| {
         let jobs = gateway.state.cron().jobs();
         let mut jobs: Vec<&Arc<CronJob>> = jobs.filter(|job| all || job.enabled).collect();
-        jobs.sort_by_key(|job| (job.state.next_run_at_ms.unwrap_or(u64::MAX), job.id.clone()));
+        order::sort_by_key(&mut jobs, |job| {
+            (job.state.next_run_at_ms.unwrap_or(u64::MAX), job.id.clone())
+        });
         w.object(|w| {
             w.key("jobs");
             w.array(|w| jobs.iter().for_each(|job| w.value(&shown(job))));

@@ -7,6 +7,7 @@ use crate::gateway::params::Params;
 use crate::gateway::presence::Entry;
 use crate::gateway::{Gateway, Refusal};
 use crate::now::Now;
+use crate::order;
 use crate::state::{Record, Session};
 use crate::wire::json::Writer;
 use std::sync::Arc;
@@ -295,7 +296,7 @@ impl Gateway {
             .values()
             .filter(|session| agent.is_none_or(|agent| *session.agent_id == *agent))
             .collect();
-        rows.sort_unstable_by(|a, b| {
+        order::sort_by(&mut rows, |a, b| {
             b.updated_at_ms
                 .cmp(&a.updated_at_ms)
                 .then(a.key.cmp(&b.key))

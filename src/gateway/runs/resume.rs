@@ -4,6 +4,7 @@
 use super::accept::{Kept, append};
 use super::end::{failed_words, run_keys};
 use crate::gateway::Gateway;
+use crate::order;
 use crate::state::{Record, Run, RunState, Text};
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ impl Gateway {
     /// Takes up what the last process left.
     pub(in crate::gateway) fn resume_runs(&mut self) {
         let mut open: Vec<Arc<Run>> = self.state.runs().open().cloned().collect();
-        open.sort_by(|a, b| {
+        order::sort_by(&mut open, |a, b| {
             a.accepted_at_ms
                 .cmp(&b.accepted_at_ms)
                 .then(a.run_id.cmp(&b.run_id))

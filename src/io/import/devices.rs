@@ -9,6 +9,7 @@ use super::{Found, read_object};
 use crate::gateway::auth::ed25519::Key;
 use crate::gateway::auth::scope::ScopeSet;
 use crate::io::state_dir::StartFault;
+use crate::order;
 use crate::state::{ClientFacts, Device, DeviceToken, Grant, Record, Role, State, Text, Texts};
 
 /// What a phone lent by being paired, in the ecosystem's gateway of January 2026.
@@ -86,7 +87,7 @@ fn device(id: &str, row: &Value, now_ms: u64) -> Result<Device, &'static str> {
         .into_iter()
         .filter_map(|role| grant(role, row, now_ms))
         .collect();
-    grants.sort_by_key(|grant| grant.role);
+    order::sort_by_key(&mut grants, |grant| grant.role);
     if grants.is_empty() {
         return Err("it has no role");
     }

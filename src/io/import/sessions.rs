@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{Found, read, read_object};
 use crate::io::state_dir::StartFault;
 use crate::limits::{SESSION_KEY_BYTES_MAX, SESSIONS_MAX};
+use crate::order;
 use crate::state::{Message, Record, Session, SessionKind, State, Text};
 
 pub(super) fn find(from: &Path, state: &State, found: &mut Found) -> Result<(), StartFault> {
@@ -32,7 +33,9 @@ pub(super) fn find(from: &Path, state: &State, found: &mut Found) -> Result<(), 
             .iter()
             .map(|(key, row)| (whole_key(agent, key), row))
             .collect();
-        rows.sort_by_key(|(_, row)| std::cmp::Reverse(row["updatedAt"].as_u64()));
+        order::sort_by_key(&mut rows, |(_, row)| {
+            std::cmp::Reverse(row["updatedAt"].as_u64())
+        });
         let mut taken = BTreeSet::new();
         for (key, row) in rows {
             if !taken.insert(key.clone()) {

@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 
 /// Lines written between two looks at the clock.
 const BATCH_LINES_MAX: usize = 256;
+/// How long lines are gathered once one was written: to wake a thread costs more than to write what it has to.
+const GATHER: Duration = Duration::from_millis(20);
 /// For a thread whose disk hangs at the end of the process.
 const CLOSE_MS: u64 = 2_000;
 
@@ -198,6 +200,9 @@ impl Worker {
             self.put_all(ended);
             self.tell_losses();
             self.file.flush();
+            if open && self.shared.waiting.load(Ordering::Relaxed) == 0 {
+                std::thread::sleep(GATHER);
+            }
         }
         let held = self.repeats.expire(u64::MAX);
         self.put_all(held);

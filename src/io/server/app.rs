@@ -43,6 +43,8 @@ pub struct GatewayApp {
     pub reports: Receiver<Report>,
     pub mcp: Servers,
     pub log: Log,
+    /// Descriptors that the process may have.
+    pub descriptors_max: u64,
     /// For connections that are accepted from now on.
     pub acceptor: Option<Acceptor>,
     pub heart: Heart,
@@ -59,10 +61,12 @@ pub struct GatewayApp {
 impl App for GatewayApp {
     fn on_accept(&mut self, now: Now, conn: ConnId, from: &PeerAddr) -> Admit {
         let arrival = arrival(from);
-        match self
-            .gateway
-            .accept(now, conn, arrival, sys::descriptors_left(conn.slot()))
-        {
+        match self.gateway.accept(
+            now,
+            conn,
+            arrival,
+            sys::descriptors_left(self.descriptors_max, conn.slot()),
+        ) {
             Admission::Admit => Admit::Yes,
             Admission::Refuse => Admit::Refuse,
             Admission::Evict(other) => Admit::Evict(other),

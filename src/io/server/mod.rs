@@ -91,6 +91,7 @@ pub enum Ended {
 /// What a person has to mend, with the exit code.
 pub fn run(options: Options) -> Result<Ended, StartFault> {
     report_panics_without_payload();
+    let pages = sys::ProgramPages::find();
     let source = Source::new(options);
     let document = source.read()?;
     let loaded = source.resolve(document)?;
@@ -106,7 +107,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
     for warning in source.warnings(&loaded) {
         log.write(LogLine::new(start.unix_ms, Level::Warn, "config", warning));
     }
-    sys::raise_descriptor_limit();
+    let descriptors_max = sys::raise_descriptor_limit();
 
     let port = source.port(&config)?;
     let supervisor = Supervisor::find(&source::variable)
@@ -122,6 +123,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
     }
     let mut reactor = Reactor::new(listeners, settings(&config))
         .map_err(|fault| StartFault::io("make the loop of", &dir, fault))?;
+    reactor.rest_without(pages);
     let signals = Signals::watch().and_then(|signals| reactor.watch(signals));
     signals.map_err(|fault| StartFault::io("watch signals for", &dir, fault))?;
     let waker = reactor.waker();
@@ -182,6 +184,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
         reports,
         mcp,
         log,
+        descriptors_max,
         acceptor: None,
         heart: Heart::new(supervisor, start),
         memory: memory::Watch::begin(config.gateway.limits.memory_bytes_max),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::super::exit::{Failure, Outcome};
-use super::super::super::low::duration_ms;
+use super::super::super::globals::duration_ms;
 use super::super::super::out::{Out, Paint};
 use super::super::super::setup::Session;
 use super::super::super::table::{Cell, Table};

@@ -4,6 +4,7 @@ use crate::gateway::Gateway;
 use crate::gateway::auth::approval::Actor;
 use crate::gateway::auth::scope::ScopeSet;
 use crate::gateway::pairing::{write_client, write_pending};
+use crate::order;
 use crate::state::{Device, Grant, PendingPairing};
 use crate::wire::json::Writer;
 use std::cmp::Reverse;
@@ -18,14 +19,14 @@ impl Gateway {
             .values()
             .filter(|pending| !self.has_expired(pending) && actor.sees(&pending.device_id))
             .collect();
-        pending.sort_by_key(|pending| Reverse(pending.ts));
+        order::sort_by_key(&mut pending, |pending| Reverse(pending.ts));
         let mut paired: Vec<&Arc<Device>> = self
             .state
             .devices()
             .values()
             .filter(|device| actor.sees(&device.device_id))
             .collect();
-        paired.sort_by_key(|device| Reverse(device.approved_at_ms));
+        order::sort_by_key(&mut paired, |device| Reverse(device.approved_at_ms));
         w.object(|w| {
             w.key("pending");
             w.array(|w| pending.iter().for_each(|pending| write_pending(w, pending)));

@@ -14,6 +14,7 @@ use crate::gateway::params::Params;
 use crate::gateway::{Gateway, Refusal};
 use crate::limits::{NODE_PAIRS_MAX, PAIRING_TTL_MS, PAIRINGS_PENDING_MAX};
 use crate::now::Now;
+use crate::order;
 use crate::state::{Record, Text, UnixMs};
 use crate::wire::json::Writer;
 use serde::{Deserialize, Serialize};
@@ -142,10 +143,10 @@ pub fn request(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'
 pub fn list(gateway: &mut Gateway, _: Now, call: Call<'_>, _: Params<'_, '_>) -> Handled {
     let mut pending = gateway.pending_pairs();
     pending.retain(|it| gateway.actor_sees(call.conn, &it.node.node_id));
-    pending.sort_by_key(|it| Reverse(it.ts));
+    order::sort_by_key(&mut pending, |it| Reverse(it.ts));
     let mut paired: Vec<Paired> = rows(gateway, PAIRED).collect();
     paired.retain(|it| gateway.actor_sees(call.conn, &it.node.node_id));
-    paired.sort_by_key(|it| Reverse(it.approved_at_ms));
+    order::sort_by_key(&mut paired, |it| Reverse(it.approved_at_ms));
     paired.iter_mut().for_each(|it| it.token = None);
     gateway.reply(call, |_, w| {
         w.object(|w| {

@@ -3,6 +3,7 @@
 use crate::gateway::Gateway;
 use crate::gateway::nodes::Node;
 use crate::gateway::peer::Live;
+use crate::order;
 use crate::state::{Device, Role};
 use crate::wire::json::Writer;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ impl Gateway {
                 (is_away, name.to_lowercase(), device)
             })
             .collect();
-        nodes.sort_by(|(a, b, one), (c, d, other)| {
+        order::sort_by(&mut nodes, |(a, b, one), (c, d, other)| {
             (a, b, &one.device_id).cmp(&(c, d, &other.device_id))
         });
         w.object(|w| {

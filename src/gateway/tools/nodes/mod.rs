@@ -9,6 +9,7 @@ use crate::gateway::Gateway;
 use crate::gateway::nodes::invoke::{Invocation, InvokeFailure, InvokeOutcome};
 use crate::limits::{FACTS_LIST_MAX, INVOKE_TIMEOUT_MS, INVOKE_TIMEOUT_MS_MAX};
 use crate::now::Now;
+use crate::order;
 use crate::state::Text;
 use find::Found;
 use serde_json::{Map, Value, json};
@@ -119,12 +120,14 @@ fn start(gateway: &mut Gateway, _: Now, it: &Use<'_>) -> Result<Ran, String> {
 impl Gateway {
     /// Everybody, the connected ones first.
     fn nodes_for_tool(&self) -> ToolResult {
-        let mut all: Vec<_> = self.paired_nodes().collect();
-        all.sort_by_cached_key(|device| {
+        let keyed = self.paired_nodes().map(|device| {
             let is_away = !self.is_node_connected(device);
             let name = self.node_name(device).unwrap_or_default().to_lowercase();
-            (is_away, name, device.device_id.clone())
+            ((is_away, name, &device.device_id), device)
         });
+        let mut keyed: Vec<_> = keyed.collect();
+        order::sort_by(&mut keyed, |(one, _), (other, _)| one.cmp(other));
+        let all: Vec<_> = keyed.into_iter().map(|(_, device)| device).collect();
         let online = all.iter().filter(|device| self.is_node_connected(device));
         let online = online.count();
         let shown = all.iter().take(FACTS_LIST_MAX);
