@@ -114,19 +114,23 @@ impl Row {
             connections: self.connections,
             in_flight: self.in_flight,
             payload_bytes: self.payload_bytes,
-            messages: self.messages,
             // Many connections take a while to open on a machine that has other things to do.
             deadline: Instant::now() + Duration::from_secs(300),
             events: false,
         })?;
+        // What a server does once for a new connection, and its kernel, is no part of a message.
+        match self.traffic {
+            Traffic::Echo => clients.echo(self.connections)?,
+            Traffic::Broadcast => clients.broadcast(1, None)?,
+        }
         let before = process_cpu_us(server.pid())?;
         let units = match self.traffic {
             Traffic::Echo => {
-                clients.echo()?;
+                clients.echo(self.messages)?;
                 self.messages
             }
             Traffic::Broadcast => {
-                clients.broadcast()?;
+                clients.broadcast(self.messages, None)?;
                 self.messages * self.connections
             }
         };

@@ -11,6 +11,7 @@ use std::time::Duration;
 use clawdia::client::GatewayUrl;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::server::pin;
 use crate::tls::{Door, Trust};
 
 /// A start that takes longer has failed.
@@ -122,7 +123,19 @@ impl Home {
         self.start_on(0)
     }
 
-    /// The same on this port; 0 takes a free one.
+    /// Starts it on the first core; this thread, and what it starts from now on, has the second.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_apart(&self) -> io::Result<Running> {
+        pin(0)?;
+        let running = self.start()?;
+        pin(1)?;
+        Ok(running)
+    }
+
+    /// The same as [`Self::start`] on this port; 0 takes a free one.
     ///
     /// # Errors
     ///

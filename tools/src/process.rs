@@ -84,14 +84,24 @@ pub fn children_cpu_us() -> io::Result<u64> {
 }
 
 fn thread_cpu_us(path: impl AsRef<std::path::Path>) -> io::Result<u64> {
-    // The scheduler's own figure, in nanoseconds; `stat` counts ticks of 10 ms.
-    let stat = fs::read_to_string(path)?;
-    let ns: u64 = stat
-        .split(' ')
-        .next()
-        .and_then(|ns| ns.parse().ok())
-        .ok_or_else(unreadable)?;
-    Ok(ns / 1_000)
+    schedule_us(path).map(|(ran, _)| ran)
+}
+
+/// Microseconds that a thread has run, and that it wanted a core and had none, from its `schedstat`.
+///
+/// # Errors
+///
+/// When there is no such thread.
+pub fn schedule_us(path: impl AsRef<std::path::Path>) -> io::Result<(u64, u64)> {
+    // The scheduler's own figures, in nanoseconds; `stat` counts ticks of 10 ms.
+    let text = fs::read_to_string(path)?;
+    let mut us = text
+        .split_whitespace()
+        .map(|ns| ns.parse::<u64>().map(|ns| ns / 1_000));
+    match (us.next(), us.next()) {
+        (Some(Ok(ran)), Some(Ok(waited))) => Ok((ran, waited)),
+        _ => Err(unreadable()),
+    }
 }
 
 fn unreadable() -> io::Error {

@@ -80,7 +80,7 @@ fn run(args: &Args) -> io::Result<bool> {
     let over_tls = fresh()?;
     over_tls.configure(tls::ON)?;
     memory::crowd(&mut table, &over_tls, nodes)?;
-    tls::fleet(&mut table, &over_tls, few(500, 9_000))?;
+    tls::fleet(&mut table, &over_tls, Home::start, few(500, 9_000))?;
     table.write(&mut io::stdout())?;
     println!("measured in {} s", begun.elapsed().as_secs());
     Ok(table.is_within())

@@ -7,10 +7,11 @@ use std::io;
 use clawdia::driver::device::{Device, Proof};
 use clawdia::driver::operator_params;
 use clawdia::gateway::auth::ed25519::{Key, decode_signature};
+use serde_json::json;
 
 use super::Table;
 use super::floor::Floor;
-use super::traffic::{Comer, Health, Invokes};
+use super::traffic::{Asker, Comer, Invokes};
 use crate::compare::median;
 use crate::gateway::{Home, Running};
 use crate::process::{own_cpu_us, process_cpu_us};
@@ -65,8 +66,8 @@ fn cost_us(gateway: &Running, times: usize, f: impl FnOnce() -> io::Result<()>) 
 pub fn health(table: &mut Table, home: &Home, calls: usize) -> io::Result<()> {
     let gateway = home.start()?;
     let mut floor = Floor::start()?;
-    let mut asker = Health::join(gateway.port, &home.token()?)?;
-    let (each, size) = (calls / ROUNDS, Health::BYTES);
+    let mut asker = Asker::join(gateway.port, &home.token()?, "health", &json!({}))?;
+    let (each, size) = (calls / ROUNDS, asker.question_bytes());
     asker.ask(1, 1_000)?;
     let (mut alone, mut batch) = (Rounds::default(), Rounds::default());
     for _ in 0..ROUNDS {

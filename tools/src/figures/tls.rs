@@ -14,7 +14,7 @@ use rustls::version::{TLS12, TLS13};
 use super::Table;
 use super::party::{As, Party, join_all};
 use crate::client::{masked_frame, server_frame};
-use crate::gateway::Home;
+use crate::gateway::{Home, Running};
 use crate::process::{cpu_us, resident_bytes};
 use crate::server::Server;
 use crate::tls::{Door, Trust, Wire};
@@ -129,21 +129,27 @@ fn echo(server: &Secured, size: usize, rounds: usize) -> io::Result<f64> {
     })
 }
 
-/// Nodes that a restart has cut off all come back at once, while somebody asks for `health`.
+/// Nodes that a restart has cut off all come back at once, while somebody asks for `health`. `start` starts the
+/// gateway.
 ///
 /// # Errors
 ///
 /// When one of them is not let in.
-pub fn fleet(table: &mut Table, home: &Home, count: usize) -> io::Result<()> {
+pub fn fleet(
+    table: &mut Table,
+    home: &Home,
+    start: fn(&Home) -> io::Result<Running>,
+    count: usize,
+) -> io::Result<()> {
     let devices: Vec<Device> = (0..count)
         .map(|n| Device::new(2 << 32 | n as u64))
         .collect();
     let who: Vec<As<'_>> = devices.iter().map(As::Node).collect();
-    let gateway = home.start()?;
+    let gateway = start(home)?;
     drop(join_all(home.door(&gateway)?, &who, &home.token()?)?);
     gateway.stop()?;
 
-    let gateway = home.start()?;
+    let gateway = start(home)?;
     let (door, token) = (home.door(&gateway)?, home.token()?);
     let (mut asker, _) = Party::join(door.clone(), As::Operator, &token)?;
     let request = masked_frame(
@@ -193,7 +199,7 @@ pub fn fleet(table: &mut Table, home: &Home, count: usize) -> io::Result<()> {
     waits.sort();
     let p99 = waits[waits.len() * 99 / 100].as_secs_f64() * 1_000.0;
     table.put(
-        format!("{count} nodes back over TLS after a restart"),
+        format!("{count} nodes back{} after a restart", door.suffix()),
         all_back.as_secs_f64(),
         "s",
         10.0,

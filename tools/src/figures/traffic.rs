@@ -4,34 +4,66 @@ use std::io;
 
 use clawdia::driver::device::Device;
 use clawdia::wire::frame::Opcode;
+use serde_json::{Value, json};
 
 use super::party::{As, Party};
 use crate::client::masked_frame;
 use crate::fleet::link::text_behind;
+use crate::tls::Door;
 
-/// An operator's question, whole.
-const HEALTH: &[u8] = br#"{"type":"req","id":"0123","method":"health","params":{}}"#;
-
-/// An operator who asks for `health`.
-pub struct Health {
+/// An operator who has one question.
+pub struct Asker {
     party: Party,
+    question: String,
     request: Vec<u8>,
 }
 
-impl Health {
-    /// Bytes of its question.
-    pub const BYTES: usize = HEALTH.len();
-
-    /// Joins a gateway of this machine.
+impl Asker {
+    /// Joins a gateway, to call this method with these parameters.
     ///
     /// # Errors
     ///
     /// When it is not let in.
-    pub fn join(port: u16, token: &str) -> io::Result<Self> {
+    pub fn join(
+        door: impl Into<Door>,
+        token: &str,
+        method: &str,
+        params: &Value,
+    ) -> io::Result<Self> {
+        let question = json!({"type": "req", "id": "0123", "method": method, "params": params});
+        let question = question.to_string();
         Ok(Self {
-            party: Party::join(port, As::Operator, token)?.0,
-            request: masked_frame(Opcode::Text, HEALTH),
+            party: Party::join(door, As::Operator, token)?.0,
+            request: masked_frame(Opcode::Text, question.as_bytes()),
+            question,
         })
+    }
+
+    /// Bytes of its question.
+    pub fn question_bytes(&self) -> usize {
+        self.question.len()
+    }
+
+    /// Asks once.
+    ///
+    /// # Errors
+    ///
+    /// When the answer is a refusal, which is told.
+    pub fn check(&mut self) -> io::Result<()> {
+        self.party.send(&self.request)?;
+        loop {
+            let message: Value = serde_json::from_slice(self.party.next_payload()?)?;
+            if message["type"] != "res" {
+                continue;
+            }
+            return match message["ok"] == true {
+                true => Ok(()),
+                false => Err(io::Error::other(format!(
+                    "{} is answered with {}",
+                    self.question, message["error"]
+                ))),
+            };
+        }
     }
 
     /// Asks so often, with so many questions under way.
@@ -119,7 +151,7 @@ impl Invokes {
 pub struct Comer {
     /// Its keys.
     pub device: Device,
-    port: u16,
+    door: Door,
     token: String,
 }
 
@@ -127,19 +159,19 @@ impl Comer {
     /// About how many bytes its `connect` has.
     pub const BYTES: usize = 800;
 
-    /// Pairs it with a gateway of this machine.
+    /// Pairs it with a gateway.
     ///
     /// # Errors
     ///
     /// When it is not let in.
-    pub fn pair(port: u16, token: &str) -> io::Result<Self> {
-        let device = Device::new(u64::MAX);
-        let (_, hello) = Party::join(port, As::Device(&device), token)?;
+    pub fn pair(door: impl Into<Door>, token: &str) -> io::Result<Self> {
+        let (device, door) = (Device::new(u64::MAX), door.into());
+        let (_, hello) = Party::join(door.clone(), As::Device(&device), token)?;
         let token = hello["auth"]["deviceToken"].as_str().unwrap_or("");
         Ok(Self {
             token: token.to_owned(),
             device,
-            port,
+            door,
         })
     }
 
@@ -150,7 +182,7 @@ impl Comer {
     /// When it is not let in.
     pub fn come(&self, times: usize) -> io::Result<()> {
         (0..times).try_for_each(|_| {
-            Party::join(self.port, As::Device(&self.device), &self.token).map(drop)
+            Party::join(self.door.clone(), As::Device(&self.device), &self.token).map(drop)
         })
     }
 }

@@ -24,7 +24,6 @@ pub fn idle(table: &mut Table, program: &Path, connections: usize) -> io::Result
         connections,
         in_flight: 1,
         payload_bytes: ECHO_BYTES,
-        messages: connections,
         deadline: Instant::now() + Duration::from_secs(60),
         events: false,
     };

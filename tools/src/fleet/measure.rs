@@ -59,12 +59,15 @@ struct Played {
 
 impl Played {
     /// A gateway that knows `nodes` devices, and a fleet of them that is not connected yet.
-    fn start(program: &Path, nodes: usize) -> io::Result<Self> {
-        let home = Home::new(program)?;
+    fn start(
+        home: Home,
+        start: fn(&Home) -> io::Result<Running>,
+        nodes: usize,
+    ) -> io::Result<Self> {
         // The first start makes the state directory and the secret.
         home.start()?.stop()?;
         seed_devices(&home, nodes)?;
-        let gateway = home.start()?;
+        let gateway = start(&home)?;
         drop(Party::join(gateway.port, As::Operator, &home.token()?)?);
         thread::sleep(Duration::from_millis(200));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, gateway.port));
@@ -90,6 +93,14 @@ impl Played {
         Ok(us / begun.elapsed().as_secs_f64())
     }
 
+    /// Whether every call was answered once, by its own node, and no event is missing.
+    fn faultless(&self) -> io::Result<()> {
+        match self.crowd.ledger.faults() {
+            faults if faults == Default::default() => Ok(()),
+            faults => Err(io::Error::other(format!("{faults:?}"))),
+        }
+    }
+
     /// What the connected ones have added to the memory of the gateway, in bytes.
     fn grown(&mut self) -> io::Result<f64> {
         // The last answers are on their way.
@@ -105,7 +116,7 @@ impl Played {
 /// When somebody is not let in, a connection breaks, or a call is not answered exactly once by
 /// the node that it was for.
 pub fn fleet(table: &mut Table, program: &Path, scale: Scale) -> io::Result<()> {
-    let mut many = Played::start(program, scale.nodes)?;
+    let mut many = Played::start(Home::new(program)?, Home::start, scale.nodes)?;
     memory(table, &mut many, scale.nodes)?;
     connects(table, &mut many, program, scale.nodes)?;
     let idle = many.rate(quiet(Duration::from_secs(2)))?;
@@ -132,11 +143,34 @@ pub fn fleet(table: &mut Table, program: &Path, scale: Scale) -> io::Result<()> 
         mb(many.grown()? + many.empty_bytes as f64),
         "MB",
     );
-    let faults = many.crowd.ledger.faults();
-    if faults != Default::default() {
-        return Err(io::Error::other(format!("{faults:?}")));
-    }
-    Ok(())
+    many.faultless()
+}
+
+/// Operators who call the nodes of a fleet so often a second, the gateway on a core of its own.
+///
+/// # Errors
+///
+/// As [`fleet`].
+pub fn invoke(
+    table: &mut Table,
+    home: Home,
+    (nodes, operators): (usize, usize),
+    calls: u32,
+    time: Duration,
+) -> io::Result<()> {
+    let mut fleet = Played::start(home, Home::start_apart, nodes)?;
+    fleet.crowd.join(0..nodes)?;
+    fleet.crowd.join_operators(operators)?;
+    let us = fleet.rate(Plan {
+        calls,
+        ..quiet(time)
+    })?;
+    let count = fleet.crowd.ledger.calls();
+    table.tell("calls, each answered exactly once", count as f64, "");
+    let what = format!("node.invoke, {calls} a second to {nodes} nodes: CPU, both ways");
+    table.tell(what, us / f64::from(calls), "us");
+    waits(table, &mut fleet, "alone", Some(INVOKE_P99_MS));
+    fleet.faultless()
 }
 
 fn memory(table: &mut Table, many: &mut Played, nodes: usize) -> io::Result<()> {
@@ -161,7 +195,7 @@ fn memory(table: &mut Table, many: &mut Played, nodes: usize) -> io::Result<()> 
 /// machine does disturbs both alike.
 fn connects(table: &mut Table, many: &mut Played, program: &Path, nodes: usize) -> io::Result<()> {
     let few_count = FEW.min(nodes / 2);
-    let mut few = Played::start(program, nodes)?;
+    let mut few = Played::start(Home::new(program)?, Home::start, nodes)?;
     few.crowd.join(0..few_count)?;
     let (rounds, each) = ROUNDS;
     let (mut with_few, mut with_many) = (Vec::new(), Vec::new());

@@ -6,9 +6,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use argh::FromArgs;
+
+use super::clients::{Load, idle_bytes};
+use super::place::Place;
 use crate::compare::{Row, Traffic, median};
 use crate::figures::Table;
-use crate::load::{Load, idle_bytes};
 use crate::server::{Server, pin};
 
 /// Goals: bytes at the largest count over those at the smallest, and the same of the processor time, ours over
@@ -17,6 +20,35 @@ const BYTES_RATIO_MAX: f64 = 1.05;
 const CPU_RATIO_MAX: f64 = 1.1;
 /// Longest time for one load.
 const DEADLINE: Duration = Duration::from_secs(300);
+
+/// what a connection, an echo and a delivery cost at several counts of connections, beside the bare loop at the
+/// same count; descriptors are two a connection and limit the count
+#[derive(FromArgs)]
+#[argh(subcommand, name = "growth")]
+pub struct Growth {
+    /// counts of connections, smallest first (1000 10000 19000)
+    #[argh(positional)]
+    counts: Vec<usize>,
+    /// rounds, of which the medians are told (3)
+    #[argh(option, default = "3")]
+    rounds: usize,
+}
+
+impl Growth {
+    /// Makes the load.
+    ///
+    /// # Errors
+    ///
+    /// When a server cannot be started, refuses somebody or answers something else.
+    pub fn run(&self, place: &Place, table: &mut Table) -> io::Result<()> {
+        place.is_own()?;
+        let counts = match &self.counts[..] {
+            [] => &[1_000, 10_000, 19_000],
+            counts => counts,
+        };
+        measure(table, &place.programs, counts, self.rounds.max(1))
+    }
+}
 
 /// What one count of connections costs.
 struct Step {
@@ -29,16 +61,7 @@ struct Step {
 
 /// Measures each count, smallest first, and puts it with the growth between the first and the last into the table.
 /// `programs` is the directory of `wire-echo` and `wire-floor`.
-///
-/// # Errors
-///
-/// When a server cannot be started, refuses somebody or answers something else.
-pub fn measure(
-    table: &mut Table,
-    programs: &Path,
-    counts: &[usize],
-    rounds: usize,
-) -> io::Result<()> {
+fn measure(table: &mut Table, programs: &Path, counts: &[usize], rounds: usize) -> io::Result<()> {
     let steps: Vec<Step> = counts
         .iter()
         .map(|count| step(programs, *count, rounds))
@@ -88,7 +111,6 @@ fn step(programs: &Path, connections: usize, rounds: usize) -> io::Result<Step> 
         connections,
         in_flight: 1,
         payload_bytes: 64,
-        messages: connections,
         deadline: Instant::now() + DEADLINE,
         events: false,
     };
@@ -104,8 +126,8 @@ fn step(programs: &Path, connections: usize, rounds: usize) -> io::Result<Step> 
         goal: CPU_RATIO_MAX,
     };
     // As many deliveries at every count, and enough of them to be counted well.
-    let broadcasts = (100_000 / connections).max(4);
-    let echoes = 60_000_usize.next_multiple_of(connections);
+    let broadcasts = (200_000 / connections).max(4);
+    let echoes = 100_000_usize.next_multiple_of(connections);
     Ok(Step {
         connections,
         idle_bytes,

@@ -13,6 +13,9 @@ use crate::client::{connect, masked_frame, server_frame};
 use crate::echo::event_frame;
 use crate::process::resident_bytes;
 
+/// Longest wait for a socket: the deadline is looked at so often.
+const POLL_MAX: Duration = Duration::from_millis(500);
+
 /// What to send, and when to give up.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
@@ -20,8 +23,6 @@ pub struct Load {
     pub connections: usize,
     pub in_flight: usize,
     pub payload_bytes: usize,
-    /// Messages sent in all.
-    pub messages: usize,
     pub deadline: Instant,
     /// Each message comes back inside an event; otherwise as it is.
     pub events: bool,
@@ -34,6 +35,8 @@ pub struct Clients {
     clients: Vec<Client>,
     request: Vec<u8>,
     reply: Vec<u8>,
+    /// Microseconds from each publication to each of its deliveries.
+    pub waits: Vec<u32>,
 }
 
 struct Client {
@@ -81,95 +84,139 @@ impl Clients {
             clients,
             request,
             reply,
+            waits: Vec::new(),
         })
     }
 
-    /// Every connection sends its share of the messages and waits for each one to come back.
+    /// Every connection sends its share of so many messages and waits for each one to come back.
     ///
     /// # Errors
     ///
     /// When a connection breaks, a reply is not what was sent, or time is up.
-    pub fn echo(&mut self) -> io::Result<()> {
+    pub fn echo(&mut self, messages: usize) -> io::Result<()> {
         let Load {
             in_flight,
-            messages,
             connections,
             ..
         } = self.load;
         let share = messages / connections;
         let mut sent = vec![0; connections];
-        let mut done = 0;
         for (index, sent) in sent.iter_mut().enumerate() {
             *sent = in_flight.min(share);
             self.clients[index].send(&self.request, *sent)?;
         }
         let before: Vec<u64> = self.clients.iter().map(|client| client.received).collect();
         let reply_len = self.reply.len() as u64;
-        self.receive(|clients, request, index| {
-            let came = ((clients[index].received - before[index]) / reply_len) as usize;
-            let wanted = (came + in_flight).min(share) - sent[index];
-            sent[index] += wanted;
-            clients[index].send(request, wanted)?;
-            let whole = clients[index].received - before[index] == share as u64 * reply_len;
-            done += usize::from(whole && share > 0);
-            Ok(done < connections)
-        })
+        let mut socket = Socket::default();
+        let mut open = connections * usize::from(share > 0);
+        while open > 0 {
+            self.turn(&mut socket, POLL_MAX, |clients, request, index| {
+                let came = ((clients[index].received - before[index]) / reply_len) as usize;
+                let wanted = (came + in_flight).min(share) - sent[index];
+                sent[index] += wanted;
+                clients[index].send(request, wanted)?;
+                let whole = clients[index].received - before[index] == share as u64 * reply_len;
+                open -= usize::from(whole);
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
-    /// The first connection sends every message, each of which comes back on all of them.
+    /// The first connection sends so many messages, each of which comes back on all of them: so many a second, or
+    /// as many as are to be under way. How long each delivery took is added to `waits`.
     ///
     /// # Errors
     ///
     /// As for [`Clients::echo`].
-    pub fn broadcast(&mut self) -> io::Result<()> {
+    pub fn broadcast(&mut self, messages: usize, rate: Option<u32>) -> io::Result<()> {
         let Load {
             in_flight,
-            messages,
             connections,
             ..
         } = self.load;
-        let mut sent = in_flight.min(messages);
-        let mut received = 0;
-        let round_len = (self.reply.len() * connections) as u64;
-        self.clients[0].send(&self.request, sent)?;
-        let mut counted: Vec<u64> = self.clients.iter().map(|client| client.received).collect();
-        self.receive(|clients, request, index| {
-            received += clients[index].received - counted[index];
-            counted[index] = clients[index].received;
-            let came = (received / round_len) as usize;
-            let wanted = (came + in_flight).min(messages) - sent;
-            sent += wanted;
-            clients[0].send(request, wanted)?;
-            Ok(came < messages)
-        })
+        let begun = Instant::now();
+        let reply_len = self.reply.len() as u64;
+        let before: Vec<u64> = self.clients.iter().map(|client| client.received).collect();
+        let mut published: Vec<Instant> = Vec::with_capacity(messages);
+        let mut delivered = vec![0; connections];
+        let (mut deliveries, all) = (0, messages * connections);
+        let mut waits = std::mem::take(&mut self.waits);
+        waits.reserve(all);
+        let mut socket = Socket::default();
+        while deliveries < all {
+            let (due, pause) = match rate {
+                None => (deliveries / connections + in_flight, POLL_MAX),
+                Some(rate) => due(rate, begun.elapsed()),
+            };
+            let wanted = due.min(messages).saturating_sub(published.len());
+            published.extend(std::iter::repeat_n(Instant::now(), wanted));
+            self.clients[0].send(&self.request, wanted)?;
+            self.turn(&mut socket, pause, |clients, _, index| {
+                let came = ((clients[index].received - before[index]) / reply_len) as usize;
+                let now = Instant::now();
+                let taken = published.get(delivered[index]..came).ok_or_else(unasked)?;
+                waits.extend(taken.iter().map(|at| (now - *at).as_micros() as u32));
+                deliveries += taken.len();
+                delivered[index] = came;
+                Ok(())
+            })?;
+        }
+        self.waits = waits;
+        Ok(())
     }
 
-    fn receive(
+    /// Waits for replies, once, and gives each connection that has some to `on_bytes`.
+    fn turn(
         &mut self,
-        mut on_bytes: impl FnMut(&mut [Client], &[u8], usize) -> io::Result<bool>,
+        socket: &mut Socket,
+        timeout: Duration,
+        mut on_bytes: impl FnMut(&mut [Client], &[u8], usize) -> io::Result<()>,
     ) -> io::Result<()> {
-        let mut events = Events::with_capacity(1_024);
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            self.poll
-                .poll(&mut events, Some(Duration::from_millis(500)))?;
-            if Instant::now() > self.load.deadline {
-                return Err(io::Error::other("time is up"));
-            }
-            for event in &events {
-                let index = event.token().0;
-                self.clients[index].send(&[], 0)?;
-                while let Some(len) = self.clients[index].receive(&mut buffer, &self.reply)? {
-                    if !on_bytes(&mut self.clients, &self.request, index)? {
-                        return Ok(());
-                    }
-                    if len < buffer.len() {
-                        break;
-                    }
+        let Socket { events, buffer } = socket;
+        self.poll.poll(events, Some(timeout))?;
+        if Instant::now() > self.load.deadline {
+            return Err(io::Error::other("time is up"));
+        }
+        for event in &*events {
+            let index = event.token().0;
+            self.clients[index].send(&[], 0)?;
+            while let Some(len) = self.clients[index].receive(buffer, &self.reply)? {
+                on_bytes(&mut self.clients, &self.request, index)?;
+                if len < buffer.len() {
+                    break;
                 }
             }
         }
+        Ok(())
     }
+}
+
+/// What reading takes.
+struct Socket {
+    events: Events,
+    buffer: Vec<u8>,
+}
+
+impl Default for Socket {
+    fn default() -> Self {
+        Self {
+            events: Events::with_capacity(1_024),
+            buffer: vec![0; 1 << 20],
+        }
+    }
+}
+
+/// How many messages are due after a while, at so many a second, and how long it is until the next is.
+fn due(rate: u32, elapsed: Duration) -> (usize, Duration) {
+    let rate = u128::from(rate.max(1));
+    let due = elapsed.as_nanos() * rate / 1_000_000_000 + 1;
+    let next = Duration::from_nanos((due * 1_000_000_000 / rate) as u64);
+    (due as usize, next.saturating_sub(elapsed).min(POLL_MAX))
+}
+
+fn unasked() -> io::Error {
+    io::Error::other("more came than was published")
 }
 
 impl Client {
@@ -231,14 +278,28 @@ pub fn idle_bytes(load: Load, pid: u32) -> io::Result<(f64, f64)> {
     // One connection and one message, so that what the server allocates once is there before.
     let once = Load {
         connections: 1,
-        messages: 1,
         ..load
     };
-    Clients::connect(once)?.echo()?;
+    Clients::connect(once)?.echo(1)?;
     let empty = resident_bytes(pid)?;
     let mut clients = Clients::connect(load)?;
     let idle = resident_bytes(pid)?;
-    clients.echo()?;
+    clients.echo(load.connections)?;
     let after = resident_bytes(pid)?;
     Ok((each(idle, empty), each(after, empty)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_published_at_a_rate_is_due_one_by_one() {
+        let ms = Duration::from_millis;
+        assert_eq!(due(100, ms(0)), (1, ms(10)));
+        assert_eq!(due(100, ms(9)), (1, ms(1)));
+        assert_eq!(due(100, ms(10)), (2, ms(10)));
+        assert_eq!(due(100, ms(1_005)), (101, ms(5)));
+        assert_eq!(due(1, ms(100)).1, POLL_MAX);
+    }
 }
