@@ -94,7 +94,7 @@ pub struct Gateway {
     operators: BTreeSet<ConnId>,
     nodes: BTreeSet<ConnId>,
     turn: Turn,
-    dirty: Vec<ConnId>,
+    dirty: VecDeque<ConnId>,
     receivers_spare: Vec<ConnId>,
     effects: VecDeque<Effect>,
     /// None while a message is being read: one that comes out of it gets a parser of its own.
@@ -159,7 +159,7 @@ impl Gateway {
             operators: BTreeSet::new(),
             nodes: BTreeSet::new(),
             turn: Turn::default(),
-            dirty: Vec::new(),
+            dirty: VecDeque::new(),
             receivers_spare: Vec::new(),
             effects: VecDeque::new(),
             parser: Some(Parser::default()),
@@ -235,9 +235,10 @@ impl Gateway {
         self.effects.pop_front()
     }
 
-    /// The next peer with something to send, once a turn each.
+    /// The next peer with something to send, once a turn each. They go in the order in which they were found, which
+    /// for an event is that of their memory: thousands of them are fetched ahead that way, and not backwards.
     pub fn poll_dirty(&mut self) -> Option<(ConnId, &mut Outbox, &mut Turn)> {
-        while let Some(conn) = self.dirty.pop() {
+        while let Some(conn) = self.dirty.pop_front() {
             if self.peers.get(conn).is_some() {
                 let peer = self.peers.get_mut(conn)?;
                 peer.dirty = false;
@@ -300,7 +301,7 @@ impl Gateway {
             && !peer.dirty
         {
             peer.dirty = true;
-            self.dirty.push(conn);
+            self.dirty.push_back(conn);
         }
     }
 

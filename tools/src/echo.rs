@@ -1,5 +1,7 @@
 //! The programs behind the loop that measure it: one sends every message back, one to everybody.
 
+use std::collections::VecDeque;
+
 use clawdia::ids::ConnId;
 use clawdia::io::app::{Admit, Answer, App, Closed, Command, Message};
 use clawdia::io::signals::Signal;
@@ -38,7 +40,7 @@ pub const LIMITS: MessageLimits = MessageLimits {
 pub struct Echo {
     mode: Mode,
     peers: Vec<Peer>,
-    dirty: Vec<ConnId>,
+    dirty: VecDeque<ConnId>,
     turn: Turn,
     stop: bool,
 }
@@ -58,7 +60,7 @@ impl Echo {
         Self {
             mode,
             peers: Vec::new(),
-            dirty: Vec::new(),
+            dirty: VecDeque::new(),
             turn: Turn::default(),
             stop: false,
         }
@@ -80,7 +82,7 @@ impl Echo {
             peer.outbox.shared(&mut self.turn, frame, peer.seq);
             if !peer.dirty {
                 peer.dirty = true;
-                self.dirty.push(peer.id);
+                self.dirty.push_back(peer.id);
             }
         }
     }
@@ -151,7 +153,7 @@ impl App for Echo {
             .filter(|peer| peer.id == conn)?;
         if !peer.dirty {
             peer.dirty = true;
-            self.dirty.push(conn);
+            self.dirty.push_back(conn);
         }
         Some((&mut peer.outbox, &mut self.turn))
     }
@@ -167,7 +169,7 @@ impl App for Echo {
     }
 
     fn poll_dirty(&mut self) -> Option<(ConnId, &mut Outbox, &mut Turn)> {
-        let conn = self.dirty.pop()?;
+        let conn = self.dirty.pop_front()?;
         let peer = &mut self.peers[conn.slot()];
         peer.dirty = false;
         Some((conn, &mut peer.outbox, &mut self.turn))
