@@ -842,6 +842,13 @@ pub const CONTACT_REMINDED_MS: u64 = 60_000;
 pub const CONTACT_NAME_CHARS_MAX: usize = 64;
 /// Chats whose id changed that are remembered.
 pub const CHATS_MOVED_MAX: usize = 1_000;
+/// Characters of an answer from which on it is shown while it is being written: the first of them
+/// make the noise.
+pub const DRAFT_CHARS_MIN: usize = 30;
+/// Milliseconds after which a draft is looked at again that found its account at work.
+pub const DRAFT_BUSY_MS: u64 = 250;
+/// Calls that fail before an answer is not shown while it is being written.
+pub const DRAFT_FAULTS_MAX: u32 = 3;
 /// Milliseconds between two signs that an answer is being written.
 pub const CHANNEL_TYPING_MS: u64 = 4_000;
 

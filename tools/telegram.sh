@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # From a message to its answer: an emulator of Telegram's Bot API (npm telegram-test-api), the gateway, an agent
 # whose scripted model asks for a node, and a node that runs the command. Then again with kill -9 of the
-# gateway at every step, and at random. No message may be answered twice, and none be without an answer unless
-# it is reported as unknown.
+# gateway at every step, and at random, with answers that come whole and with answers that are shown as drafts.
+# No message may be answered twice, and none be without an answer unless it is reported as unknown.
 #
 #   tools/telegram.sh [--kills N]      N: kills at random after those at every step (default: 20)
 #

@@ -12,6 +12,8 @@ pub enum Fault {
     Busy { retry_after_ms: u64, text: String },
     /// The service surely did not act: the chat has another id from now on.
     Moved { to: String, text: String },
+    /// The service surely did not act: the message that was to be changed is not there.
+    Gone(String),
     /// Somebody else uses the account as this program does.
     Conflict(String),
     /// The service refuses the account's secret.
@@ -30,6 +32,7 @@ impl fmt::Display for Fault {
             Self::Later(text)
             | Self::Busy { text, .. }
             | Self::Moved { text, .. }
+            | Self::Gone(text)
             | Self::Conflict(text)
             | Self::Unauthorized(text)
             | Self::Refused(text)

@@ -43,6 +43,8 @@ pub struct Kind {
     pub render: fn(&str) -> Vec<String>,
     /// The receiver that a person named, as the service knows it; None for what cannot be one.
     pub target: fn(&str) -> Option<Place>,
+    /// Milliseconds between two changes of a message that the service bears in this chat.
+    pub edits_ms: fn(&str) -> u64,
 }
 
 /// The channels that this program serves.
@@ -77,6 +79,13 @@ pub trait Line: Send {
     ///
     /// [`Fault::Unknown`] where the service may have taken it all the same.
     fn send(&mut self, message: &Outbound) -> Result<Arc<str>, Fault>;
+
+    /// Puts the text of `message` in the place of that of one that was sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Gone`] where it is not there any more.
+    fn edit(&mut self, message_id: &str, message: &Outbound) -> Result<(), Fault>;
 
     /// The whole of a file that came with a message.
     ///

@@ -25,9 +25,20 @@ pub enum Order {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Job {
     Identify,
-    Poll { bot: Bot, after: Option<u64> },
+    Poll {
+        bot: Bot,
+        after: Option<u64>,
+    },
     Send(Outbound),
-    Fetch { file: FileRef, bytes_max: u64 },
+    /// Puts a text in the place of a message's; doing it twice does no harm.
+    Edit {
+        message_id: Arc<str>,
+        message: Outbound,
+    },
+    Fetch {
+        file: FileRef,
+        bytes_max: u64,
+    },
     Typing(Place),
 }
 
@@ -44,7 +55,7 @@ pub struct Report {
 pub enum Done {
     Bot(Bot),
     Updates(Vec<Update>),
-    /// The service's id of the message.
+    /// The service's id of the message that was sent or changed.
     Sent(Arc<str>),
     File(Arc<[u8]>),
     Nothing,

@@ -10,6 +10,7 @@ use crate::channels::{
 use crate::gateway::Input;
 use crate::limits::CHANNEL_POLL_MS;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// The service and the orders that wait for it.
 #[derive(Default)]
@@ -21,8 +22,12 @@ pub struct Service {
     given: u64,
     /// Chats in which it showed that somebody is writing, in order.
     pub typing: Vec<Place>,
-    /// Every message that it took, in order.
+    /// Every message that it took, in order, as it reads now.
     pub sent: Vec<Outbound>,
+    /// How often one of them was changed.
+    pub edits: usize,
+    /// Ids of those that somebody took away.
+    pub deleted: Vec<Arc<str>>,
     pub(super) orders: VecDeque<Order>,
     poll: Option<Poll>,
 }
@@ -113,7 +118,7 @@ impl Service {
             !matches!(
                 order,
                 Order::Call {
-                    job: Job::Send(_),
+                    job: Job::Send(_) | Job::Edit { .. },
                     ..
                 }
             )
@@ -175,6 +180,27 @@ impl Service {
                 self.sent.push(message);
                 Done::Sent(self.sent.len().to_string().into())
             }
+            Job::Edit {
+                message_id,
+                message,
+            } if !matches!(fate, Fate::NotDone | Fate::Busy) => {
+                let at = message_id.parse::<usize>().ok();
+                let gone = self.deleted.contains(&message_id);
+                let sent = at.and_then(|at| self.sent.get_mut(at - 1));
+                match sent.filter(|_| !gone) {
+                    Some(sent) => sent.text = message.text,
+                    None => {
+                        let result = Err(Fault::Gone("message to edit not found".into()));
+                        return Some(Report {
+                            slot,
+                            ticket,
+                            result,
+                        });
+                    }
+                }
+                self.edits += 1;
+                Done::Sent(message_id)
+            }
             Job::Typing(place) => {
                 self.typing.push(place);
                 Done::Nothing
@@ -182,7 +208,7 @@ impl Service {
             Job::Fetch { file, .. } if fate != Fate::NotDone => {
                 Done::File(file.id.as_bytes().into())
             }
-            Job::Poll { .. } | Job::Send(_) | Job::Fetch { .. } => Done::Nothing,
+            Job::Poll { .. } | Job::Send(_) | Job::Edit { .. } | Job::Fetch { .. } => Done::Nothing,
         };
         let result = match fate {
             Fate::Done => Ok(done),

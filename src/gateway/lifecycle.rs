@@ -29,6 +29,7 @@ impl Gateway {
         // Ends of runs give numbers to messages: those that are taken come first.
         self.resume_outgoing();
         self.resume_runs();
+        self.tidy_drafts();
         self.resume_queue();
         self.open_channels();
         self.open_mcp();

@@ -38,6 +38,8 @@ pub enum Timer {
     Link(u64),
     /// Chats that wait for an answer are shown again that it is being written.
     Typing,
+    /// The draft of a run's answer may be shown or changed.
+    Draft(u64),
     /// The time of a `channels.status` call is over.
     Probe(u64),
     /// A channel's account may send again.
@@ -117,6 +119,7 @@ impl Gateway {
                 }
                 Timer::Link(slot) => self.on_link_due(slot),
                 Timer::Typing => self.show_typing_again(),
+                Timer::Draft(slot) => self.on_draft_due(slot),
                 Timer::Probe(number) => self.on_probe_over(number),
                 Timer::Outbox(slot) => self.offer_of(slot),
                 Timer::Tool(tag) => self.on_tool_overdue(tag),

@@ -97,7 +97,7 @@ impl Account {
     ) -> Result<(), &'static str> {
         let at = match job {
             Job::Poll { .. } => POLLS,
-            Job::Send(_) => SENDS,
+            Job::Send(_) | Job::Edit { .. } => SENDS,
             Job::Fetch { .. } => FETCHES,
             Job::Identify | Job::Typing(_) => ASIDE,
         };
@@ -171,6 +171,13 @@ fn execute(line: &mut dyn Line, job: Job) -> Result<Done, Fault> {
         Job::Identify => Done::Bot(line.identify()?),
         Job::Poll { bot, after } => Done::Updates(line.poll(&bot, after)?),
         Job::Send(message) => Done::Sent(line.send(&message)?),
+        Job::Edit {
+            message_id,
+            message,
+        } => {
+            line.edit(&message_id, &message)?;
+            Done::Sent(message_id)
+        }
         Job::Fetch { file, bytes_max } => Done::File(line.fetch(&file, bytes_max)?),
         Job::Typing(place) => {
             line.typing(&place)?;
@@ -197,6 +204,10 @@ mod tests {
 
         fn send(&mut self, _: &Outbound) -> Result<Arc<str>, Fault> {
             Ok("1".into())
+        }
+
+        fn edit(&mut self, _: &str, _: &Outbound) -> Result<(), Fault> {
+            Ok(())
         }
 
         fn fetch(&mut self, _: &FileRef, _: u64) -> Result<Arc<[u8]>, Fault> {

@@ -73,6 +73,17 @@ pub struct Outgoing {
     /// The idempotency key of the `send` call that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Text>,
+    /// It shows an answer while it is being written, and is `sending` all that time, or `unknown` where
+    /// nobody knows whether it is there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_draft: bool,
+    /// The service's id of the message that is there already: of the draft, or of the one whose
+    /// text this one takes the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<Text>,
+    /// The number of the draft whose place this one takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<u64>,
     /// Tries that surely sent nothing.
     #[serde(default)]
     pub tries: u32,
@@ -83,7 +94,12 @@ pub struct Outgoing {
 impl Outgoing {
     /// Whether something is still to be done with it.
     pub fn is_open(&self) -> bool {
-        matches!(self.state, OutgoingState::Waiting | OutgoingState::Sending)
+        self.is_draft || matches!(self.state, OutgoingState::Waiting | OutgoingState::Sending)
+    }
+
+    /// Whether it may be there, and under which id nobody knows yet.
+    pub fn is_unnamed(&self) -> bool {
+        self.state == OutgoingState::Sending && self.message_id.is_none()
     }
 }
 

@@ -356,6 +356,9 @@ pub(crate) mod fixture {
             } else {
                 OutgoingState::Unknown { why: "cut".into() }
             },
+            is_draft: false,
+            message_id: None,
+            draft: None,
             run_id: None,
             session_key: None,
             key: None,

@@ -14,6 +14,8 @@ pub enum Says {
     Asks(&'static str, Value),
     /// A status line and a body.
     Fails(&'static str, &'static str),
+    /// A piece of text, and the rest of it once that is told; without it the connection ends.
+    Slowly(&'static str, &'static str, Receiver<()>),
     /// One piece of text, then nothing until the connection ends.
     Hangs(&'static str),
 }
@@ -81,6 +83,18 @@ fn answer(socket: &mut TcpStream, says: &Says) {
             let call =
                 json!({"index": 0, "id": "call_1", "type": "function", "function": function});
             vec![delta(json!({"tool_calls": [call]})), done("tool_calls")]
+        }
+        Says::Slowly(start, rest, go) => {
+            let head =
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+            let first = format!("{head}data: {}\n\n", delta(json!({"content": start})));
+            socket.write_all(first.as_bytes()).unwrap();
+            if go.recv().is_err() {
+                return;
+            }
+            let rest = delta(json!({"content": rest}));
+            let text = format!("data: {rest}\n\ndata: {}\n\n", done("stop"));
+            return socket.write_all(text.as_bytes()).unwrap();
         }
         Says::Hangs(piece) => vec![delta(json!({"content": piece}))],
     };

@@ -176,6 +176,7 @@ fn serve(socket: &TcpStream, inner: &(Mutex<Inner>, Condvar)) {
         "sendMessage" | "sendPhoto" | "sendDocument" => {
             json!({"message_id": 1_000 + inner.0.lock().unwrap().calls.len()})
         }
+        "editMessageText" => json!({"message_id": params["message_id"]}),
         _ => json!(true),
     };
     respond(

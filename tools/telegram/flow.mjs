@@ -3,9 +3,11 @@
 //
 //   node flow.mjs PROGRAM PACKAGES KILLS
 //
+// Half of the answers come whole; the others are written slowly, are shown as a draft, and take its place.
+//
 // What must hold, whatever is killed when: no message is answered twice, one without an answer is reported as
-// `unknown`, and no command runs twice. The emulator (npm telegram-test-api) forgets an update when it has
-// handed it out; the proxy before it keeps updates until the next poll confirms them, as Telegram does.
+// `unknown`, no draft is left behind without that, and no command runs twice. The emulator (npm telegram-test-api)
+// forgets an update when it has handed it out; the proxy before it keeps updates until the next poll confirms them, as Telegram does.
 import { spawn, execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { once } from 'node:events';
@@ -60,6 +62,7 @@ const emulator = new TelegramServer({ port: emulatorPort, host: '127.0.0.1', sto
 await emulator.start();
 const client = emulator.getClient(TOKEN, { chatId: 7, userId: 7, firstName: 'Ann' });
 let confirmed = 0;
+let edited = 0;
 const fresh = () => emulator.storage.userMessages.filter((it) => it.updateId > confirmed);
 emulator.getUpdates = () => fresh().map((it) => TelegramServer.formatUpdate(it));
 const proxy = http.createServer(async (request, response) => {
@@ -75,22 +78,33 @@ const proxy = http.createServer(async (request, response) => {
     if (fresh().length > 0 && at('an update is handed out')) return;
   }
   if (method === 'sendMessage' && at('an answer comes and is not taken')) return response.destroy();
+  const isEdit = method === 'editMessageText';
+  if (isEdit) edited += 1;
+  const edit = isEdit && JSON.parse(text).text.includes(END) ? 'the last edit' : 'an edit';
+  if (isEdit && at(`${edit} comes and is not taken`)) return response.destroy();
   const answer = await fetch(`http://127.0.0.1:${emulatorPort}${request.url}`, {
     method: 'POST', headers: { 'content-type': 'application/json' }, body: text,
   });
   const said = await answer.text();
   if (method === 'sendMessage' && at('an answer is taken and not confirmed')) return response.destroy();
+  if (isEdit && at(`${edit} is taken and not confirmed`)) return response.destroy();
   response.writeHead(answer.status, { 'content-type': 'application/json' }).end(said);
+  if (isEdit) at(`${edit} is confirmed`);
   if (method === 'sendMessage') at('an answer is confirmed');
   if (method === 'getUpdates' && JSON.parse(said).result?.length > 0) at('an update was handed out');
 }).listen(0, '127.0.0.1');
 await once(proxy, 'listening');
 
+const write = (response, delta) => response.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta }] })}\n\n`);
 const says = (response, delta, why) => {
-  response.writeHead(200, { 'content-type': 'text/event-stream' });
-  response.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta }] })}\n\n`);
+  if (!response.headersSent) response.writeHead(200, { 'content-type': 'text/event-stream' });
+  write(response, delta);
   response.end(`data: ${JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: why }] })}\n\ndata: [DONE]\n\n`);
 };
+
+// How slow answers end, and whether they are slow now.
+const END = 'which is all.';
+let slow = false;
 
 // The model: asks for the node, then answers.
 const model = http.createServer(async (request, response) => {
@@ -107,6 +121,15 @@ const model = http.createServer(async (request, response) => {
         name: 'nodes',
         arguments: JSON.stringify({ action: 'run', node: 'box', shell: `echo ${task} >> ${acts}; sleep 0.1; echo acted` }),
       } }] };
+  if (isDone && slow) {
+    // A draft, and one edit of it.
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    write(response, { content: `${delta.content}, and there is more to be told, ` });
+    await sleep(800);
+    write(response, { content: 'namely this and that, ' });
+    await sleep(1_000);
+    delta.content = END;
+  }
   says(response, delta, isDone ? 'stop' : 'tool_calls');
   at(isDone ? 'the model has answered' : 'the model has asked for the tool');
 }).listen(0, '127.0.0.1');
@@ -154,10 +177,14 @@ try {
   // On the same machine and with the gateway's token a node is let in without a question.
   await until('the node is connected', isThere);
 
-  const places = [null, 'an update is handed out', 'an update was handed out', 'the model is asked',
+  const whole = [null, 'an update is handed out', 'an update was handed out', 'the model is asked',
     'the model has asked for the tool', 'the command runs', 'the model is to answer', 'the model has answered',
     'an answer comes and is not taken', 'an answer is taken and not confirmed', 'an answer is confirmed'];
+  const edits = ['an edit', 'the last edit'].flatMap((edit) => ['comes and is not taken', 'is taken and not confirmed', 'is confirmed']
+    .map((what) => `${edit} ${what}`));
+  const places = [...whole, ...whole, ...edits];
   const answers = () => emulator.storage.botMessages;
+  const isWhole = ({ message: { text } }) => !slow || text.endsWith(END) || !text.startsWith('reply');
   const outcome = {};
   let unknowns = 0;
   const first = [];
@@ -165,10 +192,11 @@ try {
     const place = task <= places.length ? places[task - 1] : 'at random';
     const before = answers().length;
     first.push(before);
+    slow = task > whole.length && (task <= places.length || task % 2 === 0);
     killAt = place;
     await client.sendMessage(client.makeMessage(`do task ${task}`));
     if (place === 'at random') {
-      await sleep(Math.random() * 600);
+      await sleep(Math.random() * (slow ? 3_000 : 600));
       killAt = null;
       gateway.process.kill('SIGKILL');
     } else if (place === 'the command runs') {
@@ -184,7 +212,7 @@ try {
     let told = unknowns;
     let looked = 0;
     await until(`task ${task} is answered or reported, killed where ${place}`, () => {
-      if (answers().length > before) return true;
+      if (answers().length > before && isWhole(answers()[before])) return true;
       if (Date.now() - looked < 250) return false;
       looked = Date.now();
       told = account().outbox.unknown;
@@ -195,13 +223,14 @@ try {
       const { outbox } = account();
       return outbox.sending + outbox.waiting === 0 && outbox;
     });
-    const word = answers().length > before
+    const word = answers().length > before && isWhole(answers()[before])
       ? (answers()[before].message.text.startsWith('reply') ? 'answered' : 'interrupted, and told so')
       : 'unknown, and told so';
     unknowns = after.unknown;
-    outcome[place ?? 'no kill'] ??= {};
-    outcome[place ?? 'no kill'][word] = (outcome[place ?? 'no kill'][word] ?? 0) + 1;
-    if (place === null && answers()[before].message.text !== `reply ${task}: it acted`) throw new Error('the plain flow');
+    const name = `${place ?? 'no kill'}${slow ? ', with a draft' : ''}`;
+    outcome[name] ??= {};
+    outcome[name][word] = (outcome[name][word] ?? 0) + 1;
+    if (place === null && !answers()[before].message.text.startsWith(`reply ${task}: it acted`)) throw new Error('the plain flow');
   }
   // Whatever would come late has time to come.
   await sleep(1_500);
@@ -217,7 +246,7 @@ try {
   for (const [place, words] of Object.entries(outcome)) {
     console.log(`${place}: ${Object.entries(words).map(([word, times]) => `${times} ${word}`).join(', ')}`);
   }
-  console.log(`${first.length - 1} messages: none answered twice, no command ran twice, ${unknowns} reported as unknown`);
+  console.log(`${first.length - 1} messages: none answered twice, ${edited} drafts changed, no command ran twice, ${unknowns} reported as unknown`);
 } catch (fault) {
   failed = fault;
   console.error(fault.message);

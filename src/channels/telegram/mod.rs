@@ -22,7 +22,17 @@ pub const KIND: Kind = Kind {
     open,
     render: html::render,
     target,
+    edits_ms,
 };
+
+/// About one message a second in a chat, and twenty a minute in a group, whose ids are negative
+/// (core.telegram.org/bots/faq).
+fn edits_ms(chat: &str) -> u64 {
+    match chat.starts_with(['-', '@']) {
+        true => 3_500,
+        false => 1_500,
+    }
+}
 
 fn open(account: Arc<ChannelAccount>, cancel: CancelToken) -> Box<dyn Line> {
     Box::new(Telegram {
@@ -125,6 +135,23 @@ impl Line for Telegram {
         let id = sent["message_id"].as_i64();
         // It was taken; only its name is not known.
         Ok(id.map_or_else(|| "0".into(), |id| id.to_string().into()))
+    }
+
+    fn edit(&mut self, message_id: &str, message: &Outbound) -> Result<(), Fault> {
+        let mut params = place(&message.place);
+        params["message_id"] = Value::from(number(message_id));
+        let edited = self.with_markup("editMessageText", params, ("text", &message.text), None);
+        match edited {
+            // It stands there already.
+            Err(Fault::Refused(why)) if why.contains("message is not modified") => Ok(()),
+            Err(Fault::Refused(why))
+                if why.contains("message to edit not found")
+                    || why.contains("MESSAGE_ID_INVALID") =>
+            {
+                Err(Fault::Gone(why))
+            }
+            other => other.map(drop),
+        }
     }
 
     fn fetch(&mut self, file: &FileRef, bytes_max: u64) -> Result<Arc<[u8]>, Fault> {

@@ -95,6 +95,8 @@ pub struct ChannelAccount {
     pub api_root: Option<String>,
     /// The longest file that is loaded, in millions of bytes.
     pub media_max_mb: Option<u64>,
+    /// How an answer is shown while it is being written.
+    pub stream_mode: StreamMode,
     /// Sends again what may have been sent already.
     pub resend_unknown: bool,
 }
@@ -104,6 +106,19 @@ impl ChannelAccount {
     pub fn is_on(&self) -> bool {
         self.enabled != Some(false) && self.bot_token.is_some()
     }
+}
+
+/// How an answer is shown while it is being written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamMode {
+    /// It comes when it is whole.
+    Off,
+    /// As far as it has come.
+    #[default]
+    Partial,
+    /// Paragraph by paragraph.
+    Block,
 }
 
 /// Who may write to the agent directly.

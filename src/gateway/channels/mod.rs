@@ -12,6 +12,7 @@
 mod account;
 mod commands;
 mod contacts;
+mod draft;
 mod files;
 mod inbound;
 mod moved;
@@ -31,7 +32,7 @@ use super::Gateway;
 use super::dispatch::KeptCall;
 use crate::channels::{Bot, Done, Fault, Job, Order, Report, Update};
 use crate::config::types::ChannelAccount;
-use crate::state::UnixMs;
+use crate::state::{Text, UnixMs};
 use settle::Outcome;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub struct Channels {
     /// Calls of `send` by the number of the message that they wait for.
     callers: BTreeMap<u64, Vec<KeptCall>>,
     probes: Probes,
+    /// What is shown of answers that are being written, by run.
+    drafts: BTreeMap<Text, draft::Draft>,
     /// Outcomes that the store did not take yet.
     unsaved: BTreeMap<u64, Outcome>,
 }

@@ -39,6 +39,8 @@ pub struct Letter<'a> {
     pub file: Option<OutgoingFile>,
     /// The run whose answer it is.
     pub run_id: Option<Text>,
+    /// The number of the draft whose place its beginning takes.
+    pub draft: Option<u64>,
     /// The session that is told where its fate is not known.
     pub session_key: Option<Text>,
     /// The idempotency key of the call that asked for it.
@@ -91,6 +93,9 @@ impl Gateway {
                 media_url: media_url.clone().filter(|_| at == 0),
                 file: letter.file.clone().filter(|_| at == 0),
                 state: OutgoingState::Waiting,
+                is_draft: false,
+                message_id: None,
+                draft: letter.draft.filter(|_| at == 0),
                 run_id: letter.run_id.clone(),
                 session_key: letter.session_key.clone(),
                 key: letter.key.clone().filter(|_| at == last),
@@ -109,6 +114,7 @@ impl Gateway {
         };
         let letter = Letter {
             run_id: Some(run.run_id.clone()),
+            draft: self.draft_number(&run.run_id),
             session_key: Some(run.session_key.clone()),
             ..Letter::text(text)
         };
@@ -179,13 +185,19 @@ impl Gateway {
         }
         let account = link.account.clone();
         let mine = |it: &&Arc<Outgoing>| {
-            *it.channel == *account.channel && *it.account_id == *account.id && it.is_open()
+            *it.channel == *account.channel
+                && *it.account_id == *account.id
+                && it.is_open()
+                && !it.is_draft
         };
         let mut blocked = BTreeSet::new();
         let mut due_ms: Option<u64> = None;
         let mut next = None;
         for row in self.state.outgoing().iter().filter(mine) {
-            if blocked.contains(&row.chat) || self.commits.is_reserved(&Key::Outgoing(row.number)) {
+            if blocked.contains(&row.chat)
+                || self.commits.is_reserved(&Key::Outgoing(row.number))
+                || self.waits_for_draft(row)
+            {
                 blocked.insert(row.chat.clone());
                 continue;
             }
@@ -267,6 +279,10 @@ impl Gateway {
             let why = "it could not be sent in time";
             return self.settle(number, Outcome::Failed(why.into()));
         }
+        let row = match self.in_place_of_draft(row) {
+            Ok(row) => row,
+            Err(why) => return self.settle(number, Outcome::Unknown(why)),
+        };
         let Some(link) = self.channels.links.get_mut(&slot) else {
             return;
         };
@@ -275,7 +291,7 @@ impl Gateway {
         let row = Arc::new(Outgoing {
             state: OutgoingState::Sending,
             changed_at_ms: self.now.unix_ms,
-            ..row.clone()
+            ..row
         });
         let records = vec![Record::OutgoingPut(row.clone())];
         self.commit(
@@ -291,7 +307,7 @@ impl Gateway {
         );
     }
 
-    fn send_marked(&mut self, slot: u64, row: &Outgoing, file: Option<File>) {
+    pub(super) fn send_marked(&mut self, slot: u64, row: &Outgoing, file: Option<File>) {
         let is_there = self
             .channels
             .links
@@ -301,7 +317,7 @@ impl Gateway {
             // The account was closed meanwhile, which said already that the fate is not known.
             return;
         }
-        let job = Job::Send(Outbound {
+        let message = Outbound {
             place: Place {
                 chat: self.id_in_use(&row.channel, &row.chat),
                 thread: row.thread.clone(),
@@ -310,7 +326,14 @@ impl Gateway {
             media_url: row.media_url.clone(),
             file,
             reply_to: row.reply_to.clone(),
-        });
+        };
+        let job = match row.message_id.clone() {
+            None => Job::Send(message),
+            Some(message_id) => Job::Edit {
+                message_id,
+                message,
+            },
+        };
         let ticket = self.call_channel(slot, job);
         if let Some(link) = self.channels.links.get_mut(&slot) {
             link.sending = Some((ticket, row.number));
@@ -318,7 +341,7 @@ impl Gateway {
     }
 
     /// The account sends nothing for a moment.
-    fn put_off(&mut self, slot: u64) {
+    pub(super) fn put_off(&mut self, slot: u64) {
         if let Some(link) = self.channels.links.get_mut(&slot) {
             link.sending = None;
         }
@@ -329,6 +352,7 @@ impl Gateway {
     /// Gives up what waited too long, and forgets what was shown long enough.
     pub(in crate::gateway) fn tend_channels(&mut self) {
         self.forget_contacts();
+        self.tidy_drafts();
         let now_ms = self.now.unix_ms;
         let rows: Vec<Arc<Outgoing>> = self.state.outgoing().iter().cloned().collect();
         for row in rows {

@@ -21,12 +21,21 @@ const ENDED: &str = "the gateway ended before the answer came";
 pub(super) enum Outcome {
     /// The service has it, under this id.
     Sent(Text),
-    /// It surely was not sent, and is tried again.
+    /// It surely was not sent, or may be sent twice, and is tried again.
     Again,
+    /// What it was to take the place of is not there: it is sent as a message of its own.
+    Anew,
     /// It surely was not sent, and will not be.
     Failed(Text),
     /// Nobody knows.
     Unknown(Text),
+}
+
+impl Outcome {
+    /// Whether something is still to be done.
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Again | Self::Anew)
+    }
 }
 
 impl Gateway {
@@ -35,9 +44,12 @@ impl Gateway {
         self.channels.outgoing_given = self.state.outgoing().last_number();
         let rows = self.state.outgoing().iter();
         let in_doubt = rows.filter(|it| it.state == OutgoingState::Sending);
+        // A draft that is there stays until its run is over.
+        let in_doubt = in_doubt.filter(|it| !it.is_draft || it.is_unnamed());
         let in_doubt: Vec<Arc<Outgoing>> = in_doubt.cloned().collect();
         for row in in_doubt {
-            let outcome = match self.resends_unknown(&row) {
+            let again = !row.is_draft && (row.message_id.is_some() || self.resends_unknown(&row));
+            let outcome = match again {
                 true => Outcome::Again,
                 false => Outcome::Unknown(ENDED.into()),
             };
@@ -50,10 +62,16 @@ impl Gateway {
         let Some(row) = self.state.outgoing().get(number).cloned() else {
             return;
         };
+        if row.is_draft {
+            return self.on_draft_sent(slot, &row, result);
+        }
         let now = self.now;
+        let is_edit = row.message_id.is_some();
         let outcome = match result {
             Ok(id) => Outcome::Sent(id),
             Err(Fault::Refused(why)) => Outcome::Failed(why.into()),
+            Err(Fault::Gone(_)) if is_edit => Outcome::Anew,
+            Err(Fault::Unknown(_) | Fault::Closed) if is_edit => Outcome::Again,
             Err(Fault::Unknown(_)) if self.resends_unknown(&row) => Outcome::Again,
             Err(Fault::Unknown(why)) => Outcome::Unknown(why.into()),
             Err(Fault::Moved { to, .. }) => {
@@ -80,7 +98,7 @@ impl Gateway {
         self.settle(number, outcome);
     }
 
-    fn resends_unknown(&self, row: &Outgoing) -> bool {
+    pub(super) fn resends_unknown(&self, row: &Outgoing) -> bool {
         let accounts = self.config().channels.accounts(&row.channel);
         let mut accounts = accounts.into_iter().flatten();
         accounts.any(|it| it.id == *row.account_id && it.resend_unknown)
@@ -100,7 +118,7 @@ impl Gateway {
                 .as_ref()
                 .map(|it| Key::Session(it.key.as_ref().into())),
         );
-        let entry = row.key.as_deref().filter(|_| outcome != Outcome::Again);
+        let entry = row.key.as_deref().filter(|_| !outcome.is_open());
         keys.extend(entry.map(|key| Key::Idempotency("send", key.into())));
         if keys.iter().any(|key| self.commits.is_reserved(key)) {
             return self.commits.wait(Box::new(move |gateway, _| {
@@ -126,7 +144,19 @@ impl Gateway {
     }
 
     fn row_after(&self, row: &Outgoing, outcome: &Outcome) -> Record {
+        let mut message_id = row.message_id.clone();
         let (state, tries) = match outcome {
+            Outcome::Sent(id) if row.is_draft => {
+                message_id = Some(id.clone());
+                (OutgoingState::Sending, row.tries)
+            }
+            Outcome::Failed(_) if row.is_draft => {
+                return Record::OutgoingRemove { number: row.number };
+            }
+            Outcome::Anew => {
+                message_id = None;
+                (OutgoingState::Waiting, row.tries)
+            }
             Outcome::Sent(_) => return Record::OutgoingRemove { number: row.number },
             Outcome::Again => (OutgoingState::Waiting, row.tries + 1),
             Outcome::Failed(why) => (OutgoingState::Failed { why: why.clone() }, row.tries),
@@ -134,6 +164,7 @@ impl Gateway {
         };
         Record::OutgoingPut(Arc::new(Outgoing {
             state,
+            message_id,
             tries,
             changed_at_ms: self.now.unix_ms,
             ..row.clone()
@@ -156,13 +187,15 @@ impl Gateway {
             self.send_injected(&run_id, (&key, &key), 1, &message);
         }
         match &outcome {
+            // That was told when it happened.
+            _ if row.is_draft => {}
             Outcome::Failed(why) => self.log_outgoing(Level::Error, row, "not sent", why),
             Outcome::Unknown(why) => {
                 self.log_outgoing(Level::Error, row, "whether it was sent is not known", why);
             }
-            Outcome::Sent(_) | Outcome::Again => {}
+            Outcome::Sent(_) | Outcome::Again | Outcome::Anew => {}
         }
-        if outcome != Outcome::Again {
+        if !outcome.is_open() {
             self.touch_health();
             let callers = self
                 .channels
@@ -178,6 +211,9 @@ impl Gateway {
                     Some(refusal) => self.refuse_kept(&call, &refusal),
                 }
             }
+        }
+        if row.run_id.is_some() {
+            self.tidy_drafts();
         }
         if let Some(slot) = self.channels.slot(&row.channel, &row.account_id) {
             self.offer_of(slot);
@@ -208,7 +244,7 @@ impl Gateway {
 
     /// The idempotency key of a `send` call, with what a repeat is answered from now on.
     fn send_done(&self, row: &Outgoing, outcome: &Outcome) -> Option<Record> {
-        if *outcome == Outcome::Again {
+        if outcome.is_open() {
             return None;
         }
         let entry = self.state.idempotency().get("send", row.key.as_deref()?)?;
@@ -225,7 +261,9 @@ impl Gateway {
         let label = channels::find(&row.channel).map_or("the channel", |kind| kind.label);
         let start: String = row.text.chars().take(PREVIEW_CHARS_MAX).collect();
         match outcome {
-            Outcome::Sent(_) | Outcome::Again => None,
+            // Its answer's session is told of the answer.
+            _ if row.is_draft => None,
+            Outcome::Sent(_) | Outcome::Again | Outcome::Anew => None,
             Outcome::Failed(why) => Some(format!(
                 "[not delivered to {label}: {why}. It began: {start:?}]"
             )),
@@ -235,7 +273,13 @@ impl Gateway {
         }
     }
 
-    fn log_outgoing(&mut self, level: Level, row: &Outgoing, message: &'static str, why: &str) {
+    pub(super) fn log_outgoing(
+        &mut self,
+        level: Level,
+        row: &Outgoing,
+        message: &'static str,
+        why: &str,
+    ) {
         let line = LogLine::new(self.now.unix_ms, level, "channels", message);
         let line = line.with("channel", &*row.channel);
         let line = line
@@ -268,7 +312,7 @@ fn answer_of(row: &Outgoing, outcome: &Outcome) -> Text {
 
 fn refusal_of(outcome: &Outcome) -> Option<Refusal> {
     let text = match outcome {
-        Outcome::Sent(_) | Outcome::Again => return None,
+        Outcome::Sent(_) | Outcome::Again | Outcome::Anew => return None,
         Outcome::Failed(why) => format!("not sent: {why}"),
         Outcome::Unknown(why) => format!("unknown whether it was sent: {why}"),
     };

@@ -187,7 +187,9 @@ impl Gateway {
         }
         let mine =
             |it: &&Arc<Outgoing>| *it.channel == *account.channel && *it.account_id == *account.id;
-        let rows: Vec<&Arc<Outgoing>> = self.state.outgoing().iter().filter(mine).collect();
+        let rows = self.state.outgoing().iter().filter(mine);
+        // A draft's fate is its answer's.
+        let rows: Vec<&Arc<Outgoing>> = rows.filter(|it| !it.is_draft).collect();
         let count = |word: &str| rows.iter().filter(|it| it.state.as_str() == word).count() as u64;
         w.key("outbox");
         w.object(|w| {

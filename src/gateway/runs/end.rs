@@ -166,6 +166,7 @@ impl Gateway {
         let Some(mut run) = self.runs.remove(slot) else {
             return;
         };
+        self.close_draft(slot, &row.run_id);
         self.send_chat_last(&run, &error.map_or(Last::Final(text), Last::Error));
         if let Some(call) = run.call.take() {
             match error {

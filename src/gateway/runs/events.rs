@@ -1,6 +1,6 @@
 //! What clients see of a run: `agent` and `chat` events.
 
-use super::LiveRun;
+use super::{LiveRun, Origin};
 use crate::agent::{ToolCall, Verbosity};
 use crate::gateway::Gateway;
 use crate::gateway::broadcast::Weight;
@@ -72,9 +72,12 @@ impl Gateway {
         }
         if let Some(run) = self.runs.by_slot.get_mut(&slot) {
             run.text = text;
-            if run.origin == super::Origin::Http {
-                let run_id = run.row.run_id.clone();
-                self.on_http_delta(&run_id, delta);
+            let (len, row) = (run.text.len(), run.row.clone());
+            match run.origin {
+                Origin::Http => self.on_http_delta(&row.run_id, delta),
+                // Somebody in a chat waits for it.
+                Origin::Channel => self.on_draft_grown(slot, &row, len),
+                _ => {}
             }
         }
     }

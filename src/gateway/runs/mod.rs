@@ -153,6 +153,11 @@ impl Runs {
         self.by_slot.get(self.by_id.get(run_id)?)
     }
 
+    /// The live run in this slot.
+    pub fn at(&self, slot: u64) -> Option<&LiveRun> {
+        self.by_slot.get(&slot)
+    }
+
     /// Whether no run of a session is live.
     pub fn is_lane_free(&self, session_key: &str) -> bool {
         !self.lanes.contains_key(session_key)

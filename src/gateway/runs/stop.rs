@@ -66,6 +66,7 @@ impl Gateway {
             return;
         };
         run.cancel.cancel();
+        self.close_draft(slot, &run.row.run_id);
         for cancel in run
             .round
             .take()
@@ -118,8 +119,10 @@ impl Gateway {
         };
         records.extend(self.key_done(&run, &response));
         self.commit(keys, records, move |gateway, _, result| {
-            if result.is_err() {
-                gateway.keep_unsaved(row);
+            match result {
+                // What was shown of its answer stays as it is.
+                Ok(()) => gateway.tidy_drafts(),
+                Err(_) => gateway.keep_unsaved(row),
             }
         });
     }
