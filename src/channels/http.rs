@@ -20,6 +20,8 @@ use ureq::unversioned::transport::{
 /// One call's connection.
 pub struct Call {
     pub agent: Agent,
+    /// Name and port of whoever is asked, for people.
+    host: String,
     left: Arc<AtomicBool>,
     cancel: CancelToken,
 }
@@ -50,31 +52,54 @@ impl Call {
         cancel.on_cancel(move || cut.shutdown());
         Self {
             agent,
+            host: host_of(url).to_owned(),
             left,
             cancel: cancel.clone(),
         }
     }
 
     /// What a failed call means: nothing was done unless a byte of the request left. `what` names the
-    /// call; no address is told, since it may hold a token.
+    /// call; of the address only the host is told, since the rest may hold a token.
     pub fn fault(&self, what: &str, error: &ureq::Error) -> Fault {
         if self.cancel.is_cancelled() {
             return Fault::Closed;
         }
-        let text = match error {
-            ureq::Error::Timeout(which) => format!("{what}: no answer in time ({which})"),
-            ureq::Error::HostNotFound => format!("{what}: the host is not known"),
-            ureq::Error::Io(fault) => format!("{what}: {}", fault.kind()),
-            ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {
-                format!("{what}: the TLS handshake failed")
-            }
-            ureq::Error::ConnectionFailed => format!("{what}: it cannot be reached"),
-            _ => format!("{what}: no HTTP answer"),
-        };
+        let text = format!("{what}: {}", words(&self.host, error));
         match self.left.load(Ordering::SeqCst) {
             true => Fault::Unknown(text),
             false => Fault::Later(text),
         }
+    }
+}
+
+/// Name and port of a URL, without what authenticates.
+fn host_of(url: &str) -> &str {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
+    authority.rsplit('@').next().unwrap_or(authority)
+}
+
+/// What failed, for people.
+fn words(host: &str, error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Timeout(ureq::Timeout::Resolve) => {
+            format!("the name {host} was not resolved in time")
+        }
+        ureq::Error::Timeout(ureq::Timeout::Connect) => {
+            format!("{host} was not reached in time")
+        }
+        ureq::Error::Timeout(_) => format!("no answer of {host} in time"),
+        ureq::Error::HostNotFound => format!("the name {host} is not known"),
+        // The standard library has no kind of its own for it.
+        ureq::Error::Io(fault) if fault.to_string().contains("lookup address") => {
+            format!("the name {host} could not be resolved; is the network there?")
+        }
+        ureq::Error::Io(fault) => format!("{host}: {}", fault.kind()),
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {
+            format!("the TLS handshake with {host} failed")
+        }
+        ureq::Error::ConnectionFailed => format!("{host} cannot be reached"),
+        _ => format!("no HTTP answer of {host}"),
     }
 }
 
@@ -148,12 +173,31 @@ mod tests {
     }
 
     #[test]
+    fn what_failed_is_told_with_the_host_and_without_a_secret() {
+        let url = "https://me:secret@api.example:8443/bot1:secret/getMe";
+        assert_eq!(host_of(url), "api.example:8443");
+        let lookup = "failed to lookup address information: Temporary failure in name resolution";
+        let error = ureq::Error::Io(std::io::Error::other(lookup));
+        assert_eq!(
+            words("api.example", &error),
+            "the name api.example could not be resolved; is the network there?"
+        );
+        let error = ureq::Error::Timeout(ureq::Timeout::Connect);
+        assert_eq!(
+            words("api.example", &error),
+            "api.example was not reached in time"
+        );
+    }
+
+    #[test]
     fn only_a_request_that_may_have_left_is_in_doubt() {
         let cancel = CancelToken::new();
         let gone = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = gone.local_addr().unwrap().port();
         drop(gone);
-        assert!(matches!(post(port, 5_000, &cancel), Fault::Later(_)));
+        let fault = post(port, 5_000, &cancel);
+        let said = format!("sendMessage: 127.0.0.1:{port}: connection refused");
+        assert_eq!(fault, Fault::Later(said));
 
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -167,7 +211,9 @@ mod tests {
         });
         assert!(matches!(post(port, 5_000, &cancel), Fault::Unknown(_)));
         assert!(matches!(post(port, 5_000, &cancel), Fault::Unknown(_)));
-        assert!(matches!(post(port, 50, &cancel), Fault::Unknown(_)));
+        let fault = post(port, 50, &cancel);
+        let said = format!("sendMessage: no answer of 127.0.0.1:{port} in time");
+        assert_eq!(fault, Fault::Unknown(said));
         drop(cuts.join());
         cancel.cancel();
         assert_eq!(post(port, 5_000, &cancel), Fault::Closed);

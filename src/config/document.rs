@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn unknown_keys_outside_the_gateway_are_kept_and_reported_once() {
         let loaded =
-            load("{bogus: {x: 1, y: 2}, agents: {defaults: {modle: 'x'}}, tools: {any: 1}}")
+            load("{bogus: {x: 1, y: 2}, agents: {defaults: {modle: 'x'}}, tools: {any: 1}, hooks: {presets: ['gmail']}}")
                 .unwrap();
         let warnings: Vec<_> = loaded.warnings.iter().map(Fault::to_string).collect();
         assert_eq!(
@@ -221,6 +221,7 @@ mod tests {
             [
                 "bogus (line 1, column 2): is not a known key; it is kept and not used",
                 "agents.defaults.modle (line 1, column 43): is not a known key; it is kept and not used; did you mean agents.defaults.model?",
+                "hooks.presets (line 1, column 91): names mappings that this gateway does not bring; write what you need of them into hooks.mappings",
             ]
         );
         assert_eq!(loaded.values["bogus"], json!({"x": 1, "y": 2}));

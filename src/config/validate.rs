@@ -152,7 +152,17 @@ impl Walk<'_> {
 
     fn leaf(&mut self, node: &Node, kind: Kind, path: &str) -> Value {
         match (kind, &node.content) {
-            (Kind::Kept | Kind::KeptAs(_), _) => node.to_value(),
+            (Kind::Kept | Kind::KeptAs(_), _) => {
+                if path == "hooks.presets" {
+                    let place = Place::of(self.text, node.span.start);
+                    let what = "names mappings that this gateway does not bring";
+                    let instead = "write what you need of them into hooks.mappings";
+                    self.out
+                        .warnings
+                        .push(Fault::new(path, what, instead).at(Some(place)));
+                }
+                node.to_value()
+            }
             (Kind::Open, _) => self.open(node, path),
             (Kind::List(kind), Content::Array(items)) => items
                 .iter()

@@ -5,6 +5,7 @@
 use super::Phase;
 use crate::agent::{Act, Acted, Below, CancelToken, Image};
 use crate::channels::{Fault, FileRef, Job, Update};
+use crate::config::types::DEFAULT_ACCOUNT;
 use crate::gateway::Gateway;
 use crate::gateway::attachments::{Attached, picture_type};
 use crate::gateway::timers::Timer;
@@ -104,11 +105,7 @@ impl Gateway {
             }
         };
         let bot = link.bot.as_ref().map_or("", |bot| &bot.id);
-        let path = format!(
-            "media/inbound/{bot}-{}-{}",
-            update.id,
-            safe_name(file, &bytes)
-        );
+        let path = path_of(bot, &link.account.id, update.id, &safe_name(file, &bytes));
         let at = Below {
             workspace: self.workspace_of(&self.channels.links[&slot].file_agent),
             path,
@@ -137,6 +134,22 @@ impl Gateway {
         };
         loading.done = Some(loaded.clone());
         self.take_next(slot);
+    }
+}
+
+/// Where a file is kept: under a name that no other one has. Accounts may share a bot.
+fn path_of(bot: &str, account: &str, update: u64, name: &str) -> String {
+    let account = match account {
+        DEFAULT_ACCOUNT => String::new(),
+        other => format!("-{}", other.chars().map(safe_char).collect::<String>()),
+    };
+    format!("media/inbound/{bot}{account}-{update}-{name}")
+}
+
+fn safe_char(c: char) -> char {
+    match c.is_alphanumeric() || ".-_".contains(c) {
+        true => c,
+        false => '_',
     }
 }
 
@@ -193,14 +206,7 @@ fn safe_name(file: &FileRef, bytes: &[u8]) -> String {
         _ => "bin",
     };
     let name = file.name.as_deref().unwrap_or("").trim();
-    let fits = |c: char| {
-        if c.is_alphanumeric() || ".-_".contains(c) {
-            c
-        } else {
-            '_'
-        }
-    };
-    let name: Vec<char> = name.chars().map(fits).collect();
+    let name: Vec<char> = name.chars().map(safe_char).collect();
     // The ending counts, so the start is cut.
     let start = name.len().saturating_sub(MEDIA_NAME_CHARS_MAX);
     let name: String = name[start..].iter().collect();
@@ -222,6 +228,18 @@ mod tests {
             media_type: media_type.map(Arc::from),
             bytes: None,
         }
+    }
+
+    #[test]
+    fn accounts_of_one_bot_share_no_file() {
+        assert_eq!(
+            path_of("9", DEFAULT_ACCOUNT, 5, "a.png"),
+            "media/inbound/9-5-a.png"
+        );
+        assert_eq!(
+            path_of("9", "../b", 5, "a.png"),
+            "media/inbound/9-.._b-5-a.png"
+        );
     }
 
     #[test]
