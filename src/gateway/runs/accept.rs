@@ -173,7 +173,9 @@ impl Gateway {
                 let mode = gateway
                     .session(&live.row.session_key)
                     .map_or(QueueMode::default(), |it| gateway.queue_mode_of(it));
-                if mode == QueueMode::Interrupt && live.origin == Origin::Chat {
+                let interrupts =
+                    matches!(live.origin, Origin::Chat | Origin::Agent | Origin::Channel);
+                if mode == QueueMode::Interrupt && interrupts {
                     gateway.stop_runs(&live.row.session_key, None, StopReason::Newer);
                 }
                 gateway.touch_health();

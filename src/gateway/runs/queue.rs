@@ -4,6 +4,8 @@
 //! `followup`: each gets a run of its own, one after the other. `collect`: those that wait when
 //! one begins are answered together with it. `steer`: a run at work reads them before its next
 //! step. `interrupt`: what is at work is stopped.
+//!
+//! A call of `agent` is promised an answer of its own, so its message is never taken into another run.
 
 use super::end::run_keys;
 use super::events::Last;
@@ -12,7 +14,7 @@ use super::stop::ok_payload;
 use super::{Origin, RunPhase};
 use crate::config::types::QueueMode;
 use crate::gateway::Gateway;
-use crate::state::{Record, Run, RunState, Text};
+use crate::state::{Delivery, Record, Run, RunState, Text};
 use std::sync::Arc;
 
 impl Gateway {
@@ -33,8 +35,12 @@ impl Gateway {
         let lane = self.runs.slots_of(&run.row.session_key);
         // Who waits for an answer of its own gets one.
         let is_plain = |other: &u64| {
-            let run = self.runs.by_slot.get(other);
-            run.is_some_and(|run| run.origin == Origin::Chat && run.call.is_none())
+            let other = self.runs.by_slot.get(other);
+            other.is_some_and(|other| match other.origin {
+                Origin::Chat => other.call.is_none(),
+                Origin::Channel => is_same_chat(&run.row.delivery, &other.row.delivery),
+                _ => false,
+            })
         };
         let taken: Vec<u64> = lane.into_iter().skip(1).filter(is_plain).collect();
         if !takes || taken.is_empty() {
@@ -108,6 +114,15 @@ impl Gateway {
     }
 }
 
+/// Whether two answers go to the same people, whatever they quote.
+fn is_same_chat(one: &Delivery, other: &Delivery) -> bool {
+    let unquoted = |it: &Delivery| Delivery {
+        reply_to: None,
+        ..it.clone()
+    };
+    unquoted(one) == unquoted(other)
+}
+
 #[cfg(test)]
 mod tests {
     use crate::agent::{ModelRef, Step};
@@ -156,6 +171,10 @@ mod tests {
         let all = step.messages.iter();
         let users = all.filter(|message| message.speaker == Speaker::User);
         users.map(|message| &*message.text).collect()
+    }
+
+    fn answers(driver: &mut Driver, conn: ConnId, id: &str) -> Vec<serde_json::Value> {
+        std::iter::from_fn(|| driver.response(conn, id)).collect()
     }
 
     fn states(driver: &mut Driver, operator: ConnId) -> Vec<(String, String)> {
@@ -227,6 +246,85 @@ mod tests {
         assert!(driver.steps.is_empty());
         let expected = [pair("wrong way", "final"), pair("one", "final")];
         assert_eq!(states(&mut driver, operator), expected);
+    }
+
+    #[test]
+    fn a_message_of_a_channel_joins_what_is_answered_in_the_same_chat() {
+        for (mode, joins) in [("collect", true), ("steer", true), ("followup", false)] {
+            let mut driver = Driver::new(Options {
+                config: format!(
+                    "{{messages: {{queue: {{mode: '{mode}'}}}}, \
+                     channels: {{telegram: {{botToken: '1:a', allowFrom: ['7', '8']}}}}}}"
+                ),
+                steps: Steps::Held,
+                ..Options::default()
+            });
+            let operator = driver.operator();
+            says(&mut driver, operator, "zero");
+            let first = step(&mut driver);
+            for (sender, message) in [("7", "one"), ("8", "other"), ("7", "two")] {
+                driver.service.write(sender, message);
+            }
+            driver.settle();
+            ends(&mut driver, &first, "ok", Vec::new());
+            let second = step(&mut driver);
+            assert_eq!(users(&second).ends_with(&["one", "two"]), joins, "{mode}");
+            ends(&mut driver, &second, "for both", Vec::new());
+            let third = step(&mut driver);
+            ends(&mut driver, &third, "for the other", Vec::new());
+            assert_eq!(driver.steps.is_empty(), joins, "{mode}");
+            assert_eq!(driver.service.sent_to("7"), ["for both"]);
+            assert_eq!(driver.service.sent_to("8"), ["for the other"]);
+        }
+    }
+
+    #[test]
+    fn a_message_of_a_channel_or_a_program_stops_what_is_at_work() {
+        let mut driver = Driver::new(Options {
+            config: "{messages: {queue: {mode: 'interrupt'}}, \
+                     channels: {telegram: {botToken: '1:a', allowFrom: ['7']}}}"
+                .into(),
+            steps: Steps::Held,
+            ..Options::default()
+        });
+        let operator = driver.operator();
+        says(&mut driver, operator, "one");
+        let first = step(&mut driver);
+        driver.service.write("7", "two");
+        let second = step(&mut driver);
+        assert!(first.cancel.is_cancelled());
+        let params = json!({"message": "three", "sessionKey": "main", "idempotencyKey": "three"});
+        let id = driver.request(operator, "agent", params);
+        let third = step(&mut driver);
+        assert!(second.cancel.is_cancelled());
+        ends(&mut driver, &third, "done", Vec::new());
+        let answers = answers(&mut driver, operator, &id);
+        assert_eq!(answers.len(), 2, "{answers:?}");
+        assert_eq!(
+            answers[1]["payload"]["result"]["payloads"][0]["text"],
+            "done"
+        );
+        assert!(driver.service.sent.is_empty());
+    }
+
+    #[test]
+    fn a_call_of_agent_has_a_run_and_an_answer_of_its_own() {
+        for mode in ["collect", "steer"] {
+            let (mut driver, operator) = start(mode);
+            says(&mut driver, operator, "one");
+            let first = step(&mut driver);
+            let params = json!({"message": "two", "sessionKey": "main", "idempotencyKey": "two"});
+            let id = driver.request(operator, "agent", params);
+            ends(&mut driver, &first, "ok", Vec::new());
+            let second = step(&mut driver);
+            ends(&mut driver, &second, "its own", Vec::new());
+            let answers = answers(&mut driver, operator, &id);
+            assert_eq!(answers.len(), 2, "{mode}: {answers:?}");
+            assert_eq!(
+                answers[1]["payload"]["result"]["payloads"][0]["text"],
+                "its own"
+            );
+        }
     }
 
     #[test]
