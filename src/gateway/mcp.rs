@@ -273,3 +273,25 @@ fn told(server: &str, result: Result<Answer, String>) -> ToolResult {
         Err(fault) => ToolResult::error(format!("the server {server}: {fault}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_tools_of_a_server_have_one_name() {
+        let long = "x".repeat(MCP_TOOL_NAME_BYTES_MAX);
+        let longer = format!("{long}y");
+        let names = ["a.b", "a_b", "a b", "A-1", &long, &longer];
+        let tools = names.map(|name| Tool {
+            name: name.into(),
+            description: String::new(),
+            schema: "{}".into(),
+        });
+        let offers = offers("s", tools.into());
+        let names: Vec<&str> = offers.iter().map(|offer| offer.name.as_str()).collect();
+        let cut = &long[..MCP_TOOL_NAME_BYTES_MAX - "s__".len()];
+        assert_eq!(names, ["s__a_b", "s__A-1", &format!("s__{cut}")]);
+        assert_eq!(offers[0].tool.name, "a.b", "the first of them");
+    }
+}

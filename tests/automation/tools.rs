@@ -1,6 +1,6 @@
 //! `POST /tools/invoke`, and the agent's own jobs that it shows to work.
 
-use clawdia::agent::{Act, Acted};
+use clawdia::agent::{Act, Acted, Found};
 use clawdia::driver::{Driver, Options, Steps, TOKEN};
 use serde_json::{Value, json};
 
@@ -105,6 +105,45 @@ fn a_tool_that_takes_time_is_waited_for_and_stopped_with_its_client() {
     driver.hang_up(conn);
     driver.settle();
     assert!(driver.cancels.last().unwrap().is_cancelled());
+}
+
+#[test]
+fn a_command_waits_for_a_person_also_where_a_program_asks_for_it() {
+    for (ask, decision, told) in [
+        ("always", "deny", "an operator said no"),
+        ("off", "", "security is deny"),
+    ] {
+        let mut driver = driver("{}");
+        let operator = driver.operator();
+        let security = if ask == "off" { "deny" } else { "full" };
+        let base = driver.ok(operator, "exec.approvals.get", json!({}))["hash"].clone();
+        let file =
+            json!({"version": 1, "defaults": {"security": security, "ask": ask}, "agents": {}});
+        let set = json!({"file": file, "baseHash": base});
+        driver.ok(operator, "exec.approvals.set", set);
+        let body = json!({"tool": "exec", "args": {"command": ["uptime"]}}).to_string();
+        let conn = driver.accept([127, 0, 0, 1].into()).unwrap();
+        driver.feed(conn, raw(TOKEN, "", &body).as_bytes());
+        driver.settle();
+        let (ticket, _) = driver.acts.pop_front().expect("it is looked for");
+        let found = Found {
+            folder: "/w".into(),
+            programs: [("uptime".into(), "/bin/uptime".into())].into(),
+            ..Found::default()
+        };
+        driver.acted(ticket, Acted::Found(found));
+        driver.settle();
+        for asked in driver.events(operator, "exec.approval.requested") {
+            assert!(driver.remote(conn).http.is_empty());
+            let params = json!({"id": asked["id"], "decision": decision});
+            driver.ok(operator, "exec.approval.resolve", params);
+        }
+        let answer = String::from_utf8_lossy(&driver.remote(conn).http).into_owned();
+        let (status, answer) = read(&answer);
+        assert_eq!(status, 400, "{answer}");
+        assert!(answer.to_string().contains(told), "{answer}");
+        assert!(driver.acts.is_empty(), "nothing was started");
+    }
 }
 
 #[test]

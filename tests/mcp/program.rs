@@ -24,7 +24,9 @@ fn world(script: Vec<Says>, more: &Value) -> World {
         config["tools"] = more["tools"].clone();
     }
     home.configure(&config.to_string());
-    let gateway = home.gateway(&[]);
+    let mut command = home.command(&["gateway", "run", "--port", "0"]);
+    command.env("MAIL_TOKEN", "not for programs of others");
+    let gateway = Running::start(command);
     World {
         home,
         gateway,
@@ -95,6 +97,7 @@ fn an_agent_uses_a_programs_tools_and_nothing_of_it_outlives_the_gateway() {
     world.model.seen.recv().unwrap();
     let word = result(&world.model);
     assert!(word.starts_with("tea ") && word.contains("HOME"), "{word}");
+    assert!(!word.contains("MAIL_TOKEN"), "{word}");
 
     world.home.run(&["agent", "--message", "go"]).ok();
     world.model.seen.recv().unwrap();

@@ -282,3 +282,34 @@ struct Seen {
     /// The program has ended.
     end: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam_channel::bounded;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_program_that_never_speaks_is_given_up() {
+        let server = McpServer {
+            command: Some("sleep".into()),
+            args: vec!["5".into()],
+            cwd: Some("/".into()),
+            ..McpServer::default()
+        };
+        let mut talk = Talk::begin(&server).unwrap();
+        // As if it had been begun so long ago.
+        let start = Duration::from_millis(MCP_START_MS);
+        talk.began = talk.began.checked_sub(start).unwrap();
+        let (_commands, orders) = bounded(1);
+        let (_bell, heard) = UnixStream::pair().unwrap();
+        let inbox = Inbox {
+            commands: orders,
+            bell: heard,
+        };
+        let Life::Ended(fault) = talk.go_on(&inbox, &|_| {}) else {
+            panic!("it is used");
+        };
+        assert!(fault.contains("not ready within"), "{fault}");
+    }
+}
