@@ -17,6 +17,8 @@ const CLIENTS: usize = 4;
 /// Everybody may write from a channel.
 const CONFIG: &str =
     "{ channels: { telegram: { botToken: '1:a', dmPolicy: 'open', allowFrom: ['*'] } } }";
+/// A piece of an answer: long enough to be shown while the rest is written.
+const DRAFT: &str = "words that are enough to be shown at once ";
 const SESSIONS: [&str; 3] = ["main", "agent:main:a", "agent:main:b"];
 
 /// How the bytes of clients arrive.
@@ -135,7 +137,9 @@ impl World {
             let times = asked.filter(|it| it.message.body.contains(&text));
             assert_eq!(times.count(), 1, "{text}");
         }
-        let mut said: Vec<&str> = driver.service.sent.iter().map(|it| &*it.text).collect();
+        let all = driver.service.sent.iter().map(|it| &*it.text);
+        let (drafts, mut said): (Vec<&str>, Vec<&str>) =
+            all.partition(|text| text.starts_with("words "));
         said.sort_unstable();
         let answers = said.iter().filter(|text| text.starts_with("said "));
         let answers: Vec<_> = answers.collect();
@@ -144,10 +148,18 @@ impl World {
             "{answers:?}"
         );
         let runs = store.state().runs().iter();
-        let ended = runs.filter(|run| run.delivery.deliver && run.state != RunState::Aborted);
-        let ended = ended.count();
+        let delivered = runs.filter(|run| run.delivery.deliver);
+        let (aborted, ended): (Vec<_>, Vec<_>) =
+            delivered.partition(|run| run.state == RunState::Aborted);
+        let ended = ended.len();
         let rows: Vec<_> = store.state().outgoing().iter().collect();
         assert!(rows.iter().all(|row| !row.is_open()), "{rows:?}");
+        // What is left of one was stopped, or may be there and is reported.
+        assert!(
+            drafts.len() <= aborted.len() + rows.len(),
+            "{drafts:?} of {} and {rows:?}",
+            aborted.len()
+        );
         assert!(said.len() <= ended, "{} for {ended}", said.len());
         assert!(
             said.len() + rows.len() >= ended,
@@ -365,7 +377,7 @@ impl World {
         let tag = self.steps[at].tag;
         match self.random.below(6) {
             0 => self.driver().step(tag, StepEvent::Started),
-            1 | 2 => self.driver().step(tag, StepEvent::Delta("words ".into())),
+            1 | 2 => self.driver().step(tag, StepEvent::Delta(DRAFT.into())),
             3 => {
                 self.steps.remove(at);
                 let event = StepEvent::Failed {
