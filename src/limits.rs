@@ -792,6 +792,10 @@ pub const CHANNEL_POLL_GRACE_MS: u64 = 15_000;
 pub const CHANNEL_POLL_STALLED_MS: u64 = 60_000;
 /// Milliseconds for any other call.
 pub const CHANNEL_CALL_MS: u64 = 30_000;
+/// Bytes of an update that a channel's service brings.
+pub const WEBHOOK_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Milliseconds after which the service is told again where to bring updates to.
+pub const WEBHOOK_RENEW_MS: u64 = 3_600_000;
 /// Updates of one poll.
 pub const CHANNEL_UPDATES_MAX: usize = 50;
 /// Bytes of the text of one incoming message.

@@ -29,6 +29,7 @@ pub use order::{Done, Job, Order, Report};
 
 use crate::agent::CancelToken;
 use crate::config::types::ChannelAccount;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// One row of the table: a kind of channel.
@@ -43,6 +44,8 @@ pub struct Kind {
     pub render: fn(&str) -> Vec<String>,
     /// The receiver that a person named, as the service knows it; None for what cannot be one.
     pub target: fn(&str) -> Option<Place>,
+    /// An update as its service brings it; None for what is none.
+    pub read: fn(&Value, &Bot) -> Option<Update>,
     /// Milliseconds between two changes of a message that the service bears in this chat.
     pub edits_ms: fn(&str) -> u64,
 }
@@ -72,6 +75,13 @@ pub trait Line: Send {
     ///
     /// See [`Fault`].
     fn poll(&mut self, bot: &Bot, after: Option<u64>) -> Result<Vec<Update>, Fault>;
+
+    /// Tells the service where to bring updates to, as the account's settings say.
+    ///
+    /// # Errors
+    ///
+    /// See [`Fault`].
+    fn hook(&mut self) -> Result<(), Fault>;
 
     /// Sends a message; the service's id of it.
     ///

@@ -29,6 +29,8 @@ pub enum Job {
         bot: Bot,
         after: Option<u64>,
     },
+    /// Tells the service where to bring updates to.
+    Hook,
     Send(Outbound),
     /// Puts a text in the place of a message's; doing it twice does no harm.
     Edit {

@@ -3,8 +3,8 @@
 use super::control;
 use super::fault::Fault;
 use super::types::{
-    AuthMode, BindMode, BrowserConfig, Config, GatewayConfig, GatewayMode, RemoteTransport,
-    TailscaleMode,
+    AuthMode, BindMode, BrowserConfig, Config, DEFAULT_ACCOUNT, GatewayConfig, GatewayMode,
+    RemoteTransport, TailscaleMode,
 };
 use crate::limits::{MCP_SERVER_NAME_BYTES_MAX, MCP_SERVERS_MAX};
 use std::collections::HashSet;
@@ -22,6 +22,7 @@ pub fn check(config: &Config) -> Vec<Fault> {
             "set it, or set hooks.enabled to false",
         ));
     }
+    telegram(config, &mut faults);
     browser(&config.browser, &mut faults);
     if config.hooks.enabled && config.hooks.path.is_empty() {
         faults.push(Fault::new(
@@ -39,6 +40,54 @@ pub fn check(config: &Config) -> Vec<Fault> {
         ));
     }
     faults
+}
+
+/// What is open to all takes nothing, so a webhook without a secret is none.
+fn telegram(config: &Config, faults: &mut Vec<Fault>) {
+    let mut seen = HashSet::new();
+    for account in config.channels.accounts("telegram").into_iter().flatten() {
+        let place = match account.id.as_str() {
+            DEFAULT_ACCOUNT => "channels.telegram".to_owned(),
+            id => format!("channels.telegram.accounts.{id}"),
+        };
+        if !account.is_on() || account.webhook_url.is_none() {
+            continue;
+        }
+        let mut fault = |key: &str, what: &str, instead: &str| {
+            faults.push(Fault::new(format!("{place}.{key}"), what, instead));
+        };
+        let Some(hook) = account.webhook() else {
+            fault(
+                "webhookSecret",
+                "is missing while webhookUrl is set",
+                "set it to a long random text, or take webhookUrl away",
+            );
+            continue;
+        };
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let secret = hook.secret.expose();
+        if !(1..=256).contains(&secret.len()) || !secret.chars().all(fits) {
+            fault(
+                "webhookSecret",
+                "is none that Telegram takes",
+                "use 1 to 256 letters, digits, _ and -",
+            );
+        }
+        if hook.path.is_empty() {
+            fault(
+                "webhookPath",
+                "is the root, where everything else is served",
+                "use a path of its own, such as \"/telegram-webhook\"",
+            );
+        }
+        if !seen.insert((hook.path.to_owned(), secret.to_owned())) {
+            fault(
+                "webhookSecret",
+                "is another account's on the same path",
+                "use a secret of its own",
+            );
+        }
+    }
 }
 
 /// Its name stands in the names of its tools, which models take only so.

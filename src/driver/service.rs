@@ -22,6 +22,8 @@ pub struct Service {
     given: u64,
     /// Chats in which it showed that somebody is writing, in order.
     pub typing: Vec<Place>,
+    /// It was told where to bring updates to.
+    pub is_hooked: bool,
     /// Every message that it took, in order, as it reads now.
     pub sent: Vec<Outbound>,
     /// How often one of them was changed.
@@ -207,6 +209,10 @@ impl Service {
             }
             Job::Fetch { file, .. } if fate != Fate::NotDone => {
                 Done::File(file.id.as_bytes().into())
+            }
+            Job::Hook => {
+                self.is_hooked = true;
+                Done::Nothing
             }
             Job::Poll { .. } | Job::Send(_) | Job::Edit { .. } | Job::Fetch { .. } => Done::Nothing,
         };

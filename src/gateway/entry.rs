@@ -31,6 +31,9 @@ impl Gateway {
         if self.hook_path(&path).is_some() {
             return self.check_hook_token(&client, &provenance, head);
         }
+        if self.is_webhook_path(&path) {
+            return self.check_webhook_secret(&client, &provenance, head, &path);
+        }
         if !is_protected(&path)? {
             // Nothing that is open to all takes a body.
             return Ok(0);

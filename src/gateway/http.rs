@@ -45,6 +45,7 @@ impl Gateway {
                 let rest = self.hook_path(path).unwrap_or_default().to_owned();
                 self.on_hook(conn, head, &rest, body);
             }
+            path if self.is_webhook_path(path) => self.on_webhook(conn, head, path, body),
             _ if is_protected(&path) == Ok(true) => self.on_api(conn, head, &path, body),
             _ if !matches!(head.method, "GET" | "HEAD") => {
                 self.answer(conn, head, 405, TEXT, b"Method Not Allowed\n");

@@ -96,7 +96,7 @@ impl Account {
         wake: &Arc<dyn Fn() + Send + Sync>,
     ) -> Result<(), &'static str> {
         let at = match job {
-            Job::Poll { .. } => POLLS,
+            Job::Poll { .. } | Job::Hook => POLLS,
             Job::Send(_) | Job::Edit { .. } => SENDS,
             Job::Fetch { .. } => FETCHES,
             Job::Identify | Job::Typing(_) => ASIDE,
@@ -170,6 +170,10 @@ fn execute(line: &mut dyn Line, job: Job) -> Result<Done, Fault> {
     Ok(match job {
         Job::Identify => Done::Bot(line.identify()?),
         Job::Poll { bot, after } => Done::Updates(line.poll(&bot, after)?),
+        Job::Hook => {
+            line.hook()?;
+            Done::Nothing
+        }
         Job::Send(message) => Done::Sent(line.send(&message)?),
         Job::Edit {
             message_id,
@@ -200,6 +204,10 @@ mod tests {
 
         fn poll(&mut self, _: &Bot, _: Option<u64>) -> Result<Vec<Update>, Fault> {
             Ok(Vec::new())
+        }
+
+        fn hook(&mut self) -> Result<(), Fault> {
+            Ok(())
         }
 
         fn send(&mut self, _: &Outbound) -> Result<Arc<str>, Fault> {

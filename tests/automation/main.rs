@@ -7,3 +7,4 @@ mod delivery;
 mod heartbeat;
 mod hooks;
 mod tools;
+mod webhook;

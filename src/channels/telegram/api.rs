@@ -28,6 +28,10 @@ impl Api {
         Self { account, cancel }
     }
 
+    pub fn account(&self) -> &ChannelAccount {
+        &self.account
+    }
+
     fn token(&self) -> &str {
         let token = self.account.bot_token.as_ref();
         token.map_or("", |token| token.expose())

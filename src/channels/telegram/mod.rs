@@ -22,6 +22,7 @@ pub const KIND: Kind = Kind {
     open,
     render: html::render,
     target,
+    read: update::read,
     edits_ms,
 };
 
@@ -68,6 +69,9 @@ struct Telegram {
     api: Api,
 }
 
+/// What of all that happens is told.
+const UPDATES: [&str; 1] = ["message"];
+
 impl Line for Telegram {
     fn identify(&mut self) -> Result<Bot, Fault> {
         let me = self.api.call("getMe", &json!({}), CHANNEL_CALL_MS)?;
@@ -81,7 +85,7 @@ impl Line for Telegram {
         let mut params = json!({
             "timeout": CHANNEL_POLL_MS / 1_000,
             "limit": CHANNEL_UPDATES_MAX,
-            "allowed_updates": ["message"],
+            "allowed_updates": UPDATES,
         });
         if let Some(after) = after {
             params["offset"] = Value::from(after.saturating_add(1));
@@ -100,6 +104,21 @@ impl Line for Telegram {
         let rows = updates.as_array().map_or(&[][..], Vec::as_slice);
         let read = rows.iter().take(CHANNEL_UPDATES_MAX);
         Ok(read.filter_map(|row| update::read(row, bot)).collect())
+    }
+
+    fn hook(&mut self) -> Result<(), Fault> {
+        let Some(hook) = self.api.account().webhook() else {
+            return Ok(());
+        };
+        let params = json!({
+            "url": hook.url,
+            "secret_token": hook.secret.expose(),
+            "allowed_updates": UPDATES,
+            // An account takes one after the other.
+            "max_connections": 1,
+        });
+        let done = self.api.call("setWebhook", &params, CHANNEL_CALL_MS);
+        done.map(drop)
     }
 
     fn send(&mut self, message: &Outbound) -> Result<Arc<str>, Fault> {

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// The account that stands in a channel's entry itself.
 pub const DEFAULT_ACCOUNT: &str = "default";
 
+/// The path of webhooks on the gateway's own port.
+const WEBHOOK_PATH: &str = "/telegram-webhook";
+
 /// Channels by name, references resolved, otherwise as in the file. Each channel reads its own entry.
 #[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(transparent)]
@@ -93,6 +96,11 @@ pub struct ChannelAccount {
     pub groups: BTreeMap<String, GroupRule>,
     /// Where the service's interface is, for a server of one's own.
     pub api_root: Option<String>,
+    /// Where the service brings updates to, from outside; without it they are asked for.
+    pub webhook_url: Option<String>,
+    pub webhook_secret: Option<Secret>,
+    /// The same from inside: the path on the gateway's own port.
+    pub webhook_path: Option<String>,
     /// The longest file that is loaded, in millions of bytes.
     pub media_max_mb: Option<u64>,
     /// How an answer is shown while it is being written.
@@ -106,6 +114,23 @@ impl ChannelAccount {
     pub fn is_on(&self) -> bool {
         self.enabled != Some(false) && self.bot_token.is_some()
     }
+
+    /// How updates are brought; None where they are asked for.
+    pub fn webhook(&self) -> Option<Webhook<'_>> {
+        Some(Webhook {
+            url: self.webhook_url.as_deref()?,
+            secret: self.webhook_secret.as_ref()?,
+            path: self.webhook_path.as_deref().unwrap_or(WEBHOOK_PATH),
+        })
+    }
+}
+
+/// How a service brings updates.
+#[derive(Clone, Copy, Debug)]
+pub struct Webhook<'a> {
+    pub url: &'a str,
+    pub secret: &'a Secret,
+    pub path: &'a str,
 }
 
 /// How an answer is shown while it is being written.

@@ -25,6 +25,8 @@ pub enum SecretKind {
     SetupCode,
     /// The token of webhooks.
     Hook,
+    /// The secret with which a channel's service brings messages.
+    Webhook,
 }
 
 /// Who guesses at what.

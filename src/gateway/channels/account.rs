@@ -1,5 +1,6 @@
 //! Accounts come into use, ask for news, fail and come back.
 
+use super::taken::TakenUpdates;
 use super::{Link, Phase};
 use crate::channels::{Bot, Fault, Job, KINDS, Order, Update};
 use crate::config::types::ChannelAccount;
@@ -54,7 +55,9 @@ impl Gateway {
             account,
             bot: None,
             phase: Phase::Resting,
-            after: None,
+            taken: TakenUpdates::default(),
+            is_hooked: false,
+            bringers: Vec::new(),
             inbox: VecDeque::new(),
             loading: None,
             file_agent: String::new(),
@@ -82,6 +85,9 @@ impl Gateway {
         let Some(link) = self.channels.links.remove(&slot) else {
             return;
         };
+        for (_, conn) in link.bringers {
+            self.answer_webhook(conn, 503);
+        }
         for asked in link.probes.into_values() {
             self.on_probed(slot, asked, Err(Fault::Closed));
         }
@@ -115,7 +121,10 @@ impl Gateway {
         if !link.inbox.is_empty() {
             return self.take_next(slot);
         }
-        let after = link.after;
+        if link.account.webhook().is_some() {
+            return self.listen(slot);
+        }
+        let after = link.taken.newest;
         let ticket = self.call_channel(slot, Job::Poll { bot, after });
         self.wait_for_call(slot, Phase::Polling(ticket));
     }
@@ -134,7 +143,7 @@ impl Gateway {
         };
         let account = link.account.clone();
         let stored = self.state.setting(&taken_key(&account, &bot));
-        let after = stored.and_then(|text| text.parse().ok());
+        let taken = stored.map_or_else(TakenUpdates::default, |text| TakenUpdates::parse(text));
         let line = LogLine::new(
             self.now.unix_ms,
             Level::Info,
@@ -148,7 +157,7 @@ impl Gateway {
         );
         if let Some(link) = self.channels.links.get_mut(&slot) {
             link.bot = Some(bot);
-            link.after = after;
+            link.taken = taken;
         }
         self.on_heard(slot);
         self.go_on(slot);
@@ -163,7 +172,7 @@ impl Gateway {
     }
 
     /// The service answers.
-    fn on_heard(&mut self, slot: u64) {
+    pub(super) fn on_heard(&mut self, slot: u64) {
         let Some(link) = self.channels.links.get_mut(&slot) else {
             return;
         };
@@ -232,11 +241,17 @@ impl Gateway {
         match link.phase {
             Phase::Resting => self.go_on(slot),
             Phase::Taking => {}
+            Phase::Listening => {
+                if let Some(link) = self.channels.links.get_mut(&slot) {
+                    link.is_hooked = false;
+                }
+                self.go_on(slot);
+            }
             Phase::Fetching(_) => {
                 let text = "the file did not come in time";
                 self.on_file(slot, Err(Fault::Later(text.to_owned())));
             }
-            Phase::Identifying(_) | Phase::Polling(_) => {
+            Phase::Identifying(_) | Phase::Polling(_) | Phase::Hooking(_) => {
                 self.effects
                     .push_back(Effect::Channel(Order::Renew { slot }));
                 let text = "the call for news said nothing at all and is made anew";
@@ -260,6 +275,9 @@ fn is_same_line(one: &ChannelAccount, other: &ChannelAccount) -> bool {
             it.id.clone(),
             it.bot_token.clone(),
             it.api_root.clone(),
+            it.webhook_url.clone(),
+            it.webhook_secret.clone(),
+            it.webhook_path.clone(),
         )
     };
     facts(one) == facts(other)

@@ -34,7 +34,8 @@ impl Gateway {
                 return self.go_on(slot);
             };
             // A service that missed that it was taken sends it again.
-            if link.after.is_some_and(|after| update.id <= after) {
+            if link.taken.has(update.id) {
+                self.answer_bringers(slot, update.id);
                 continue;
             }
             let id = update.id;
@@ -60,9 +61,10 @@ impl Gateway {
 
     fn note_taken(&mut self, slot: u64, id: u64) {
         if let Some(link) = self.channels.links.get_mut(&slot) {
-            link.after = Some(id);
+            link.taken = link.taken.with(id);
             link.loading = None;
         }
+        self.answer_bringers(slot, id);
     }
 
     /// Records that an update was taken; to be stored with what became of it.
@@ -71,7 +73,7 @@ impl Gateway {
         let key = taken_key(&link.account, link.bot.as_ref()?);
         Some(Record::SettingPut {
             key: key.into(),
-            value: id.to_string().into(),
+            value: link.taken.with(id).text().into(),
         })
     }
 

@@ -20,9 +20,11 @@ mod outbox;
 mod policy;
 mod probe;
 mod settle;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod typing;
+mod webhook;
 
 pub(super) use contacts::write_contact;
 pub(super) use outbox::{Letter, Receiver};
@@ -32,6 +34,7 @@ use super::Gateway;
 use super::dispatch::KeptCall;
 use crate::channels::{Bot, Done, Fault, Job, Order, Report, Update};
 use crate::config::types::ChannelAccount;
+use crate::ids::ConnId;
 use crate::state::{Text, UnixMs};
 use settle::Outcome;
 use std::collections::{BTreeMap, VecDeque};
@@ -61,8 +64,12 @@ pub(super) struct Link {
     /// Who it is; None until the service has said so.
     pub bot: Option<Bot>,
     phase: Phase,
-    /// The newest update that counts as taken.
-    after: Option<u64>,
+    /// Updates that count as taken.
+    taken: taken::TakenUpdates,
+    /// The service knows where to bring updates to.
+    is_hooked: bool,
+    /// Who brought which update and waits for an answer.
+    bringers: Vec<(u64, ConnId)>,
     /// Updates that were heard and not taken.
     inbox: VecDeque<Update>,
     /// The file of the first of them.
@@ -95,6 +102,9 @@ enum Phase {
     /// The call with this ticket.
     Identifying(u64),
     Polling(u64),
+    Hooking(u64),
+    /// That an update is brought, or a deadline.
+    Listening,
     Fetching(u64),
     /// The store, or somebody who writes what it needs.
     Taking,
@@ -157,6 +167,10 @@ impl Gateway {
             (Phase::Polling(asked), result) if asked == ticket => match result {
                 Ok(Done::Updates(updates)) => self.on_updates(slot, updates),
                 Ok(_) => {}
+                Err(fault) => self.on_link_fault(slot, &fault),
+            },
+            (Phase::Hooking(asked), result) if asked == ticket => match result {
+                Ok(_) => self.on_hooked(slot),
                 Err(fault) => self.on_link_fault(slot, &fault),
             },
             (Phase::Fetching(asked), result) if asked == ticket => {

@@ -263,7 +263,11 @@ fn write_link(w: &mut Writer<'_>, link: &Link) {
         "connected",
         link.problem.is_none() && link.last_heard_at_ms.is_some(),
     );
-    w.field_str("mode", "polling");
+    let mode = match link.account.webhook() {
+        Some(_) => "webhook",
+        None => "polling",
+    };
+    w.field_str("mode", mode);
     w.field_opt_str("lastError", link.problem.as_deref());
     w.field_opt_u64("lastHeardAt", link.last_heard_at_ms);
     w.field_opt_u64("lastInboundAt", link.last_in_at_ms);
