@@ -203,7 +203,11 @@ impl Outbox {
     /// Queues one final frame of any kind.
     #[inline(always)]
     pub fn frame(&mut self, turn: &mut Turn, opcode: u8, payload: &[u8]) {
-        self.own(turn, |out| emit::frame(out, opcode, payload));
+        let queue = self.queue(turn);
+        let before = queue.own.len();
+        emit::frame(&mut queue.own, opcode, payload);
+        let len = queue.own.len() - before;
+        turn.queued_total += len;
     }
 
     /// Queues bytes as they are, such as an HTTP response.

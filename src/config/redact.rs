@@ -188,13 +188,14 @@ fn is_restorable(old: &Node) -> bool {
     }
 }
 
-/// The old element that an element was: the one with its id, in a list without ids the one at
-/// its place while the list is as long as it was.
+/// The old element that an element was: the one with its id, in a list without ids, or where they are hidden, the one
+/// at its place while the list is as long as it was.
 fn counterpart<'a>(items: &[Item], i: usize, old: &'a Node) -> Option<&'a Node> {
     let Content::Array(old_items) = &old.content else {
         return None;
     };
     let id = |item: &Item| item.value.child("id").map(|i| i.value.to_value());
+    let id = |item: &Item| id(item).filter(|id| id != SENTINEL);
     if let Some(wanted) = id(&items[i]) {
         let mut same = old_items.iter().filter(|o| id(o).as_ref() == Some(&wanted));
         return match (same.next(), same.next()) {
@@ -242,6 +243,14 @@ mod tests {
       odd: { access_token: 7002, url: "https://h/?a=1&token=hunter2", ok: "https://h/?a=1" },
       list: [ { id: 'p', token: 'hunter2-p' }, { id: 'q', token: "hunter2-q" } ],
     }"#;
+
+    #[test]
+    fn an_element_whose_id_is_hidden_is_found_at_its_place() {
+        let old = "{ cookie: [{ id: 'a' }, { id: 'b' }] }";
+        let shown = redact(old);
+        assert!(!shown.contains("'a'"), "{shown}");
+        assert_eq!(restore(&shown, old).as_deref(), Ok(old));
+    }
 
     #[test]
     fn no_secret_is_shown_and_all_else_is() {

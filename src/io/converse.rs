@@ -1,8 +1,9 @@
 //! What is done with the bytes of one read. Knows no socket.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use crate::conn::{Conn, Fault, Input, Item};
+use crate::conn::{Conn, Fault, Input, Item, Short};
 use crate::ids::ConnId;
 use crate::limits::{OUTBOX_SOFT_BYTES, PONGS_QUEUED_BYTES_MAX};
 use crate::now::Now;
@@ -149,19 +150,19 @@ impl<A: App> Conversation<'_, A> {
     fn run_items(&mut self, input: &mut Input<'_>) -> Result<Next, Box<Leave>> {
         let mut next = Next::Wait;
         while !input.rest().is_empty() {
-            let polled = self.conn.poll(input, self.limits, self.pool);
-            let Some(item) = polled.map_err(|fault| Box::new(fault.into()))? else {
-                break;
-            };
-            if let Item::Message { binary, range } = item {
-                let message = Message::new(binary, input.padded(&range));
-                self.in_app = true;
-                self.app.on_message(self.now, self.id, message);
-                self.in_app = false;
+            if let Some(Short { binary, range }) = self.conn.poll_short(input, self.limits) {
+                self.tell(binary, &range, input);
             } else {
-                self.in_app = true;
-                self.handle(item, input).map_err(Box::new)?;
-                self.in_app = false;
+                let polled = self.conn.poll(input, self.limits, self.pool);
+                match polled.map_err(|fault| Box::new(fault.into()))? {
+                    None => break,
+                    Some(Item::Message { binary, range }) => self.tell(binary, &range, input),
+                    Some(item) => {
+                        self.in_app = true;
+                        self.handle(item, input).map_err(Box::new)?;
+                        self.in_app = false;
+                    }
+                }
             }
             // While all outboxes together are short, this one is.
             if self.app.turn().queued_total() > OUTBOX_SOFT_BYTES
@@ -173,6 +174,15 @@ impl<A: App> Conversation<'_, A> {
         }
         self.conn.keep_rest(input, self.pool);
         Ok(next)
+    }
+
+    /// Hands a message that lies in the input to the program.
+    #[inline(always)]
+    fn tell(&mut self, binary: bool, range: &Range<usize>, input: &mut Input<'_>) {
+        let message = Message::new(binary, input.padded(range));
+        self.in_app = true;
+        self.app.on_message(self.now, self.id, message);
+        self.in_app = false;
     }
 
     #[cold]

@@ -47,9 +47,10 @@ pub fn seal(out: &mut Vec<u8>, start: usize, opcode: u8) -> isize {
 #[inline(always)]
 pub fn frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.reserve(SERVER_HEAD_BYTES_MAX + payload.len());
-    // Each length form is written with its own constant length, which takes one instruction.
+    // Each length form is written with its own constant length; there is room, and two single bytes take less than a slice.
     if payload.len() < 126 {
-        out.extend_from_slice(&[FIN | opcode, payload.len() as u8]);
+        out.push(FIN | opcode);
+        out.push(payload.len() as u8);
     } else if let Ok(len) = u16::try_from(payload.len()) {
         let [high, low] = len.to_be_bytes();
         out.extend_from_slice(&[FIN | opcode, 126, high, low]);

@@ -14,10 +14,10 @@ use crate::compare::{Row, Traffic, median};
 use crate::figures::Table;
 use crate::server::{Server, pin};
 
-/// Goals: bytes at the largest count over those at the smallest, and the same of the processor time, ours over
-/// the floor's.
-const BYTES_RATIO_MAX: f64 = 1.05;
-const CPU_RATIO_MAX: f64 = 1.1;
+/// Bytes at the largest count over those at the smallest: the goal, and the most that it may be.
+const BYTES_RATIO: (f64, f64) = (1.05, 1.25);
+/// The same of the processor time, ours over the floor's. A round on a busy machine differs by a tenth.
+const CPU_RATIO: (f64, f64) = (1.1, 1.25);
 /// Longest time for one load.
 const DEADLINE: Duration = Duration::from_secs(300);
 
@@ -84,21 +84,19 @@ fn measure(table: &mut Table, programs: &Path, counts: &[usize], rounds: usize) 
         (ours / ours_first) / (floor / floor_first)
     };
     let bytes = grown(|step| step.idle_bytes);
-    table.put("growth of memory of each", bytes, "x", BYTES_RATIO_MAX);
+    table.put_within(
+        "growth of memory of each",
+        bytes,
+        "x",
+        BYTES_RATIO.0,
+        BYTES_RATIO.1,
+    );
     let echo = over_floor(|step| step.echo_us);
-    table.put(
-        "growth of an echo over the floor's",
-        echo,
-        "x",
-        CPU_RATIO_MAX,
-    );
     let delivery = over_floor(|step| step.delivery_us);
-    table.put(
-        "growth of a delivery over the floor's",
-        delivery,
-        "x",
-        CPU_RATIO_MAX,
-    );
+    for (what, ratio) in [("an echo", echo), ("a delivery", delivery)] {
+        let what = format!("growth of {what} over the floor's");
+        table.put_within(what, ratio, "x", CPU_RATIO.0, CPU_RATIO.1);
+    }
     Ok(())
 }
 
@@ -123,7 +121,7 @@ fn step(programs: &Path, connections: usize, rounds: usize) -> io::Result<Step> 
         in_flight: 1,
         payload_bytes,
         messages,
-        goal: CPU_RATIO_MAX,
+        goal: CPU_RATIO.0,
     };
     // As many deliveries at every count, and enough of them to be counted well.
     let broadcasts = (200_000 / connections).max(4);
