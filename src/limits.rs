@@ -158,6 +158,10 @@ pub const PROOF_REPLAYS_MAX: usize = 10_000;
 pub const PAIRING_TTL_MS: u64 = 300_000;
 /// A device's last visit is noted at most once in this time.
 pub const DEVICE_SEEN_INTERVAL_MS: u64 = 24 * 3_600_000;
+/// That a connected node is still there is noted at most once in this time.
+pub const NODE_SEEN_INTERVAL_MS: u64 = 3_600_000;
+/// Rows of nodes that are written at a time because they were seen.
+pub const NODES_SEEN_STORED_MAX: usize = 1_000;
 /// Pending pairing requests of all devices.
 pub const PAIRINGS_PENDING_MAX: usize = 32;
 

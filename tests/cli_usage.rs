@@ -34,6 +34,27 @@ fn every_kind_of_end_has_its_exit_code() {
 }
 
 #[test]
+fn a_command_to_paste_is_for_the_profile_that_was_asked() {
+    let home = Home::new();
+    let ran = home.run(&["--profile", "work", "status"]);
+    assert!(
+        ran.err
+            .contains("try       clawdia --profile work gateway run\n"),
+        "{ran:?}"
+    );
+    let ran = home.run(&["--dev", "doctor"]);
+    assert!(
+        ran.out.contains("mend: clawdia --dev gateway run"),
+        "{ran:?}"
+    );
+    let mut named = home.command(&["status", "--json"]);
+    named.env("CLAWDIA_PROFILE", "work");
+    let ran = support::finish(named);
+    let mend = &ran.json()["error"]["mend"][0];
+    assert_eq!(mend, "clawdia --profile work gateway run");
+}
+
+#[test]
 fn a_slip_is_answered_with_what_was_probably_meant() {
     let ran = Home::new().run(&["devcies", "list"]);
     assert!(

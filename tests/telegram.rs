@@ -12,6 +12,34 @@ fn account(home: &Home) -> Value {
 }
 
 #[test]
+fn what_waits_is_counted_and_a_file_that_is_not_there_never_waits() {
+    let telegram = Telegram::start();
+    let home = Home::new();
+    home.configure(&telegram.config("allowFrom: ['7']"));
+    let _gateway = home.gateway(&[]);
+    assert!(!home.run(&["status"]).ok().out.contains("outbox"));
+    let far = json!({"ok": false, "parameters": {"retry_after": 600}});
+    telegram.next("sendMessage", Fate::Refused(429, far));
+    let send = |more: &[&str]| {
+        let all = [&["message", "send", "--to", "7", "--timeout", "2s"], more].concat();
+        home.run(&all)
+    };
+    let kept = send(&["--message", "later"]);
+    assert!(kept.err.contains("not sent yet"), "{kept:?}");
+    let refused = send(&["--media", "gone.txt"]);
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.err.contains("gone.txt: No such file"),
+        "{refused:?}"
+    );
+    let table = home.run(&["channels", "status"]).ok().out;
+    let row = table.lines().find(|line| line.contains("default")).unwrap();
+    assert!(table.contains("WAITING") && row.contains(" 1 "), "{table}");
+    let status = home.run(&["status"]).ok().out;
+    assert!(status.contains("1 message for a channel"), "{status}");
+}
+
+#[test]
 fn a_stranger_is_let_in_and_answered_and_nobody_sees_the_token() {
     let telegram = Telegram::start();
     let home = Home::new();

@@ -195,6 +195,7 @@ fn files_of_the_workspace_are_sent_once_and_nothing_else_is() {
         sent[1]["document"],
         json!({"name": "notes.txt", "text": "hello"})
     );
+    // Refused at once, also where the channel takes nothing now.
     for (path, why) in [
         ("link", "not sent"),
         ("../clawdia.json", "outside of the workspace"),

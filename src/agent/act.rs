@@ -42,6 +42,8 @@ pub enum Act {
     },
     /// Keeps a file below a workspace, in a folder that is bounded.
     Keep { at: Below, bytes: Arc<[u8]> },
+    /// Whether a file below a workspace could be loaded; the answer is an empty text.
+    Check { at: Below, bytes_max: u64 },
     /// The whole of a file below a workspace.
     Load { at: Below, bytes_max: u64 },
     /// The text of a page of the public web.

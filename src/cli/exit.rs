@@ -1,11 +1,13 @@
 //! How a command ends: one place for exit codes and error messages.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::ops::{Deref, DerefMut};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::hint::Hints;
 use super::out::{Paint, code, color_unwanted};
 use super::text::printable_lines;
 use crate::client::{ClientError, ErrorKind};
@@ -44,6 +46,8 @@ pub struct Particulars {
     pub facts: Vec<(&'static str, String)>,
     /// Commands that mend it.
     pub mend: Vec<String>,
+    /// The same, to be given on another machine.
+    pub mend_there: Vec<String>,
     /// The error of the connection or the gateway, where that was it.
     pub cause: Option<ClientError>,
     /// Trying again later, unchanged, can succeed.
@@ -67,6 +71,7 @@ impl Failure {
             details: Value::Null,
             facts: Vec::new(),
             mend: Vec::new(),
+            mend_there: Vec::new(),
             cause: None,
             passes: false,
             quiet: false,
@@ -110,6 +115,13 @@ impl Failure {
         self
     }
 
+    /// Adds a command that mends it on another machine, whose profiles are others.
+    #[must_use]
+    pub fn mend_there(mut self, command: impl Into<String>) -> Self {
+        self.mend_there.push(command.into());
+        self
+    }
+
     /// Only the exit code says it: the output has said it already.
     #[must_use]
     pub fn told(mut self) -> Self {
@@ -118,7 +130,7 @@ impl Failure {
     }
 
     /// Tells the person (standard error) or the script (standard output) and gives the code.
-    pub fn report(&self, as_json: bool, no_color: bool) -> ExitCode {
+    pub fn report(&self, as_json: bool, no_color: bool, hints: &Hints) -> ExitCode {
         if self.quiet {
             return ExitCode::SUCCESS;
         }
@@ -126,38 +138,54 @@ impl Failure {
             return ExitCode::from(self.exit as u8);
         }
         let written = if as_json {
-            writeln!(io::stdout(), "{:#}", self.to_json())
+            writeln!(io::stdout(), "{:#}", self.to_json(hints))
         } else {
             let color = io::stderr().is_terminal() && !no_color && !color_unwanted();
-            io::stderr().write_all(self.to_text(color).as_bytes())
+            io::stderr().write_all(self.to_text(color, hints).as_bytes())
         };
         // Where even the error cannot be written, the exit code still says it.
         let _ = written;
         ExitCode::from(self.exit as u8)
     }
 
-    fn to_json(&self) -> Value {
-        let mut error = json!({"code": self.code, "message": self.message});
+    /// What was said here, for the profile of this command; a gateway's words are its own.
+    fn told_message<'a>(&'a self, hints: &Hints) -> Cow<'a, str> {
+        match &self.cause {
+            None => hints.of(&self.message),
+            Some(_) => Cow::Borrowed(&self.message),
+        }
+    }
+
+    fn mends(&self, hints: &Hints) -> Vec<String> {
+        let here = self.mend.iter().map(|it| hints.of(it).into_owned());
+        here.chain(self.mend_there.iter().cloned()).collect()
+    }
+
+    fn to_json(&self, hints: &Hints) -> Value {
+        let mut error = json!({"code": self.code, "message": self.told_message(hints)});
         if !self.details.is_null() {
             error["details"] = self.details.clone();
         }
         for (name, value) in &self.facts {
             error["facts"][*name] = value.as_str().into();
         }
-        if !self.mend.is_empty() {
-            error["mend"] = self.mend.clone().into();
+        let mends = self.mends(hints);
+        if !mends.is_empty() {
+            error["mend"] = mends.into();
         }
         json!({"ok": false, "error": error})
     }
 
-    fn to_text(&self, color: bool) -> String {
+    fn to_text(&self, color: bool, hints: &Hints) -> String {
         let paint = |paint, text: &str| match code(paint) {
             Some(code) if color => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
             _ => text.to_owned(),
         };
-        let message = printable_lines(&self.message);
+        let told = self.told_message(hints);
+        let message = printable_lines(&told);
         let mut text = format!("{} {message}\n", paint(Paint::Bad, "error:"));
-        let mends = self.mend.iter().map(|command| ("try", command));
+        let mends = self.mends(hints);
+        let mends = mends.iter().map(|command| ("try", command));
         let facts = self.facts.iter().map(|(name, value)| (*name, value));
         for (name, value) in facts.chain(mends) {
             let name = paint(Paint::Dim, &format!("{name:<9}"));
@@ -246,7 +274,7 @@ mod tests {
     fn a_reader_that_went_away_is_no_failure() {
         let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert_eq!(
-            format!("{:?}", failure.report(false, true)),
+            format!("{:?}", failure.report(false, true, &Hints::default())),
             format!("{:?}", ExitCode::SUCCESS)
         );
     }
@@ -256,13 +284,29 @@ mod tests {
         let failure = Failure::failed("no\u{1b}[2J")
             .fact("gateway", "ws://h")
             .mend("clawdia x");
-        let text = failure.to_text(false);
+        let text = failure.to_text(false, &Hints::default());
         assert_eq!(
             text,
             "error: no\\u{1b}[2J\n  gateway   ws://h\n  try       clawdia x\n"
         );
-        let json = failure.to_json();
+        let json = failure.to_json(&Hints::default());
         assert_eq!(json["error"]["facts"]["gateway"], "ws://h");
         assert_eq!(json["error"]["mend"][0], "clawdia x");
+    }
+
+    #[test]
+    fn commands_are_for_this_profile_and_those_of_another_machine_are_not() {
+        let hints = Hints::new(&crate::cli::globals::Globals {
+            profile: Some("work".into()),
+            ..Default::default()
+        });
+        let failure = Failure::failed("see `clawdia status`")
+            .mend("clawdia token")
+            .mend_there("clawdia devices pair");
+        assert_eq!(
+            failure.to_text(false, &hints),
+            "error: see `clawdia --profile work status`\n  try       clawdia --profile work token\n  \
+             try       clawdia devices pair\n"
+        );
     }
 }

@@ -10,6 +10,7 @@ pub mod exit;
 pub mod far;
 pub mod globals;
 mod hidden;
+pub mod hint;
 pub mod low;
 pub mod out;
 pub mod refusal;
@@ -27,6 +28,7 @@ use argh::{EarlyExit, FromArgs};
 use commands::Cli;
 use exit::{Exit, Failure};
 use globals::{GLOBAL_OPTIONS, Globals};
+use hint::Hints;
 use out::Out;
 use setup::Setup;
 
@@ -37,7 +39,8 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
         match word.into_string() {
             Ok(word) => typed.push(word),
             Err(_) => {
-                return Failure::usage("the command line is not UTF-8").report(false, false);
+                let failure = Failure::usage("the command line is not UTF-8");
+                return failure.report(false, false, &Hints::default());
             }
         }
     }
@@ -46,7 +49,8 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
         Err(exit) => return exit,
     };
     let (json, no_color) = (globals.json, globals.no_color);
-    let mut out = Out::stdout(json, no_color);
+    let hints = Hints::new(&globals);
+    let mut out = Out::stdout(json, no_color, hints.clone());
     let outcome = Setup::new(globals)
         .and_then(|setup| run::command(parsed.command, &setup, &mut out))
         .and_then(|()| Ok(out.flush()?));
@@ -59,7 +63,7 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
             // What was printed before the failure belongs above it.
             let flushed = out.flush();
             drop(flushed);
-            failure.report(json, no_color)
+            failure.report(json, no_color, &hints)
         }
     }
 }
@@ -72,16 +76,18 @@ fn parse(typed: &[String]) -> Result<(Globals, Cli), ExitCode> {
     }
     let (globals, high) = low::split(typed).map_err(|message| {
         let asked = |option: &str| typed.iter().any(|word| word == option);
-        Failure::usage(message)
-            .mend(low::help_for(typed))
-            .report(asked("--json"), asked("--no-color"))
+        Failure::usage(message).mend(low::help_for(typed)).report(
+            asked("--json"),
+            asked("--no-color"),
+            &Hints::default(),
+        )
     })?;
     match from_args(&high) {
         Ok(parsed) => Ok((globals, parsed)),
         Err(early) if early.status.is_ok() => Err(print_help(&early.output)),
         Err(early) => Err(Failure::usage(usage_text(&early.output))
             .mend(low::help_for(typed))
-            .report(globals.json, globals.no_color)),
+            .report(globals.json, globals.no_color, &Hints::new(&globals))),
     }
 }
 

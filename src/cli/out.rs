@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use serde_json::Value;
 
+use super::hint::Hints;
 use super::text::printable;
 
 /// How a piece of text stands out.
@@ -25,17 +26,19 @@ pub struct Out {
     terminal: bool,
     color: bool,
     json: bool,
+    hints: Hints,
 }
 
 impl Out {
     /// Standard output. Colours only on a terminal, and not with `NO_COLOR` or `--no-color`.
-    pub fn stdout(json: bool, no_color: bool) -> Self {
+    pub fn stdout(json: bool, no_color: bool, hints: Hints) -> Self {
         let terminal = io::stdout().is_terminal();
         Self {
             sink: BufWriter::new(Box::new(io::stdout())),
             terminal,
             color: terminal && !no_color && !color_unwanted(),
             json,
+            hints,
         }
     }
 
@@ -69,6 +72,18 @@ impl Out {
     pub fn part(&mut self, text: &str) -> io::Result<()> {
         self.sink.write_all(text.as_bytes())?;
         self.flush()
+    }
+
+    /// `text`, its commands to paste made for the profile of this one.
+    pub fn hinted<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.hints.of(text)
+    }
+
+    /// A line of advice.
+    pub fn hint(&mut self, text: &str) -> io::Result<()> {
+        let line = self.hinted(text);
+        let line = self.paint(Paint::Dim, &line).into_owned();
+        self.line(&line)
     }
 
     /// A good end.
@@ -170,6 +185,7 @@ mod buffer {
                 terminal: color,
                 color,
                 json: false,
+                hints: Hints::default(),
             };
             (out, buffer)
         }

@@ -85,7 +85,7 @@ fn refused(mut failure: Failure, answer: &GatewayError, tried: &Tried<'_>) -> Fa
         failure.message = format!("the gateway refused the pairing code: {fault}");
         return failure
             .fact("on", "the gateway's machine, or any paired operator")
-            .mend("clawdia devices pair   # prints a new one");
+            .mend_there("clawdia devices pair   # prints a new one");
     }
     if message.starts_with("unauthorized: ") {
         return unauthorized(failure, message, tried);
@@ -93,10 +93,14 @@ fn refused(mut failure: Failure, answer: &GatewayError, tried: &Tried<'_>) -> Fa
     if answer.code == "NOT_PAIRED" {
         let request = answer.details["requestId"].as_str().unwrap_or("--latest");
         failure.message = "this device is not paired with the gateway yet".into();
-        return failure
+        let approve = format!("clawdia devices approve {request}");
+        let failure = failure
             .fact("request", request)
-            .fact("on", "the gateway's machine, or any paired device")
-            .mend(format!("clawdia devices approve {request}"));
+            .fact("on", "the gateway's machine, or any paired device");
+        return match tried.target {
+            Target::Own => failure.mend(approve),
+            Target::Remote | Target::Tunnel | Target::Other => failure.mend_there(approve),
+        };
     }
     if let Some(scope) = message.strip_prefix("missing scope: ") {
         return failure.fact("scope", scope).mend("clawdia devices list");
@@ -208,7 +212,9 @@ mod tests {
         let failure = explain(error, &tried);
         let text = format!(
             "{}\n{:?}\n{:?}",
-            failure.message, failure.facts, failure.mend
+            failure.message,
+            failure.facts,
+            [&failure.mend[..], &failure.mend_there].concat()
         );
         assert!(!text.contains("hush"), "the secret itself is never shown");
         text

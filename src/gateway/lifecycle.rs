@@ -269,6 +269,7 @@ impl Gateway {
     pub(super) fn forget_expired(&mut self) {
         self.forget_pairings();
         self.fleet.forget(self.now.mono_ms);
+        self.store_seen_nodes();
         self.tend_queue();
         self.tend_channels();
         self.tend_heartbeats();

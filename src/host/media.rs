@@ -22,11 +22,22 @@ pub fn keep(at: &Below, bytes: &[u8]) -> Result<String, String> {
     Ok(at.path.clone())
 }
 
-/// The whole of a file.
+/// Whether a file could be loaded.
 ///
 /// # Errors
 ///
 /// For whoever named it: it leads out of the workspace, is not there, or is too long.
+pub fn check(at: &Below, bytes_max: u64) -> Result<(), String> {
+    let told = |error: std::io::Error| format!("{}: {error}", at.path);
+    let file = place(at, false)?.open().map_err(told)?;
+    fits(at, file.metadata().map_err(told)?.len(), bytes_max)
+}
+
+/// The whole of a file.
+///
+/// # Errors
+///
+/// As [`check`].
 pub fn load(at: &Below, bytes_max: u64) -> Result<Arc<[u8]>, String> {
     let told = |error: std::io::Error| format!("{}: {error}", at.path);
     let file = place(at, false)?.open().map_err(told)?;
@@ -34,10 +45,15 @@ pub fn load(at: &Below, bytes_max: u64) -> Result<Arc<[u8]>, String> {
     file.take(bytes_max + 1)
         .read_to_end(&mut bytes)
         .map_err(told)?;
-    match bytes.len() as u64 {
+    fits(at, bytes.len() as u64, bytes_max)?;
+    Ok(bytes.into())
+}
+
+fn fits(at: &Below, bytes: u64, bytes_max: u64) -> Result<(), String> {
+    match bytes {
         0 => Err(format!("{} is empty", at.path)),
-        len if len > bytes_max => Err(format!("{} is longer than {bytes_max} bytes", at.path)),
-        _ => Ok(bytes.into()),
+        bytes if bytes > bytes_max => Err(format!("{} is longer than {bytes_max} bytes", at.path)),
+        _ => Ok(()),
     }
 }
 
@@ -97,8 +113,11 @@ mod tests {
         std::fs::write(dir.path().join("secret"), "s").unwrap();
         std::os::unix::fs::symlink("../secret", dir.path().join("work/link")).unwrap();
         for path in ["../secret", "link", "/etc/passwd", "gone", "."] {
-            assert!(load(&at(&dir, path), 10).is_err(), "{path}");
+            let why = load(&at(&dir, path), 10).unwrap_err();
+            assert_eq!(check(&at(&dir, path), 10), Err(why), "{path}");
         }
+        assert_eq!(check(&at(&dir, "a"), 3), Ok(()));
+        assert!(check(&at(&dir, "a"), 2).unwrap_err().contains("longer"));
         assert!(load(&at(&dir, "a"), 2).unwrap_err().contains("longer"));
         assert!(keep(&at(&dir, "../b"), b"x").is_err());
     }

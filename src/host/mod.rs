@@ -30,6 +30,9 @@ pub fn perform(act: &Act, cancel: &CancelToken, tell: &mut dyn FnMut(Acted)) -> 
         Act::Edit { at, old, new, all } => files::edit(at, old, new, *all).map(Acted::Text),
         Act::Notes { folder, names } => Ok(Acted::Notes(files::notes(folder, names))),
         Act::Keep { at, bytes } => media::keep(at, bytes).map(Acted::Text),
+        Act::Check { at, bytes_max } => {
+            media::check(at, *bytes_max).map(|()| Acted::Text(String::new()))
+        }
         Act::Load { at, bytes_max } => media::load(at, *bytes_max).map(Acted::Bytes),
         Act::Web { url } => web::fetch(url, cancel).map(Acted::Text),
         Act::Browser(browse) => browser::browse(browse).map(Acted::Text),

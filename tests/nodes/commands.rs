@@ -193,6 +193,17 @@ fn a_node_is_shown_as_it_says_it_is_and_named_as_it_was_named() {
         renamed,
         json!({"nodeId": device.id, "displayName": "Kitchen"})
     );
+    let present = |driver: &mut Driver, operator| {
+        let all = driver.ok(operator, "system-presence", json!({}));
+        let mut all = all.as_array().unwrap().iter();
+        let node = all.find(|it| it["mode"] == "node").unwrap();
+        (node["host"].clone(), node["text"].clone())
+    };
+    let kitchen = (json!("Kitchen"), json!("Node: Kitchen · mode node"));
+    assert_eq!(present(&mut driver, operator), kitchen);
+    driver.node(&device, &["system.run"]);
+    assert_eq!(present(&mut driver, operator), kitchen);
+    let node = driver.node(&device, &["system.run"]);
     driver.hang_up(node);
     let mut driver = driver.crash(0);
     let operator = driver.operator();

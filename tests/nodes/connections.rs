@@ -105,6 +105,45 @@ fn list_routing_and_presence_agree() {
 }
 
 #[test]
+fn when_a_node_went_is_told_at_once_and_survives() {
+    let hour_ms = clawdia::limits::NODE_SEEN_INTERVAL_MS;
+    let mut scene = Scene::new(&["system.run"]);
+    scene.driver.advance(hour_ms / 2);
+    let went_at = scene.driver.now.unix_ms;
+    scene.driver.hang_up(scene.node);
+    assert_eq!(scene.row()["lastConnectedAtMs"], went_at);
+    // Nobody waits for that being stored: it is done with the next that is forgotten.
+    scene.driver.store.held = true;
+    scene.driver.advance(10);
+    assert_eq!(scene.driver.store.waiting_len(), 0);
+    scene.driver.advance(60_000);
+    assert_eq!(scene.driver.store.waiting_len(), 1);
+    scene.driver.store.held = false;
+    scene.driver.settle();
+    let mut driver = scene.driver.crash(0);
+    let operator = driver.operator();
+    let list = driver.ok(operator, "node.list", json!({}));
+    assert_eq!(list["nodes"][0]["lastConnectedAtMs"], went_at);
+
+    // One that stays is noted once an hour, and when the process ends.
+    driver.node(&scene.device, &["system.run"]);
+    driver.advance(hour_ms * 2);
+    let mut driver = driver.crash(0);
+    let seen = |driver: &mut Driver| {
+        let operator = driver.operator();
+        let list = driver.ok(operator, "node.list", json!({}));
+        list["nodes"][0]["lastConnectedAtMs"].as_u64().unwrap()
+    };
+    let ago_ms = driver.now.unix_ms - seen(&mut driver);
+    assert!(ago_ms <= hour_ms + 60_000, "{ago_ms}");
+    driver.node(&scene.device, &["system.run"]);
+    driver.advance(5_000);
+    let ends_at = driver.now.unix_ms;
+    let mut driver = driver.restart();
+    assert_eq!(seen(&mut driver), ends_at);
+}
+
+#[test]
 fn a_connection_that_died_while_it_was_let_in_is_no_node() {
     let mut driver = Driver::default();
     let operator = driver.operator();

@@ -102,7 +102,7 @@ fn follow(
         });
         match incoming {
             Ok(Incoming::Event(event)) => {
-                if let Some(told) = asks_for_approval(&event, text(params, "sessionKey")) {
+                if let Some(told) = asks_for_approval(&event, text(params, "sessionKey"), out) {
                     stream.stop(out)?;
                     // A closed stderr is no reason to end the run.
                     let _ = writeln!(std::io::stderr(), "{told}");
@@ -128,15 +128,17 @@ fn follow(
 }
 
 /// What a person is told where a run of this session waits for a decision, and how to decide.
-pub(super) fn asks_for_approval(event: &Event, session_key: &str) -> Option<String> {
+pub(super) fn asks_for_approval(event: &Event, session_key: &str, out: &Out) -> Option<String> {
     let (payload, request) = (&event.payload, &event.payload["request"]);
     if event.name != "exec.approval.requested" || text(request, "sessionKey") != session_key {
         return None;
     }
     let id = printable(text(payload, "id")).into_owned();
+    let approve = format!("clawdia approvals approve {id}    # or: deny {id}");
     Some(format!(
-        "the run waits for your approval: {}\n  clawdia approvals approve {id}    # or: deny {id}",
-        printable(text(request, "command"))
+        "the run waits for your approval: {}\n  {}",
+        printable(text(request, "command")),
+        out.hinted(&approve)
     ))
 }
 

@@ -80,7 +80,14 @@ pub fn print(payload: &Value, indent: usize, out: &mut Out) -> Outcome {
         out.line(&format!("{:indent$}none configured", ""))?;
         return Ok(());
     }
-    let mut table = Table::new(&["CHANNEL", "ACCOUNT", "STATE", "PROBE", "LAST ERROR"]);
+    let mut table = Table::new(&[
+        "CHANNEL",
+        "ACCOUNT",
+        "STATE",
+        "WAITING",
+        "PROBE",
+        "LAST ERROR",
+    ]);
     for channel in order.iter().filter_map(Value::as_str) {
         let label = match text(&payload["channelLabels"], channel) {
             "" => channel,
@@ -97,6 +104,7 @@ pub fn print(payload: &Value, indent: usize, out: &mut Out) -> Outcome {
                 label.into(),
                 or_dash(text(account, "accountId")).into(),
                 Cell::new(state, paint),
+                waiting(account),
                 probe.into(),
                 or_dash(text(account, "lastError")).into(),
             ]);
@@ -104,6 +112,14 @@ pub fn print(payload: &Value, indent: usize, out: &mut Out) -> Outcome {
     }
     table.print(out, indent)?;
     Ok(())
+}
+
+/// Messages that were not sent yet.
+fn waiting(account: &Value) -> Cell {
+    match account["outbox"]["waiting"].as_u64() {
+        Some(0) | None => "-".into(),
+        Some(number) => Cell::new(number.to_string(), Paint::Warning),
+    }
 }
 
 fn state(account: &Value) -> (&'static str, Paint) {

@@ -165,7 +165,7 @@ impl Talk {
 
     /// An event: a part of the answer, its end, or what another client or the agent says.
     fn hear(&mut self, event: &Event, out: &mut Out) -> Outcome {
-        if let Some(told) = asks_for_approval(event, &self.key) {
+        if let Some(told) = asks_for_approval(event, &self.key, out) {
             self.stream.stop(out)?;
             // A closed stderr is no reason to end the conversation.
             let _ = writeln!(std::io::stderr(), "{told}");

@@ -123,7 +123,8 @@ fn change(
     out.field("file", Paint::Plain, &applied.path)?;
     if restart {
         let note = "at the gateway's next start: clawdia gateway restart, or gateway run --force";
-        out.field("in effect", Paint::Warning, note)?;
+        let note = out.hinted(note).into_owned();
+        out.field("in effect", Paint::Warning, &note)?;
     }
     for fault in &applied.unset {
         let note = format!("{} {} in this shell", fault.path, fault.what);

@@ -59,7 +59,7 @@ fn show_list(session: &mut Session, all: bool, out: &mut Out) -> Outcome {
     }
     let jobs = list(&payload, "jobs");
     if jobs.is_empty() {
-        return Ok(out.line("No jobs. clawdia cron add makes one.")?);
+        return Ok(out.hint("No jobs. clawdia cron add makes one.")?);
     }
     let now_ms = unix_ms();
     let mut table = Table::new(&["ID", "NAME", "SCHEDULE", "NEXT", "LAST", "TARGET"]);

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use super::super::exit::Outcome;
-use super::super::out::{Out, Paint};
+use super::super::out::Out;
 use super::super::setup::{Destination, Setup, variable};
 
 /// Prints the page's address, and opens it where there is a display.
@@ -28,8 +28,7 @@ pub fn run(no_open: bool, setup: &Setup, out: &mut Out) -> Outcome {
     out.line(&address)?;
     if to.secrets.is_empty() {
         let hint = "No token is known for this gateway: the page will ask for it.";
-        let hint = out.paint(Paint::Dim, hint).into_owned();
-        out.line(&hint)?;
+        out.hint(hint)?;
     }
     Ok(())
 }

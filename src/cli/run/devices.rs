@@ -68,8 +68,7 @@ fn print(all: &Value, out: &mut Out) -> Outcome {
         }
         table.print(out, 2)?;
         let hint = "  Let one in: clawdia devices approve REQUEST";
-        let hint = out.paint(Paint::Dim, hint).into_owned();
-        out.line(&hint)?;
+        out.hint(hint)?;
         out.line("")?;
     }
     let paired = list(all, "paired");
@@ -86,7 +85,7 @@ fn print(all: &Value, out: &mut Out) -> Outcome {
             short_id(text(device, "deviceId")).into(),
             name(device).into(),
             or_dash(text(device, "clientId")).into(),
-            roles(device).into(),
+            granted(device),
             scopes(device).into(),
             age(device, "approvedAtMs", now).into(),
             age(&json!({"used": used}), "used", now).into(),
@@ -108,6 +107,25 @@ fn roles(device: &Value) -> String {
         roles if roles.is_empty() => or_dash(text(device, "role")).to_owned(),
         roles => roles,
     }
+}
+
+/// The roles of a paired device; of each whose token was revoked, that it lets nobody in.
+fn granted(device: &Value) -> Cell {
+    let is_revoked = |role: &str| {
+        let mut tokens = list(device, "tokens").iter();
+        tokens.any(|it| text(it, "role") == role && it["revokedAtMs"].is_u64())
+    };
+    let names = list(device, "roles").iter().filter_map(Value::as_str);
+    let (mut roles, mut paint) = (Vec::new(), Paint::Plain);
+    for role in names {
+        if is_revoked(role) {
+            paint = Paint::Warning;
+            roles.push(format!("{role} (revoked)"));
+        } else {
+            roles.push(role.to_owned());
+        }
+    }
+    Cell::new(or_dash(&roles.join(", ")), paint)
 }
 
 /// The scopes without the prefix that all of them have.
@@ -218,6 +236,8 @@ mod tests {
             "paired": [
                 {"deviceId":"aa11","roles":["operator"],"scopes":["operator.read"],
                  "tokens":[{"role":"operator","lastUsedAtMs":3}]},
+                {"deviceId":"aa33","roles":["node","operator"],
+                 "tokens":[{"role":"node","revokedAtMs":3},{"role":"operator"}]},
                 {"deviceId":"aa22","tokens":[{"role":"operator"},{"role":"node"}]}]})
     }
 
@@ -256,9 +276,11 @@ mod tests {
         drop(out);
         let text = buffer.text();
         assert!(
-            text.find("2d508ad7").unwrap() < text.find("Paired (2)").unwrap(),
+            text.find("2d508ad7").unwrap() < text.find("Paired (3)").unwrap(),
             "{text}"
         );
-        assert!(text.contains("operator  read"), "{text}");
+        assert!(text.contains("node (revoked), operator"), "{text}");
+        let row = text.lines().find(|line| line.contains("aa11")).unwrap();
+        assert!(row.contains("operator ") && row.contains(" read"), "{text}");
     }
 }

@@ -119,7 +119,8 @@ fn print(check: &Check, out: &mut Out) -> Outcome {
     );
     out.line(&line)?;
     for command in &check.mend {
-        out.line(&format!("    mend: {command}"))?;
+        let line = format!("    mend: {}", out.hinted(command));
+        out.line(&line)?;
     }
     Ok(())
 }

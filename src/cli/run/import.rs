@@ -52,7 +52,7 @@ pub fn run(args: Import, setup: &Setup, out: &mut Out) -> Outcome {
         out.field("note", Paint::Warning, note)?;
     }
     if !args.dry_run {
-        out.line("  Stop the old gateway, then: clawdia doctor && clawdia gateway run")?;
+        out.hint("  Stop the old gateway, then: clawdia doctor && clawdia gateway run")?;
     }
     Ok(())
 }

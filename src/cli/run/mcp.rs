@@ -19,7 +19,7 @@ pub fn run(setup: &Setup, out: &mut Out) -> Outcome {
     }
     let servers = list(&payload, "mcp");
     if servers.is_empty() {
-        out.line("no server of tools is configured (clawdia config set mcp.servers.NAME.command PROGRAM)")?;
+        out.hint("no server of tools is configured (clawdia config set mcp.servers.NAME.command PROGRAM)")?;
     }
     for server in servers {
         print(server, out)?;

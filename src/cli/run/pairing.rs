@@ -62,8 +62,7 @@ fn print(payload: &Value, out: &mut Out) -> Outcome {
         }
         table.print(out, 2)?;
         let hint = "  Let one in: clawdia pairing approve CHANNEL CODE";
-        let hint = out.paint(Paint::Dim, hint).into_owned();
-        out.line(&hint)?;
+        out.hint(hint)?;
         out.line("")?;
     }
     let approved = list(payload, "approved");

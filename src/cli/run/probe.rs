@@ -189,7 +189,8 @@ fn print(rows: &[Value], out: &mut Out) -> Outcome {
         } else {
             out.field("problem", Paint::Plain, text(&row["error"], "message"))?;
             if let Some(mend) = row["error"]["mend"][0].as_str() {
-                out.field("try", Paint::Dim, mend)?;
+                let mend = out.hinted(mend).into_owned();
+                out.field("try", Paint::Dim, &mend)?;
             }
         }
     }

@@ -128,7 +128,8 @@ fn print(finding: &Finding, out: &mut Out) -> Outcome {
     };
     let severity = out.paint(paint, finding.severity.as_str()).into_owned();
     out.line(&format!("{severity}: {} [{}]", finding.message, finding.id))?;
-    out.line(&format!("    mend: {}", finding.mend))?;
+    let mend = format!("    mend: {}", out.hinted(&finding.mend));
+    out.line(&mend)?;
     Ok(())
 }
 

@@ -51,7 +51,7 @@ fn list_all(args: SessionsList, setup: &Setup, out: &mut Out) -> Outcome {
     }
     let rows = list(&payload, "sessions");
     if rows.is_empty() {
-        out.line("No sessions. Begin one: clawdia agent --message \"hello\"")?;
+        out.hint("No sessions. Begin one: clawdia agent --message \"hello\"")?;
         return Ok(());
     }
     let now = unix_ms();

@@ -110,8 +110,8 @@ pub fn run(args: SetupArgs, setup: &Setup, out: &mut Out) -> Outcome {
     out.field("listens", Paint::Plain, &bind)?;
     out.field("secret", Paint::Plain, secret)?;
     out.field("model", Paint::Plain, &model)?;
-    out.line("  next: clawdia gateway run, or clawdia gateway install to keep it running")?;
-    out.line("  then: clawdia doctor, clawdia security audit")?;
+    out.hint("  next: clawdia gateway run, or clawdia gateway install to keep it running")?;
+    out.hint("  then: clawdia doctor, clawdia security audit")?;
     Ok(())
 }
 

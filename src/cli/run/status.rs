@@ -78,7 +78,8 @@ fn print(
     out.line(&line)?;
     for trouble in troubles {
         out.field(trouble.name, Paint::Bad, &printable(&trouble.message))?;
-        out.field("", Paint::Dim, &format!("try {}", trouble.mend))?;
+        let mend = format!("try {}", out.hinted(&trouble.mend));
+        out.field("", Paint::Dim, &mend)?;
     }
     health::print(&answer["health"], session, out)?;
     gateway::tailnet(&answer["status"]["tailscale"], out)?;
@@ -88,6 +89,15 @@ fn print(
     if queued > 0 {
         let waiting = format!("{} for the next heartbeat", count(queued, "event"));
         out.field("waiting", Paint::Plain, &waiting)?;
+    }
+    let outgoing = answer["status"]["outgoingWaiting"].as_u64().unwrap_or(0);
+    if outgoing > 0 {
+        let told = format!(
+            "{} for a channel   # clawdia channels status",
+            count(outgoing, "message")
+        );
+        let told = out.hinted(&told).into_owned();
+        out.field("outbox", Paint::Warning, &told)?;
     }
     print_calls(&answer["status"]["nodeCalls"], out)?;
     for server in list(&answer["status"], "mcp") {
@@ -204,6 +214,7 @@ fn print_pending(devices: &Value, out: &mut Out) -> Outcome {
             "{who} wants in as {}: clawdia devices approve {id}",
             text(request, "role")
         );
+        let hint = out.hinted(&hint).into_owned();
         out.field("waiting", Paint::Warning, &hint)?;
     }
     Ok(())

@@ -43,7 +43,12 @@ impl Gateway {
         let mode = connect.client.required_text("mode");
         let device_id: Option<Box<str>> = device_id.map(Box::from);
         let presence = (mode != "cli").then(|| {
-            let host = text("displayName")
+            // What an operator calls a node counts more than what it calls itself.
+            let row = device_id.as_deref().and_then(|device| self.device(device));
+            let given = row.filter(|_| connect.role == Role::Node);
+            let given = given.and_then(|row| row.name.as_deref()).map(Box::from);
+            let host = given
+                .or_else(|| text("displayName"))
                 .or_else(|| text("id"))
                 .unwrap_or_default();
             let key = device_id
@@ -51,7 +56,7 @@ impl Gateway {
                 .or_else(|| text("instanceId"))
                 .unwrap_or_else(|| challenged.conn_uuid.clone());
             let entry = Entry {
-                text: format!("Node: {host} · mode {mode}").into(),
+                text: presence_line(&host, mode),
                 host: Some(host),
                 ip: (!challenged.client.local).then(|| challenged.client.ip.to_string().into()),
                 version: text("version"),
@@ -239,6 +244,20 @@ impl Gateway {
         }
     }
 
+    /// A node has another name now: the list of who is there says it too.
+    pub(in crate::gateway) fn rename_present(&mut self, device_id: &str, name: &str) {
+        let Some(entry) = self.presence.get(device_id).cloned() else {
+            return;
+        };
+        let mode = entry.mode.as_deref().unwrap_or("node");
+        let entry = Entry {
+            text: presence_line(name, mode),
+            host: Some(name.into()),
+            ..entry
+        };
+        self.put_presence(device_id, entry);
+    }
+
     /// A live peer went: others learn it, and what waits for it is dropped.
     pub(in crate::gateway) fn on_left(&mut self, live: &Live, why: &str) {
         let line = LogLine::new(self.now.unix_ms, Level::Info, "gateway/ws", "disconnected")
@@ -257,6 +276,11 @@ impl Gateway {
             self.put_presence(key, entry);
         }
     }
+}
+
+/// A client's line for people.
+fn presence_line(host: &str, mode: &str) -> Box<str> {
+    format!("Node: {host} · mode {mode}").into()
 }
 
 /// Whether the row holds all that the device asked a person for.

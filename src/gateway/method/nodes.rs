@@ -58,12 +58,15 @@ pub fn rename(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, 
         vec![key],
         vec![Record::DevicePut(row.clone())],
         move |gateway, _, result| match result {
-            Ok(()) => gateway.reply_kept(&call, |_, w| {
-                w.object(|w| {
-                    w.field_str("nodeId", &row.device_id);
-                    w.field_opt_str("displayName", row.name.as_deref());
+            Ok(()) => {
+                gateway.rename_present(&row.device_id, row.name.as_deref().unwrap_or_default());
+                gateway.reply_kept(&call, |_, w| {
+                    w.object(|w| {
+                        w.field_str("nodeId", &row.device_id);
+                        w.field_opt_str("displayName", row.name.as_deref());
+                    });
                 });
-            }),
+            }
             Err(fault) => gateway.refuse_kept(&call, &Refusal::not_stored(&fault)),
         },
     );

@@ -8,7 +8,7 @@ use crate::gateway::presence::Entry;
 use crate::gateway::{Gateway, Refusal};
 use crate::now::Now;
 use crate::order;
-use crate::state::{Record, Session};
+use crate::state::{Outgoing, OutgoingState, Record, Session};
 use crate::wire::json::Writer;
 use std::sync::Arc;
 
@@ -205,6 +205,9 @@ impl Gateway {
             self.write_channel_summary(w);
             w.field_strs("queuedSystemEvents", self.system_events.texts());
             self.write_kept_calls(w);
+            let is_waiting = |it: &&Arc<Outgoing>| it.state == OutgoingState::Waiting;
+            let waiting = self.state.outgoing().iter().filter(is_waiting).count() as u64;
+            w.field_opt_u64("outgoingWaiting", Some(waiting).filter(|it| *it > 0));
             if !self.mcp.is_empty() {
                 self.write_mcp(w, false);
             }

@@ -19,6 +19,7 @@ pub mod progress;
 pub mod queue;
 mod registry;
 pub mod repeats;
+mod seen;
 mod subscriptions;
 
 pub use registry::{Node, NodeFacts, sorted};
@@ -33,6 +34,7 @@ use calls::{Call, Calls};
 use queue::Queue;
 use registry::Registry;
 use repeats::Repeats;
+use std::collections::BTreeMap;
 use subscriptions::Subscriptions;
 
 /// Scratch memory larger than this goes back to the allocator.
@@ -43,6 +45,8 @@ const SCRATCH_BYTES_MAX: usize = 64 * 1024;
 pub struct Fleet {
     /// Who is connected, by device.
     pub registry: Registry,
+    /// When those that are away went, until their rows say it (milliseconds since 1970).
+    went: BTreeMap<Text, u64>,
     calls: Calls,
     pub subscriptions: Subscriptions,
     queue: Queue,
@@ -95,6 +99,7 @@ impl Gateway {
         };
         let row = self.state.devices().get(device_id);
         let device_id = row.map_or_else(|| Text::from(device_id), |row| row.device_id.clone());
+        self.fleet.went.remove(&device_id);
         let node = Node::new(device_id, conn, facts, row.map(|row| &**row));
         if let Some(old) = self.fleet.registry.insert(node) {
             self.lose_calls(&old.calls);
@@ -111,6 +116,7 @@ impl Gateway {
         self.fleet.subscriptions.remove_node(conn);
         if let Some(node) = self.fleet.registry.remove(conn) {
             self.lose_calls(&node.calls);
+            self.fleet.went.insert(node.device_id, self.now.unix_ms);
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::super::commands::{AllowlistCommand, ApprovalsGet, ApprovalsSet};
 use super::super::super::exit::{Failure, Outcome};
-use super::super::super::out::{Out, Paint};
+use super::super::super::out::Out;
 use super::super::super::setup::Session;
 use super::super::super::table::Table;
 use super::place::Place;
@@ -68,7 +68,7 @@ pub fn allowlist(command: &AllowlistCommand, session: &mut Session, out: &mut Ou
         out.line("Nobody had said what may run: now programs of the list do, and a person is asked about others.")?;
     }
     if adds && security(&snapshot["file"], agent) == "deny" && !out.wants_json() {
-        out.line("security is deny, so the pattern lets nothing run; clawdia approvals set --file FILE changes that")?;
+        out.hint("security is deny, so the pattern lets nothing run; clawdia approvals set --file FILE changes that")?;
     }
     Ok(())
 }
@@ -192,8 +192,7 @@ fn print(snapshot: &Value, place: &Place, out: &mut Out) -> Outcome {
             "There is no pattern; to allow a program: clawdia approvals allowlist add PATH{}",
             place.option()
         );
-        let hint = out.paint(Paint::Dim, &hint).into_owned();
-        out.line(&hint)?;
+        out.hint(&hint)?;
     }
     Ok(())
 }

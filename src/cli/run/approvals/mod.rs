@@ -43,10 +43,28 @@ fn waiting(session: &mut Session, out: &mut Out) -> Outcome {
         out.json(&payload)?;
         return Ok(());
     }
-    print_waiting(&payload, out)
+    let has_node = |one: &Value| !text(&one["request"], "nodeId").is_empty();
+    let nodes = match list(&payload, "pending").iter().any(has_node) {
+        // Who may only decide is shown ids instead of names.
+        true => session.call("node.list", &json!({})).unwrap_or_default(),
+        false => Value::Null,
+    };
+    print_waiting(&payload, &nodes, out)
 }
 
-fn print_waiting(payload: &Value, out: &mut Out) -> Outcome {
+/// A node's name with the start of its id, or its id where `node.list` does not have it.
+fn named(id: &str, nodes: &Value) -> String {
+    let mut nodes = list(nodes, "nodes").iter();
+    let name = nodes
+        .find(|it| text(it, "nodeId") == id)
+        .map(|it| text(it, "displayName"));
+    match name {
+        Some(name) if !name.is_empty() => format!("{name} ({})", short_id(id)),
+        _ => id.to_owned(),
+    }
+}
+
+fn print_waiting(payload: &Value, nodes: &Value, out: &mut Out) -> Outcome {
     let pending = list(payload, "pending");
     if pending.is_empty() {
         out.line("No command waits for a decision.")?;
@@ -73,18 +91,26 @@ fn print_waiting(payload: &Value, out: &mut Out) -> Outcome {
             ("file", "resolvedPath"),
         ] {
             let value = text(&one["request"], key);
+            let value = match key {
+                "nodeId" => named(value, nodes),
+                _ => value.to_owned(),
+            };
             if !value.is_empty() {
-                out.field(name, Paint::Plain, value)?;
+                out.field(name, Paint::Plain, &value)?;
             }
         }
         let env = super::joined(&one["request"], "envKeys");
         if !env.is_empty() {
             out.field("sets", Paint::Warning, &env)?;
         }
+        let id = short_id(text(one, "id"));
+        for (name, command) in [("allow", "approve"), ("refuse", "deny")] {
+            let line = format!("clawdia approvals {command} {id}");
+            let line = out.hinted(&line).into_owned();
+            out.field(name, Paint::Dim, &line)?;
+        }
     }
-    let hint = "Decide: clawdia approvals approve ID [--always], or deny ID";
-    let hint = out.paint(Paint::Dim, hint).into_owned();
-    out.line(&hint)?;
+    out.hint("With approve --always the program needs no question from then on.")?;
     Ok(())
 }
 
@@ -130,17 +156,26 @@ mod tests {
     fn pending() -> Value {
         json!({"pending": [
             {"id": "11fc", "request": {"command": "rm -rf /tmp/x", "cwd": "/tmp", "agentId": null,
-                "envKeys": ["LANG"]}, "expiresAtMs": 0},
+                "nodeId": "aa11bb22cc33", "envKeys": ["LANG"]}, "expiresAtMs": 0},
             {"id": "11aa", "request": {"command": format!("echo {}end", "x".repeat(500))}}]})
     }
 
     #[test]
     fn a_waiting_command_is_shown_whole_with_where_and_for_whom() {
         let (mut out, buffer) = Out::buffer(false);
-        print_waiting(&pending(), &mut out).unwrap();
+        let nodes = json!({"nodes": [{"nodeId": "aa11bb22cc33", "displayName": "attic"}]});
+        print_waiting(&pending(), &nodes, &mut out).unwrap();
         drop(out);
         let shown = buffer.text();
-        for part in ["rm -rf /tmp/x", "/tmp", "LANG", "xend\n"] {
+        for part in [
+            "rm -rf /tmp/x",
+            "/tmp",
+            "LANG",
+            "xend\n",
+            "attic (aa11bb22",
+            "clawdia approvals approve 11fc\n",
+            "clawdia approvals deny 11fc\n",
+        ] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
         assert!(!shown.contains("agent"), "{shown}");

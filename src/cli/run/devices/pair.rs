@@ -124,8 +124,7 @@ fn print(made: &Value, code: &str, address: Option<&str>, out: &mut Out) -> Outc
     }
     let Some(setup_code) = made["setupCode"].as_str() else {
         let hint = "The gateway listens on loopback: for a picture to scan, pass --address URL.";
-        let hint = out.paint(Paint::Dim, hint).into_owned();
-        out.line(&hint)?;
+        out.hint(hint)?;
         return Ok(());
     };
     out.line(&format!("With a phone: {setup_code}\n"))?;

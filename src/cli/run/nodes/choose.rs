@@ -53,7 +53,7 @@ impl Node {
             _ => failure,
         };
         Err(failure
-            .mend("clawdia node run   # on that machine")
+            .mend_there("clawdia node run   # on that machine")
             .mend("clawdia nodes status"))
     }
 
@@ -174,7 +174,7 @@ pub fn pick(typed: &str, rows: &[Value]) -> Result<Node, Failure> {
             Err(match names.is_empty() {
                 true => failure
                     .fact("paired", "none yet")
-                    .mend("clawdia node run   # on the machine that is to be one"),
+                    .mend_there("clawdia node run   # on the machine that is to be one"),
                 false => failure
                     .fact("there are", names.join(", "))
                     .mend("clawdia nodes status"),
@@ -238,7 +238,7 @@ mod tests {
         for typed in ["", "-", "…"] {
             assert!(pick(typed, &rows()).is_err());
         }
-        assert!(pick("x", &[]).err().unwrap().mend[0].contains("node run"));
+        assert!(pick("x", &[]).err().unwrap().mend_there[0].contains("node run"));
     }
 
     #[test]

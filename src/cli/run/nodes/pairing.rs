@@ -51,8 +51,7 @@ pub fn print(pending: &[Value], out: &mut Out) -> Outcome {
     }
     table.print(out, 2)?;
     let hint = "  Let one in: clawdia nodes approve REQUEST";
-    let hint = out.paint(Paint::Dim, hint).into_owned();
-    out.line(&hint)?;
+    out.hint(hint)?;
     Ok(())
 }
 

@@ -68,7 +68,7 @@ pub fn run(args: &NodesRun, setup: &Setup, session: &mut Session, out: &mut Out)
     };
     let answer = match send(params.clone(), session, out) {
         Err(failure) if node_error(&failure).starts_with(WANTS_APPROVAL) => {
-            let decision = approve(&node, &command, &params, session)?;
+            let decision = approve(&node, &command, &params, session, out)?;
             params["approved"] = true.into();
             params["approvalDecision"] = decision.into();
             send(params, session, out)
@@ -138,6 +138,7 @@ fn approve(
     command: &Command,
     params: &Value,
     session: &mut Session,
+    out: &Out,
 ) -> Result<String, Failure> {
     let mut request = json!({
         "command": command.text(),
@@ -169,12 +170,13 @@ fn approve(
             _ => continue,
         };
         if payload["status"] == "accepted" {
-            let id = text(&payload, "id");
+            let id = printable(text(&payload, "id")).into_owned();
+            let approve = format!("clawdia approvals approve {id}   # or: deny {id}");
             eprintln!(
-                "{} wants a person's approval for: {}\nIn another terminal: clawdia approvals approve {}",
+                "{} wants a person's approval for: {}\nIn another terminal: {}",
                 printable(&node.name),
                 printable(&command.text()),
-                printable(id)
+                out.hinted(&approve)
             );
             continue;
         }

@@ -86,8 +86,7 @@ fn print(payload: &Value, out: &mut Out) -> Outcome {
     out.heading(&heading)?;
     if nodes.is_empty() {
         let hint = "  Make a machine one: clawdia node run (on it)";
-        let hint = out.paint(Paint::Dim, hint).into_owned();
-        out.line(&hint)?;
+        out.hint(hint)?;
         return Ok(());
     }
     let mut table = Table::new(&["NODE", "ID", "STATE", "PLATFORM", "IP", "CAPS", "SINCE"]);

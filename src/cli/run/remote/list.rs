@@ -45,8 +45,7 @@ pub fn list(setup: &Setup, out: &mut Out) -> Outcome {
 
 fn print_none(out: &mut Out) -> Outcome {
     let hint = "No remote gateway is known: clawdia remote up you@host";
-    let hint = out.paint(Paint::Dim, hint).into_owned();
-    out.line(&hint)?;
+    out.hint(hint)?;
     Ok(())
 }
 

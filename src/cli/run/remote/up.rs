@@ -108,16 +108,12 @@ fn welcome(plan: &Plan, out: &mut Out) -> Outcome {
     let target = &plan.far.login.target;
     let page = format!("{}/", plan.address("http"));
     out.field("page", Paint::Plain, &page)?;
-    out.field(
-        "try",
-        Paint::Plain,
-        &format!("clawdia --ssh {target} status"),
-    )?;
-    out.field(
-        "end",
-        Paint::Plain,
-        &format!("Ctrl-C, or: clawdia remote down {target}"),
-    )?;
+    let status = format!("clawdia status --ssh {target}");
+    let status = out.hinted(&status).into_owned();
+    out.field("try", Paint::Plain, &status)?;
+    let end = format!("Ctrl-C, or: clawdia remote down {target}");
+    let end = out.hinted(&end).into_owned();
+    out.field("end", Paint::Plain, &end)?;
     Ok(())
 }
 
@@ -208,10 +204,8 @@ fn tell(record: &Record, out: &mut Out) -> Outcome {
     }
     out.done(&format!("the gateway of {} is at {url}", record.target))?;
     out.field("process", Paint::Plain, &pid.to_string())?;
-    out.field(
-        "end",
-        Paint::Plain,
-        &format!("clawdia remote down {}", record.target),
-    )?;
+    let end = format!("clawdia remote down {}", record.target);
+    let end = out.hinted(&end).into_owned();
+    out.field("end", Paint::Plain, &end)?;
     Ok(())
 }

@@ -88,7 +88,7 @@ impl Gateway {
         }
         w.field_opt_u64("connectedAtMs", live.map(|live| live.connected_at_ms));
         if live.is_none() {
-            w.field_u64("lastConnectedAtMs", device.last_seen_ms);
+            w.field_u64("lastConnectedAtMs", self.last_connected_ms(device));
         }
         w.field_bool("paired", true);
         w.field_bool("connected", live.is_some());

@@ -88,7 +88,7 @@ impl Gateway {
         if self.is_node_connected(&node.device) {
             return Ok(());
         }
-        let seen = match node.device.last_seen_ms {
+        let seen = match self.last_connected_ms(&node.device) {
             0 => "it was never connected".to_owned(),
             at_ms => format!("it was last seen {}", iso_utc(at_ms)),
         };
@@ -141,14 +141,14 @@ impl Gateway {
         let live = self.fleet.registry.get(&device.device_id);
         let caps = live.map_or(&device.caps, |node| &node.facts.caps);
         let commands = self.commands_of(device);
+        let seen_ms = self.last_connected_ms(device);
         json!({
             "name": self.told_name(device),
             "nodeId": &*device.device_id,
             "connected": live.is_some(),
             "platform": device.client.platform.as_deref(),
             "ip": self.node_ip(device),
-            "lastSeen": (live.is_none() && device.last_seen_ms > 0)
-                .then(|| iso_utc(device.last_seen_ms)),
+            "lastSeen": (live.is_none() && seen_ms > 0).then(|| iso_utc(seen_ms)),
             "caps": caps.iter().map(|it| &**it).collect::<Vec<_>>(),
             "commands": commands.iter().map(|it| &**it).collect::<Vec<_>>(),
         })
