@@ -586,7 +586,7 @@ pub const CLIENT_RUN_GRACE_MS: u64 = 10_000;
 pub const CLIENT_INVOKE_GRACE_MS: u64 = 5_000;
 /// How often `logs --follow` asks for more.
 pub const LOG_FOLLOW_INTERVAL_MS: u64 = 1_000;
-/// How often `gateway run --force` looks whether the former gateway has ended.
+/// How often `gateway stop`, `restart` and `run --force` look whether the former gateway has ended.
 pub const TAKE_OVER_POLL_MS: u64 = 20;
 /// How far the clocks of a command and its gateway may differ before `doctor` remarks on it.
 pub const DOCTOR_SKEW_MS: u64 = 60_000;

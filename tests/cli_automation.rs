@@ -165,9 +165,10 @@ fn a_chat_over_a_pipe_answers_every_line_in_its_turn() {
     };
     let said = talk(&["chat"], "say one\nsay two");
     assert_eq!(said, "one\ntwo\n");
+    assert_eq!(talk(&["chat"], "say three"), "three\n", "no history");
     let again = talk(&["chat", "--history", "4"], "/help\n/quit\nsay never\n");
     assert!(
-        again.starts_with("> say one\none\n> say two\ntwo\n"),
+        again.starts_with("> say two\ntwo\n> say three\nthree\n"),
         "{again}"
     );
     assert!(

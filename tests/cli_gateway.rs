@@ -36,6 +36,20 @@ fn the_commands_find_the_gateway_that_runs_and_its_secret() {
     let token = home.run(&["token"]).ok().out;
     let expected = format!("http://127.0.0.1:{}/#token={token}", gateway.port);
     assert_eq!(page, expected);
+    // A page of the ecosystem reads the fragment as well; a query would be written down on its way.
+    home.configure("{ gateway: { controlUi: { root: '/nowhere' } } }");
+    let page = home.run(&["dashboard", "--no-open"]).ok().out;
+    assert!(page.starts_with(&expected) && !page.contains('?'), "{page}");
+    let missing = home.run(&["sessions", "preview", "nosuch", "--json"]);
+    assert_eq!(missing.code, 1, "{missing:?}");
+    let told = missing.json()["error"]["message"].take();
+    assert_eq!(told, "there is no session nosuch");
+    let wrong = home.run(&["devices", "pair", "--role", "operator", "--scopes", "fly"]);
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    assert!(
+        wrong.err.contains("admin, approvals, pairing, read, write"),
+        "{wrong:?}"
+    );
     assert_eq!(gateway.stop(), Some(0));
 }
 
@@ -53,6 +67,27 @@ fn a_second_gateway_is_refused_in_one_line_and_touches_nothing() {
     let other = Home::new().run(&["gateway", "run", "--port", &taken]);
     assert_eq!(other.code, 78, "{other:?}");
     assert!(other.err.contains(&taken), "{other:?}");
+    let who = format!("another gateway, process {}", first.pid());
+    assert!(other.err.contains(&who), "{other:?}");
+    assert!(
+        other.err.contains("see which: clawdia gateway list"),
+        "{other:?}"
+    );
+
+    let mine = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = mine.local_addr().unwrap().port().to_string();
+    let other = Home::new().run(&["gateway", "run", "--port", &port]);
+    assert_eq!(other.code, 78, "{other:?}");
+    let mend = format!(
+        "end it: kill {}; or use another port: --port PORT",
+        std::process::id()
+    );
+    assert!(other.err.contains(&mend), "{other:?}");
+    let mut looks = Home::new().command(&["doctor"]);
+    looks.env("CLAWDIA_GATEWAY_PORT", &port);
+    let told = finish(looks).out;
+    let mend = format!("mend: kill {}\n", std::process::id());
+    assert!(told.contains(&mend), "{told}");
 }
 
 #[test]
@@ -159,7 +194,18 @@ fn a_backup_brings_everything_back() {
     let file = home.state().with_file_name("state.backup");
     let file = file.to_str().unwrap();
     home.run(&["backup", file]).ok();
+    // What is of no use stops no gateway.
+    let wrong = home.state().join("gateway-token");
+    let useless = home.run(&["restore", wrong.to_str().unwrap()]);
+    assert!(
+        useless.err.contains("no backup at all") && !useless.err.contains("stop"),
+        "{useless:?}"
+    );
     let refused = home.run(&["restore", file]);
+    assert!(
+        refused.err.contains("the gateway runs (process"),
+        "{refused:?}"
+    );
     assert_eq!(refused.code, 78, "while it runs");
     assert!(refused.err.contains("clawdia gateway stop"), "{refused:?}");
     gateway.stop();
@@ -167,7 +213,21 @@ fn a_backup_brings_everything_back() {
     assert!(logs.contains("no gateway runs"), "{logs}");
     assert!(logs.lines().count() > 1, "its last words: {logs}");
     std::fs::remove_file(home.state().join("gateway-token")).unwrap();
-    home.run(&["restore", file]).ok();
+    let told = home.run(&["restore", file]).ok().out;
+    assert!(
+        told.contains("next") && told.contains("clawdia gateway run"),
+        "{told}"
+    );
+    let told = home.run(&["--profile", "new", "restore", file]).ok().out;
+    assert!(
+        !told.contains("kept") && told.contains("--profile new gateway run"),
+        "{told}"
+    );
+    let nothing = Home::new().run(&["backup", "never"]);
+    assert!(
+        nothing.code == 1 && nothing.err.contains("nothing to back up"),
+        "{nothing:?}"
+    );
     assert_eq!(home.run(&["token"]).ok().out, token);
     let again = home.run(&["backup", file]);
     assert_eq!(again.code, 1, "nothing is overwritten: {again:?}");

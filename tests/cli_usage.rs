@@ -23,6 +23,7 @@ fn every_kind_of_end_has_its_exit_code() {
         (&["--profile", "../x", "health"], 2),
         (&["gateway", "run", "--bind", "everywhere"], 2),
         (&["sessions", "patch", "main"], 2),
+        (&["gateway", "run", "--port", "abc"], 2),
     ] {
         let ran = home.run(words);
         assert_eq!(ran.code, code, "{words:?} {ran:?}");
@@ -52,6 +53,25 @@ fn a_command_to_paste_is_for_the_profile_that_was_asked() {
     let ran = support::finish(named);
     let mend = &ran.json()["error"]["mend"][0];
     assert_eq!(mend, "clawdia --profile work gateway run");
+}
+
+#[test]
+fn a_code_without_an_address_is_not_tried_for_ever_where_nobody_listens() {
+    let home = Home::new();
+    let port = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().port().to_string()
+    };
+    let mut node = home.command(&["node", "run", "--code", "ABCD-EFGH"]);
+    node.env("CLAWDIA_GATEWAY_PORT", &port);
+    let ran = support::finish(node);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(
+        ran.err
+            .contains(&format!("nothing listens at ws://127.0.0.1:{port}"))
+            && ran.err.contains("--url ADDRESS"),
+        "{ran:?}"
+    );
 }
 
 #[test]

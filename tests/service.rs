@@ -7,6 +7,8 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 use support::{Home, Running};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -100,8 +102,8 @@ fn a_supervisor_hears_when_it_is_ready_alive_reloading_and_stopping() {
     for _ in 0..3 {
         heard("WATCHDOG=1");
     }
-    let pid = rustix::process::Pid::from_raw(i32::try_from(gateway.pid()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    let pid = Pid::from_raw(i32::try_from(gateway.pid()).unwrap()).unwrap();
+    kill_process(pid, Signal::HUP).unwrap();
     heard("RELOADING=1\nMONOTONIC_USEC=");
     heard("READY=1");
     assert_eq!(gateway.stop(), Some(0));
@@ -116,12 +118,12 @@ fn a_restart_is_the_same_process_with_the_same_words() {
     let lock = || support::read(&home.state().join("gateway.lock"));
     let before = lock();
     home.run(&["gateway", "restart"]).ok();
-    let deadline = Instant::now() + PATIENCE;
     // The lock names the port only when it listens again.
-    while lock() == before || !lock().contains("\"port\"") {
-        assert!(Instant::now() < deadline, "it does not come back");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    assert!(
+        lock() != before && lock().contains("\"port\""),
+        "{}",
+        lock()
+    );
     assert!(lock().contains(&format!("\"pid\":{pid},")), "{}", lock());
     home.run(&["health"]).ok();
     let wrong = home.run(&["health", "--token", "another"]);
@@ -133,6 +135,31 @@ fn a_restart_is_the_same_process_with_the_same_words() {
             .err
             .contains("no gateway runs")
     );
+}
+
+#[test]
+fn a_stop_behind_a_restart_is_the_last_word() {
+    for _ in 0..3 {
+        let home = Home::new();
+        let gateway = home.gateway(&[]);
+        let told = home.run(&["gateway", "restart"]).ok();
+        assert!(told.out.contains("has started again"), "{told:?}");
+        let told = home.run(&["gateway", "stop"]).ok();
+        assert!(told.out.contains("has ended"), "{told:?}");
+        let after = home.run(&["gateway", "stop"]);
+        assert!(after.err.contains("no gateway runs"), "{after:?}");
+        assert_eq!(gateway.wait(), Some(0));
+
+        // Also where nobody waited for the restart: in either order the end is final.
+        for signals in [[Signal::USR1, Signal::TERM], [Signal::TERM, Signal::USR1]] {
+            let gateway = home.gateway(&[]);
+            let pid = Pid::from_raw(i32::try_from(gateway.pid()).unwrap()).unwrap();
+            for signal in signals {
+                kill_process(pid, signal).unwrap();
+            }
+            assert_eq!(gateway.wait(), Some(0));
+        }
+    }
 }
 
 #[test]

@@ -96,10 +96,28 @@ fn from_args(words: &[String]) -> Result<Cli, EarlyExit> {
     Cli::from_args(&["clawdia"], &words)
 }
 
-/// argh's complaint as one paragraph.
+/// argh's complaint as one paragraph, in words for people where it is about a number.
 fn usage_text(output: &str) -> String {
+    if let Some(text) = number_text(output.trim()) {
+        return text;
+    }
     let lines: Vec<&str> = output.lines().map(str::trim_end).collect();
     lines.join("\n  ").trim().to_owned()
+}
+
+/// Every option that argh reads itself is a number.
+fn number_text(output: &str) -> Option<String> {
+    let rest = output.strip_prefix("Error parsing option '")?;
+    let (option, rest) = rest.split_once("' with value '")?;
+    let (value, why) = rest.rsplit_once("': ")?;
+    let value = text::printable(value);
+    Some(
+        match (why.contains("too large"), option.ends_with("port")) {
+            (_, true) => format!("{option} {value}: a port is a number from 0 to 65535"),
+            (true, false) => format!("{option} {value}: the number is too large"),
+            (false, false) => format!("{option} {value}: it is no whole number"),
+        },
+    )
 }
 
 fn print_help(output: &str) -> ExitCode {
@@ -115,4 +133,27 @@ fn print_help(output: &str) -> ExitCode {
     // A reader that went away has seen enough.
     let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_number_is_told_in_words() {
+        let told = |option: &str, value: &str, why: &str| {
+            let output = format!("Error parsing option '{option}' with value '{value}': {why}\n");
+            usage_text(&output)
+        };
+        let digit = "invalid digit found in string";
+        let port = "--port a'b: a port is a number from 0 to 65535";
+        assert_eq!(told("--port", "a'b", digit), port);
+        assert_eq!(told("--ttl", "x", digit), "--ttl x: it is no whole number");
+        let large = "number too large to fit in target type";
+        assert_eq!(told("-n", "9", large), "-n 9: the number is too large");
+        assert_eq!(
+            usage_text("Required option not provided\n"),
+            "Required option not provided"
+        );
+    }
 }

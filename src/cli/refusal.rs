@@ -114,6 +114,13 @@ fn unauthorized(mut failure: Failure, reason: &str, tried: &Tried<'_>) -> Failur
     } else {
         "token"
     };
+    if tried.secrets.is_empty() && reason.contains("mismatch") {
+        failure.message = "the gateway does not take the token that it gave this device".into();
+        return failure
+            .fact("reason", reason)
+            .fact("on", "the gateway's machine, or any paired device")
+            .mend_there("clawdia devices pair   # lets it in again, or: clawdia devices rotate");
+    }
     if tried.secrets.is_empty() {
         failure.message = format!("the gateway wants a {what}, and none was sent");
         failure = failure.fact(what_fact(what), none_because(tried));
@@ -298,6 +305,20 @@ mod tests {
             told.contains("clawdia devices pair") && !told.contains("token"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn a_token_of_this_device_that_counts_no_more_is_not_called_missing() {
+        let text = told(
+            unauthorized("unauthorized: gateway token mismatch (provide gateway auth token)"),
+            Target::Other,
+            None,
+        );
+        assert!(
+            text.contains("the token that it gave this device"),
+            "{text}"
+        );
+        assert!(text.contains("clawdia devices pair"), "{text}");
     }
 
     #[test]

@@ -160,7 +160,7 @@ impl Driver {
         let loaded = config::load(&config).unwrap_or_else(|fault| panic!("{fault}"));
         let gateway = Gateway::new(
             now,
-            identity(now),
+            identity(now, loaded.config.gateway.tls.enabled),
             loaded,
             store.committed(),
             Box::new(entropy.fork()),
@@ -276,7 +276,7 @@ impl Driver {
 }
 
 /// A fixed machine.
-fn identity(now: Now) -> Identity {
+fn identity(now: Now, tls: bool) -> Identity {
     Identity {
         version: "0.0.0-test".into(),
         host: "testhost".into(),
@@ -287,6 +287,7 @@ fn identity(now: Now) -> Identity {
         bind_mode: "loopback",
         bind: "127.0.0.1".into(),
         port: 18_789,
+        tls,
         config_path: config::PATH.into(),
         state_dir: "/state".into(),
         log_path: files::LOG_PATH.into(),

@@ -27,6 +27,8 @@ pub struct Identity {
     pub bind: String,
     /// The port that it really listens on.
     pub port: u16,
+    /// Whether clients of that port come by https and wss, whatever a newer configuration says.
+    pub tls: bool,
     /// The configuration file, whether it exists or not.
     pub config_path: String,
     /// The state directory.

@@ -178,7 +178,7 @@ impl Gateway {
         };
         let listener = Listener {
             port: self.identity.port,
-            tls: gateway.tls.enabled,
+            tls: self.identity.tls,
             trusted: &gateway.trusted_proxies,
             behind_tailscale: gateway.is_behind_tailscale(),
         };

@@ -40,7 +40,8 @@ pub struct Places<'a> {
 }
 
 impl Places<'_> {
-    fn database(&self) -> PathBuf {
+    /// The database's file.
+    pub fn database(&self) -> PathBuf {
         self.state_dir.join(DATABASE_FILE)
     }
 
@@ -62,8 +63,8 @@ impl Places<'_> {
 pub struct Restored {
     /// When the backup was made.
     pub created_at_ms: u64,
-    /// Where the former files are kept.
-    pub kept_in: PathBuf,
+    /// Where the former files are kept; None where there were none.
+    pub kept_in: Option<PathBuf>,
 }
 
 /// Writes a backup to `file`, which must not exist. The gateway may be running: the copy is of
@@ -155,7 +156,14 @@ fn write_backup(
 }
 
 /// Reads the whole backup. Returns when it was made.
-fn check(file: &Path) -> Result<u64, StartFault> {
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn check(file: &Path) -> Result<u64, StartFault> {
+    if file.is_dir() {
+        return Err(not_whole(file, "it is a folder"));
+    }
     check_header(file).map_err(|_| not_whole(file, "it is cut short or no backup at all"))?;
     let read = |conn: Connection| {
         let id: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
@@ -206,7 +214,7 @@ fn take_out(file: &Path, new: &Path) -> Result<Vec<(String, Vec<u8>)>, StartFaul
 }
 
 /// Moves what is here into a directory of its own.
-fn keep(places: &Places<'_>, now_ms: u64) -> Result<PathBuf, StartFault> {
+fn keep(places: &Places<'_>, now_ms: u64) -> Result<Option<PathBuf>, StartFault> {
     let dir = places.state_dir.join(format!("replaced-{now_ms}"));
     DirBuilder::new()
         .mode(0o700)
@@ -232,10 +240,14 @@ fn keep(places: &Places<'_>, now_ms: u64) -> Result<PathBuf, StartFault> {
         };
         kept.map_err(|fault| StartFault::io("keep", &path, fault))?;
     }
+    // Only an empty folder can be removed.
+    if fs::remove_dir(&dir).is_ok() {
+        return Ok(None);
+    }
     atomic::sync_dir(&dir)
         .and_then(|()| atomic::sync_dir(places.state_dir))
         .map_err(|fault| StartFault::io("write", &dir, fault))?;
-    Ok(dir)
+    Ok(Some(dir))
 }
 
 #[cfg(test)]

@@ -91,19 +91,76 @@ pub struct Listener {
 /// not tell; processes of other people are not seen.
 #[cfg(target_os = "linux")]
 pub fn listeners(port: u16) -> Option<Vec<Listener>> {
-    let mut inodes = Vec::new();
-    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        // Without IPv6 there is no second table.
-        let Ok(text) = std::fs::read_to_string(table) else {
-            continue;
-        };
-        inodes.extend(text.lines().filter_map(|line| listening_inode(line, port)));
-    }
-    if inodes.is_empty() {
+    let sockets: Vec<Listening> = sockets(port).filter(|it| it.from_here).collect();
+    if sockets.is_empty() {
         return std::path::Path::new("/proc/net/tcp")
             .exists()
             .then(Vec::new);
     }
+    holders(&sockets)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn listeners(_port: u16) -> Option<Vec<Listener>> {
+    None
+}
+
+/// Who has a port, on whatever address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    By(Listener),
+    /// Somebody else's process, which only they and root see.
+    ByUser(u32),
+    /// The system does not tell.
+    Unknown,
+}
+
+/// Who listens on a port of this machine.
+#[cfg(target_os = "linux")]
+pub fn who_has(port: u16) -> Taken {
+    let sockets: Vec<Listening> = sockets(port).collect();
+    let found = holders(&sockets).and_then(|found| found.into_iter().next());
+    match (found, sockets.first()) {
+        (Some(listener), _) => Taken::By(listener),
+        (None, Some(socket)) => Taken::ByUser(socket.uid),
+        (None, None) => Taken::Unknown,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn who_has(_port: u16) -> Taken {
+    Taken::Unknown
+}
+
+/// A socket that listens.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Listening {
+    inode: u64,
+    /// Whose it is.
+    uid: u32,
+    /// Whether `127.0.0.1` leads to it.
+    from_here: bool,
+}
+
+#[cfg(target_os = "linux")]
+fn sockets(port: u16) -> impl Iterator<Item = Listening> {
+    // Without IPv6 there is no second table.
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].into_iter();
+    let texts = tables.filter_map(|table| std::fs::read_to_string(table).ok());
+    texts.flat_map(move |text| {
+        let found: Vec<Listening> = text
+            .lines()
+            .filter_map(|line| listening(line, port))
+            .collect();
+        found
+    })
+}
+
+/// The processes that hold any of these.
+#[cfg(target_os = "linux")]
+fn holders(sockets: &[Listening]) -> Option<Vec<Listener>> {
+    let inodes: Vec<u64> = sockets.iter().map(|socket| socket.inode).collect();
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").ok()?.flatten() {
         let pid = entry
@@ -117,15 +174,10 @@ pub fn listeners(port: u16) -> Option<Vec<Listener>> {
     Some(found)
 }
 
-#[cfg(not(target_os = "linux"))]
-pub fn listeners(_port: u16) -> Option<Vec<Listener>> {
-    None
-}
-
-/// proc_net_tcp: field 1 is the local address, 3 the state (0A: listening), 9 the inode. IPv4 is
-/// shown as one number in the machine's order.
+/// proc_net_tcp: field 1 is the local address, 3 the state (0A: listening), 7 the user, 9 the
+/// inode. IPv4 is shown as one number in the machine's order.
 #[cfg(target_os = "linux")]
-fn listening_inode(line: &str, port: u16) -> Option<u64> {
+fn listening(line: &str, port: u16) -> Option<Listening> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let (address, local_port) = fields.next()?.split_once(':')?;
     if u16::from_str_radix(local_port, 16) != Ok(port) || fields.nth(1)? != "0A" {
@@ -134,8 +186,11 @@ fn listening_inode(line: &str, port: u16) -> Option<u64> {
     let loopback = format!("{:08X}", u32::from_ne_bytes([127, 0, 0, 1]));
     let mapped = address.len() == 32 && address.ends_with(&loopback);
     let anywhere = address.bytes().all(|digit| digit == b'0');
-    let reached = address == loopback || mapped || anywhere;
-    reached.then(|| fields.nth(5)?.parse().ok())?
+    Some(Listening {
+        uid: fields.nth(3)?.parse().ok()?,
+        inode: fields.nth(1)?.parse().ok()?,
+        from_here: address == loopback || mapped || anywhere,
+    })
 }
 
 #[cfg(target_os = "linux")]
@@ -249,22 +304,32 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].pid, std::process::id());
         assert!(!found[0].name.is_empty());
+        assert_eq!(who_has(port), Taken::By(found[0].clone()));
         drop(listener);
         assert_eq!(listeners(port), Some(Vec::new()));
+        assert_eq!(who_has(port), Taken::Unknown);
     }
 
     #[test]
     fn listeners_on_other_addresses_and_connections_are_left_out() {
         let row = |address: &str, state: &str| {
             format!(
-                " 1: {address} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000 0 0 77 1"
+                " 1: {address} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000 1000 0 77 1"
             )
         };
-        assert_eq!(listening_inode(&row("0100007F:0050", "0A"), 80), Some(77));
-        assert_eq!(listening_inode(&row("00000000:0050", "0A"), 80), Some(77));
-        assert_eq!(listening_inode(&row("0100007F:0050", "01"), 80), None);
-        assert_eq!(listening_inode(&row("0200007F:0050", "0A"), 80), None);
-        assert_eq!(listening_inode(&row("0100007F:0051", "0A"), 80), None);
-        assert_eq!(listening_inode("sl  local_address", 80), None);
+        let found = |address: &str, state: &str| listening(&row(address, state), 80);
+        let socket = |from_here| {
+            Some(Listening {
+                inode: 77,
+                uid: 1000,
+                from_here,
+            })
+        };
+        assert_eq!(found("0100007F:0050", "0A"), socket(true));
+        assert_eq!(found("00000000:0050", "0A"), socket(true));
+        assert_eq!(found("0200007F:0050", "0A"), socket(false));
+        assert_eq!(found("0100007F:0050", "01"), None);
+        assert_eq!(found("0100007F:0051", "0A"), None);
+        assert_eq!(listening("sl  local_address", 80), None);
     }
 }

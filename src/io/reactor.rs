@@ -227,9 +227,15 @@ impl Reactor {
 
     fn take_signal<A: App>(&mut self, app: &mut A, now: Now, index: usize) {
         if let (Some(signals), Some(signal)) = (&self.signals, Signal::ALL.get(index)) {
-            signals.drain(index);
+            signals.take(index);
             app.on_signal(now, *signal);
         }
+    }
+
+    /// Whether this signal came since it was taken last.
+    pub fn was_signalled(&self, signal: Signal) -> bool {
+        let signals = self.signals.as_ref();
+        signals.is_some_and(|signals| signals.take(signal as usize))
     }
 
     fn accept<A: App>(&mut self, app: &mut A, now: Now) {

@@ -20,7 +20,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// Every signal that is watched.
+    /// Every signal that is watched, each at its own number.
     pub const ALL: [Self; 3] = [Self::Terminate, Self::Reload, Self::Restart];
 }
 
@@ -45,10 +45,13 @@ impl Signals {
         })
     }
 
-    /// Takes what arrived at one end, so that the next signal is noticed.
-    pub(super) fn drain(&self, index: usize) {
-        let mut bytes = [0; 64];
-        while matches!((&self.ends[index]).read(&mut bytes), Ok(n) if n > 0) {}
+    /// Takes what arrived at one end, so that the next signal is noticed; whether anything had.
+    pub(super) fn take(&self, index: usize) -> bool {
+        let (mut bytes, mut came) = ([0; 64], false);
+        while matches!((&self.ends[index]).read(&mut bytes), Ok(n) if n > 0) {
+            came = true;
+        }
+        came
     }
 }
 

@@ -158,6 +158,8 @@ impl<'a> Host<'a> {
             let next = match self.connect(&target) {
                 Some(Ok(client)) => {
                     self.pace.connected();
+                    // It works once: a later refusal is not about it.
+                    self.options.code = None;
                     (self.options.say)(&Said::Connected {
                         gateway: target.url.to_string(),
                         version: client.hello().server_version.clone(),

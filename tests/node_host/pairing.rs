@@ -5,7 +5,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use crate::support::FakeGateway;
-use crate::world::{World, until};
+use crate::world::{Node, World, until};
 
 #[test]
 fn a_node_waits_to_be_approved_and_then_needs_no_secret_any_more() {
@@ -198,4 +198,25 @@ fn a_code_lets_a_node_in_and_what_is_always_approved_is_asked_once() {
     let used = crate::support::Home::new();
     let ran = used.run(&["node", "run", "--url", &url, "--code", code]);
     assert_eq!(ran.code, 78, "{ran:?}");
+    revoked(&world, node);
+}
+
+/// A node whose token is taken away hears that, and not that its code of long ago is used up.
+fn revoked(world: &World, mut node: Node) {
+    let id = world.node_id();
+    world.gateway_home.run(&["devices", "revoke", &id]).ok();
+    let said = node.hear("INVALID_REQUEST");
+    let message = said["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("the token that it gave this device"),
+        "{said}"
+    );
+    for words in [&["nodes"][..], &["devices", "list"]] {
+        let shown = world.gateway_home.run(words).ok().out;
+        assert!(shown.contains("revoked"), "{shown}");
+    }
+    let away = world
+        .gateway_home
+        .run(&["nodes", "run", "--node", &id[..8], "--", "true"]);
+    assert!(away.err.contains("clawdia devices pair"), "{away:?}");
 }

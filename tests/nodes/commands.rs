@@ -177,7 +177,7 @@ fn a_node_is_shown_as_it_says_it_is_and_named_as_it_was_named() {
     params["permissions"] = json!({"screenRecording": true, "camera": false});
     params["client"]["displayName"] = "box".into();
     params["client"]["modelIdentifier"] = "x64".into();
-    let node = driver.join(&device, params);
+    driver.join(&device, params);
     let id = json!({"nodeId": device.id});
     let shown = driver.ok(operator, "node.describe", id.clone());
     let connected_at = driver.now.unix_ms;

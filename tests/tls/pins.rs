@@ -69,11 +69,70 @@ fn every_spelling_of_the_right_pin_is_let_through() {
         (&seen["sha256"], &seen["spki"]),
         (&printed["sha256"], &printed["spki"])
     );
-    for line in printed["paste"].as_object().unwrap().values() {
+    for line in seen["paste"].as_object().unwrap().values() {
         assert!(line.as_str().unwrap().contains(sha256), "{line}");
     }
-    let node = printed["paste"]["node"].as_str().unwrap();
+    let node = seen["paste"]["node"].as_str().unwrap();
     assert!(node.starts_with("clawdia node run --host "), "{node}");
+}
+
+#[test]
+fn what_is_to_be_pasted_elsewhere_leads_here_and_what_waits_is_told() {
+    let home = home();
+    let gateway = home.gateway(&[]);
+    // Nobody else reaches loopback.
+    let shown = home.run(&["gateway", "fingerprint"]).ok().out;
+    assert!(shown.contains("clawdia config set gateway.bind"), "{shown}");
+    assert!(
+        !shown.contains("node run") && !shown.contains("not yet"),
+        "{shown}"
+    );
+    let printed = fingerprint(&home);
+    assert_eq!(
+        (&printed["address"], &printed["waits"]),
+        (&Value::Null, &Value::Null)
+    );
+    // What was changed since counts from the next start on.
+    home.run(&["config", "set", "gateway.tls.enabled", "false"])
+        .ok();
+    let shown = home.run(&["gateway", "fingerprint"]).ok().out;
+    assert!(
+        shown.contains("speaks TLS until it starts again: clawdia gateway restart"),
+        "{shown}"
+    );
+    let status = home.run(&["gateway", "status"]).ok().out;
+    assert!(
+        status.contains("it is on until the gateway starts again"),
+        "{status}"
+    );
+    let status = home.run(&["status"]).ok().out;
+    assert!(
+        status.contains("with 1 trouble") && status.contains("it is on until"),
+        "{status}"
+    );
+    drop(gateway);
+    let shown = home.run(&["gateway", "fingerprint"]).ok().out;
+    assert!(
+        shown.contains("clawdia config set gateway.tls.enabled true"),
+        "{shown}"
+    );
+    let plain = home.gateway(&[]);
+    home.run(&["config", "set", "gateway.tls.enabled", "true"])
+        .ok();
+    let shown = home.run(&["gateway", "fingerprint"]).ok().out;
+    assert!(
+        shown.contains("does not speak TLS yet: clawdia gateway restart"),
+        "{shown}"
+    );
+    let status = home.run(&["status"]).ok().out;
+    assert!(status.contains("it is off until"), "{status}");
+    drop(plain);
+    home.configure(
+        "{ gateway: { bind: 'custom', customBindHost: '192.0.2.9', tls: { enabled: true } } }",
+    );
+    let printed = fingerprint(&home);
+    let node = printed["paste"]["node"].as_str().unwrap();
+    assert!(node.contains(" --host 192.0.2.9 "), "{printed}");
 }
 
 #[test]

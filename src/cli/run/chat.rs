@@ -48,7 +48,13 @@ pub fn run(args: Chat, setup: &Setup, out: &mut Out) -> Outcome {
         let agent = talk.key.clone();
         out.heading(&format!("{agent} · /help for commands, /quit to leave"))?;
     }
-    talk.show_history(&mut session, args.history.unwrap_or(HISTORY_FIRST), out)?;
+    // A script that asks something wants the answer to that.
+    let usual = if talk.input.is_person {
+        HISTORY_FIRST
+    } else {
+        0
+    };
+    talk.show_history(&mut session, args.history.unwrap_or(usual), out)?;
     let outcome = talk.go_on(&mut session, out);
     session.client.close();
     outcome?;

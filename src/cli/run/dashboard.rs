@@ -12,14 +12,7 @@ use super::super::setup::{Destination, Setup, variable};
 pub fn run(no_open: bool, setup: &Setup, out: &mut Out) -> Outcome {
     let config = setup.config()?;
     let to = setup.destination()?;
-    // The ecosystem's page reads its token from the query, our own from the fragment, which
-    // a browser sends to nobody.
-    let mark = if config.gateway.control_ui.root.is_some() {
-        '?'
-    } else {
-        '#'
-    };
-    let address = address(&to, &config.gateway.control_ui.base_path, mark);
+    let address = address(&to, &config.gateway.control_ui.base_path);
     let opened = !no_open && has_display() && open(&address);
     if out.wants_json() {
         out.json(&json!({"url": address, "opened": opened}))?;
@@ -29,11 +22,15 @@ pub fn run(no_open: bool, setup: &Setup, out: &mut Out) -> Outcome {
     if to.secrets.is_empty() {
         let hint = "No token is known for this gateway: the page will ask for it.";
         out.hint(hint)?;
+    } else if config.gateway.control_ui.root.is_some() {
+        // Pages of the ecosystem from before March 2026 look into the query alone.
+        out.hint("An older page may still ask for the token: clawdia token prints it.")?;
     }
     Ok(())
 }
 
-fn address(to: &Destination, base_path: &str, mark: char) -> String {
+/// The secret stands in the fragment, which a browser sends to nobody and no proxy writes down.
+fn address(to: &Destination, base_path: &str) -> String {
     let scheme = if to.url.secure { "https" } else { "http" };
     let base = base_path.trim_matches('/');
     let slash = if base.is_empty() { "" } else { "/" };
@@ -43,8 +40,7 @@ fn address(to: &Destination, base_path: &str, mark: char) -> String {
         ("password", &to.secrets.password),
     ];
     if let Some((name, secret)) = named.iter().find_map(|(n, s)| Some((n, s.as_ref()?))) {
-        address.push(mark);
-        address.push_str(&format!("{name}={}", percent(&secret.value)));
+        address.push_str(&format!("#{name}={}", percent(&secret.value)));
     }
     address
 }

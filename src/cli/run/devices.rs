@@ -16,7 +16,7 @@ use super::{age, joined, list, or_dash, text, unix_ms};
 pub fn run(command: DevicesCommand, setup: &Setup, out: &mut Out) -> Outcome {
     let mut session = setup.connect()?;
     if let DevicesCommand::Pair(args) = &command {
-        let outcome = pair::run(args, setup, &mut session, out);
+        let outcome = pair::run(args, &mut session, out);
         session.client.close();
         return outcome;
     }
@@ -95,11 +95,11 @@ fn print(all: &Value, out: &mut Out) -> Outcome {
     Ok(())
 }
 
+/// What people call it: the name that it was given, else its own, else its platform.
 fn name(device: &Value) -> String {
-    match text(device, "displayName") {
-        "" => or_dash(text(device, "platform")).to_owned(),
-        name => name.to_owned(),
-    }
+    let names = ["name", "displayName", "platform"].map(|key| text(device, key));
+    let name = names.into_iter().find(|name| !name.is_empty());
+    name.unwrap_or("-").to_owned()
 }
 
 fn roles(device: &Value) -> String {
@@ -174,20 +174,23 @@ fn reject(id: &str, all: &Value, session: &mut Session, out: &mut Out) -> Outcom
     told(&payload, "is turned away", out)
 }
 
-/// The one entry whose id begins with what was typed.
+/// The one entry whose id begins with what was typed, or whose name that is.
 fn find<'a>(
     entries: &'a [Value],
     key: &str,
     typed: &str,
     what: &str,
 ) -> Result<&'a Value, Failure> {
+    let is_meant = |entry: &Value| {
+        text(entry, key).starts_with(typed) || name(entry).eq_ignore_ascii_case(typed)
+    };
     let mut matching = entries
         .iter()
-        .filter(|entry| !typed.is_empty() && text(entry, key).starts_with(typed));
+        .filter(|entry| !typed.is_empty() && is_meant(entry));
     match (matching.next(), matching.next()) {
         (Some(entry), None) => Ok(entry),
         (Some(_), Some(_)) => Err(Failure::failed(format!(
-            "more than one {what} begins with {typed}"
+            "more than one {what} is meant by {typed}"
         ))),
         (None, _) => {
             Err(Failure::failed(format!("there is no {what} {typed}")).mend("clawdia devices list"))
@@ -249,6 +252,9 @@ mod tests {
             find(paired, "deviceId", "aa1", "device").unwrap()["deviceId"],
             "aa11"
         );
+        let waiting = list(&all, "pending");
+        let named = find(waiting, "requestId", "Phone", "request").unwrap();
+        assert_eq!(named["requestId"], "2d508ad7-1");
         for typed in ["aa", "b", "", "aa111"] {
             assert!(
                 find(paired, "deviceId", typed, "device").is_err(),

@@ -16,6 +16,7 @@ use crate::client::party::OPERATOR_SCOPES;
 use crate::client::secret::Target;
 use crate::config::{Config, GatewayMode, MdnsMode};
 use crate::host::browser::{self, Guard};
+use crate::io::server::bind::taken_by;
 use crate::io::{config_file, private};
 use crate::limits::{DOCTOR_SKEW_MS, PROOF_SKEW_MS};
 
@@ -327,10 +328,10 @@ fn process(setup: &Setup, config: &Config, found: &mut Findings) -> bool {
                 &["clawdia gateway run"],
             ),
             Err(error) => {
-                let text = format!("none runs here, and port {port} is not to be had: {error}");
-                let who = format!("ss -ltnp 'sport = :{port}'   # shows who has it");
+                let (who, _, command) = taken_by(port);
                 let other = "clawdia config set gateway.port PORT";
-                found.add(NAME, State::Fault, text, &[&who, other]);
+                let text = format!("none runs here, and {who} has port {port}: {error}");
+                found.add(NAME, State::Fault, text, &[&command, other]);
             }
         },
     }

@@ -9,8 +9,9 @@ use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup};
 use super::super::text::span;
-use super::{message, text};
+use super::{message, text, troubles};
 use crate::client::random;
+use crate::client::secret::Target;
 use crate::limits::CLIENT_RUN_TIMEOUT_MS;
 
 /// `gateway status`
@@ -41,6 +42,12 @@ pub fn status(setup: &Setup, out: &mut Out) -> Outcome {
         let address = text(listen, "address");
         let listens = format!("{address} port {port} (bind {})", text(listen, "mode"));
         out.field("listens on", Paint::Plain, &listens)?;
+    }
+    if session.to.target == Target::Own
+        && let Some(waits) = troubles::of_tls(&*setup.client_config()?, &payload)
+    {
+        let told = format!("{}: {}", waits.message, out.hinted(&waits.mend));
+        out.field(waits.name, Paint::Warning, &told)?;
     }
     tailnet(&payload["tailscale"], out)?;
     let version = format!("{} (protocol {})", hello.server_version, hello.protocol);

@@ -3,6 +3,8 @@
 //! Stopping and restarting work without systemd too: the process that holds the state
 //! directory's lock is asked by a signal.
 
+use std::time::{Duration, Instant};
+
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -10,10 +12,12 @@ use super::super::commands::GatewayInstall;
 use super::super::exit::{Failure, Outcome};
 use super::super::out::Out;
 use super::super::setup::Setup;
-use super::serve::signal_holder;
+use super::serve::{await_end, signal_holder};
 use super::units::{self, Installed, Told};
+use crate::io::lock::LockHolder;
+use crate::io::process::ProcessId;
 use crate::io::state_dir;
-use crate::limits::{SERVICE_STOP_S, SERVICE_WATCHDOG_S};
+use crate::limits::{SERVICE_STOP_S, SERVICE_WATCHDOG_S, TAKE_OVER_POLL_MS};
 use crate::service::Unit;
 use crate::service::systemd::Manager;
 
@@ -60,7 +64,11 @@ pub fn start(setup: &Setup, out: &mut Out) -> Outcome {
 pub fn stop(setup: &Setup, out: &mut Out) -> Outcome {
     match installed(setup) {
         Some(unit) => unit.ask("stop", out),
-        None => signal(Signal::TERM, "ends", setup, out),
+        None => {
+            let former = signal(Signal::TERM, setup)?;
+            await_end(setup, &former)?;
+            told(&former, "has ended", out)
+        }
     }
 }
 
@@ -68,7 +76,11 @@ pub fn stop(setup: &Setup, out: &mut Out) -> Outcome {
 pub fn restart(setup: &Setup, out: &mut Out) -> Outcome {
     match installed(setup) {
         Some(unit) => unit.ask("restart", out),
-        None => signal(Signal::USR1, "starts again", setup, out),
+        None => {
+            let former = signal(Signal::USR1, setup)?;
+            await_start(setup, &former)?;
+            told(&former, "has started again", out)
+        }
     }
 }
 
@@ -81,12 +93,33 @@ pub fn uninstall(setup: &Setup, out: &mut Out) -> Outcome {
     }
 }
 
-fn signal(signal: Signal, what: &str, setup: &Setup, out: &mut Out) -> Outcome {
-    let Some(pid) = signal_holder(setup, signal)? else {
-        return Err(Failure::failed("no gateway runs here").mend("clawdia gateway run"));
-    };
-    let answer = json!({"ok": true, "process": pid});
-    units::tell(&format!("process {pid} {what}"), &answer, out)
+fn signal(signal: Signal, setup: &Setup) -> Result<LockHolder, Failure> {
+    signal_holder(setup, signal)?
+        .ok_or_else(|| Failure::failed("no gateway runs here").mend("clawdia gateway run"))
+}
+
+/// Waits until the gateway is there again, so that the next command finds it.
+fn await_start(setup: &Setup, former: &LockHolder) -> Outcome {
+    let process = ProcessId::of(former.pid);
+    let deadline = Instant::now() + Duration::from_secs(2 * u64::from(SERVICE_STOP_S));
+    loop {
+        let now = setup.lock_holder();
+        if now.is_some_and(|now| now.since_ms != former.since_ms && now.port.is_some()) {
+            return Ok(());
+        }
+        if !process.is_running() || Instant::now() > deadline {
+            let fault = format!("process {} ended, and does not serve again", former.pid);
+            return Err(Failure::failed(fault)
+                .mend("clawdia gateway run   # says why")
+                .mend("clawdia logs"));
+        }
+        std::thread::sleep(Duration::from_millis(TAKE_OVER_POLL_MS));
+    }
+}
+
+fn told(former: &LockHolder, what: &str, out: &mut Out) -> Outcome {
+    let answer = json!({"ok": true, "process": former.pid});
+    units::tell(&format!("process {} {what}", former.pid), &answer, out)
 }
 
 /// Our unit, where its systemd can be asked.

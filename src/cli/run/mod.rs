@@ -26,6 +26,7 @@ pub mod nodes;
 pub mod pairing;
 pub mod probe;
 pub mod profiles;
+mod reach;
 pub mod remote;
 pub mod security;
 pub mod serve;

@@ -1,7 +1,10 @@
 //! `clawdia node run`
 
+use std::io::ErrorKind as ErrorKindOfIo;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::commands::{NodeCommand, NodeRun};
 use super::super::exit::{Exit, Failure, Outcome};
@@ -15,6 +18,7 @@ use crate::client::tokens::TokenStore;
 use crate::client::{ClientError, ErrorKind, GatewayUrl};
 use crate::config::{Config, GatewayMode, PORT_DEFAULT};
 use crate::io::lock;
+use crate::limits::CLIENT_TIMEOUT_MS;
 use crate::node::{self, BrowserControl, Ended, GatewayPlace, Options, Said, Settings};
 
 /// Where a node keeps its own things, in the state directory of its profile.
@@ -61,6 +65,9 @@ fn serve(args: NodeRun, setup: &Setup, out: &mut Out) -> Outcome {
     let config = setup.client_config()?;
     let browser = browser(&config, setup);
     let place = settings.gateway.clone();
+    if code.is_some() && place.is_none() {
+        check_somebody_listens(setup)?;
+    }
     let target = || target(setup, place.as_ref());
     let mut say = |said: &Said| {
         let written = match out.wants_json() {
@@ -212,6 +219,33 @@ fn target(setup: &Setup, place: Option<&GatewayPlace>) -> Result<node::Target, C
         pin: to.pin,
         still_meant: Arc::new(still_meant),
     })
+}
+
+/// A code is of a gateway that runs, so where nobody listens it is of another one.
+fn check_somebody_listens(setup: &Setup) -> Result<(), Failure> {
+    let to = destination(setup, None)?;
+    let ip = to.url.host.parse().ok().filter(IpAddr::is_loopback);
+    let Some(ip) = ip.filter(|_| to.way.is_none()) else {
+        return Ok(());
+    };
+    let at = SocketAddr::new(ip, to.url.port);
+    match TcpStream::connect_timeout(&at, Duration::from_millis(CLIENT_TIMEOUT_MS)) {
+        Err(fault) if fault.kind() == ErrorKindOfIo::ConnectionRefused => {
+            let text = format!(
+                "nothing listens at {}, where the code would be shown",
+                to.url
+            );
+            Err(Failure::failed(text)
+                .fact(
+                    "a code",
+                    "belongs to the gateway that made it, maybe on another machine",
+                )
+                .fact("ADDRESS", "as `clawdia devices pair` prints it there")
+                .mend("clawdia node run --url ADDRESS --code CODE"))
+        }
+        // Whatever else is wrong is told by the attempt itself.
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Why the gateway does not take this node, and what mends it. A supervisor does not try again.

@@ -48,7 +48,7 @@ pub fn run(setup: &Setup, out: &mut Out) -> Outcome {
         };
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         table.row([
-            gateway.profile.as_deref().unwrap_or("default").into(),
+            name(gateway).into(),
             Cell::new(state, paint),
             or_dash(gateway.port.map(|port| port.to_string())).into(),
             or_dash(holder.map(|holder| holder.pid.to_string())).into(),
@@ -58,7 +58,31 @@ pub fn run(setup: &Setup, out: &mut Out) -> Outcome {
         ]);
     }
     table.print(out, 0)?;
+    for (one, other) in sharing(&gateways) {
+        let (first, second) = (name(one), name(other));
+        let port = one.port.unwrap_or_default();
+        out.line(&format!(
+            "\n{first} and {second} have the same port {port}, so only one of them can run. Another one:\n  \
+             clawdia --profile {second} config set gateway.port PORT"
+        ))?;
+    }
     Ok(())
+}
+
+fn name(gateway: &Gateway) -> &str {
+    gateway.profile.as_deref().unwrap_or("default")
+}
+
+/// Those of one port: a profile without a setting has its port from its name, and two names may have
+/// the same.
+fn sharing(gateways: &[Gateway]) -> Vec<(&Gateway, &Gateway)> {
+    let mut found = Vec::new();
+    for (at, one) in gateways.iter().enumerate() {
+        let behind = gateways[at + 1..].iter();
+        let mut same = behind.filter(|it| it.port.is_some() && it.port == one.port);
+        found.extend(same.next().map(|other| (one, other)));
+    }
+    found
 }
 
 /// The state directories of all profiles, the unnamed one first: `<base>` and `<base>-NAME`.
@@ -127,7 +151,7 @@ fn configured_port(profile: Option<&str>, state_dir: &Path) -> Option<u16> {
 fn row(gateway: &Gateway) -> Value {
     let holder = gateway.holder.as_ref();
     json!({
-        "profile": gateway.profile.as_deref().unwrap_or("default"),
+        "profile": name(gateway),
         "running": holder.is_some(),
         "port": gateway.port,
         "process": holder.map(|holder| holder.pid),
@@ -135,4 +159,32 @@ fn row(gateway: &Gateway) -> Value {
         "sinceMs": holder.map(|holder| holder.since_ms),
         "stateDir": gateway.state_dir.display().to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::paths::default_port;
+
+    #[test]
+    fn two_names_of_one_port_are_found() {
+        let gateway = |name: &str, port| Gateway {
+            profile: Some(name.to_owned()),
+            state_dir: PathBuf::new(),
+            port,
+            holder: None,
+        };
+        // Of 651 names two have the same of 650 ports.
+        let all: Vec<Gateway> = (0..651)
+            .map(|n| format!("p{n}"))
+            .map(|name| gateway(&name, Some(default_port(Some(&name)))))
+            .collect();
+        let found = sharing(&all);
+        assert!(!found.is_empty());
+        for (one, other) in found {
+            assert!(one.port == other.port && one.profile != other.profile);
+        }
+        assert!(sharing(&[gateway("a", Some(1)), gateway("b", Some(2))]).is_empty());
+        assert!(sharing(&[gateway("a", None), gateway("b", None)]).is_empty());
+    }
 }

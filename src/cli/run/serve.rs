@@ -9,8 +9,10 @@ use super::super::commands::GatewayRunArgs;
 use super::super::exit::{Failure, Outcome};
 use super::super::setup::{Setup, variable};
 use crate::config::Secret;
+use crate::io::lock::LockHolder;
+use crate::io::process::ProcessId;
 use crate::io::server::{self, Ended, Options};
-use crate::limits::{SHUTDOWN_DRAIN_MS, TAKE_OVER_POLL_MS};
+use crate::limits::{SERVICE_STOP_S, TAKE_OVER_POLL_MS};
 
 /// Serves until a signal ends it.
 pub fn run(args: GatewayRunArgs, setup: &Setup) -> Outcome {
@@ -70,23 +72,36 @@ fn one_of(name: &str, value: &Option<String>, allowed: &[&str]) -> Outcome {
 /// Asks the gateway that holds this state directory to end, and waits until it has. It is known
 /// by the lock that it holds, so no other process is ever signalled.
 fn stop_former(setup: &Setup) -> Outcome {
-    let Some(former) = signal_holder(setup, Signal::TERM)? else {
-        return Ok(());
-    };
-    let deadline = Instant::now() + Duration::from_millis(2 * SHUTDOWN_DRAIN_MS);
-    while setup.lock_holder().is_some_and(|now| now.pid == former) {
+    match signal_holder(setup, Signal::TERM)? {
+        Some(former) => await_end(setup, &former),
+        None => Ok(()),
+    }
+}
+
+/// Waits until a gateway that was asked to end has ended. One that was about to start again may
+/// have missed that, so it is asked once more when it has.
+pub(super) fn await_end(setup: &Setup, former: &LockHolder) -> Outcome {
+    let process = ProcessId::of(former.pid);
+    let mut since_ms = former.since_ms;
+    let deadline = Instant::now() + Duration::from_secs(u64::from(SERVICE_STOP_S));
+    while process.is_running() {
+        let now = setup.lock_holder().filter(|now| now.pid == former.pid);
+        if let Some(again) = now.filter(|now| now.since_ms != since_ms && now.port.is_some()) {
+            since_ms = again.since_ms;
+            signal_holder(setup, Signal::TERM)?;
+        }
         if Instant::now() > deadline {
-            let fault = format!("process {former} does not end");
-            return Err(Failure::failed(fault).mend(format!("kill -9 {former}")));
+            let fault = format!("process {} does not end", former.pid);
+            return Err(Failure::failed(fault).mend(format!("kill -9 {}", former.pid)));
         }
         std::thread::sleep(Duration::from_millis(TAKE_OVER_POLL_MS));
     }
     Ok(())
 }
 
-/// Sends a signal to the gateway that holds this state directory; gives its process, or None
+/// Sends a signal to the gateway that holds this state directory; gives who that is, or None
 /// where there is none.
-pub(super) fn signal_holder(setup: &Setup, signal: Signal) -> Result<Option<u32>, Failure> {
+pub(super) fn signal_holder(setup: &Setup, signal: Signal) -> Result<Option<LockHolder>, Failure> {
     let Some(holder) = setup.lock_holder() else {
         return Ok(None);
     };
@@ -99,5 +114,5 @@ pub(super) fn signal_holder(setup: &Setup, signal: Signal) -> Result<Option<u32>
     kill_process(pid, signal).map_err(|fault| {
         Failure::failed(format!("cannot signal process {}: {fault}", holder.pid))
     })?;
-    Ok(Some(holder.pid))
+    Ok(Some(holder))
 }

@@ -85,18 +85,21 @@ fn preview(args: SessionsPreview, setup: &Setup, out: &mut Out) -> Outcome {
     let mut session = setup.connect()?;
     let payload = session.call("sessions.preview", &params)?;
     session.client.close();
-    if out.wants_json() {
-        out.json(&payload)?;
-        return Ok(());
-    }
     let preview = list(&payload, "previews").first().unwrap_or(&Value::Null);
-    match text(preview, "status") {
-        "ok" => {}
-        "empty" => return Ok(out.line("The session has no messages yet.")?),
+    let is_empty = match text(preview, "status") {
+        "ok" => false,
+        "empty" => true,
         _ => {
             return Err(Failure::failed(format!("there is no session {}", args.key))
                 .mend("clawdia sessions list"));
         }
+    };
+    if out.wants_json() {
+        out.json(&payload)?;
+        return Ok(());
+    }
+    if is_empty {
+        return Ok(out.line("The session has no messages yet.")?);
     }
     for item in list(preview, "items") {
         let role = text(item, "role");

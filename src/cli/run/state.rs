@@ -26,6 +26,11 @@ pub fn backup(file: &str, setup: &Setup, out: &mut Out) -> Outcome {
         state_dir: &setup.paths.state_dir,
         config: Path::new(document.path()),
     };
+    if !places.database().exists() {
+        let dir = setup.paths.state_dir.display();
+        let fault = format!("there is nothing to back up: no gateway has run with {dir} yet");
+        return Err(Failure::failed(fault).mend("clawdia gateway list   # shows the profiles"));
+    }
     let names = backup::back_up(&places, Path::new(file), unix_ms())?;
     if out.wants_json() {
         out.json(&json!({"file": file, "contains": names}))?;
@@ -49,24 +54,32 @@ pub fn restore(file: &str, setup: &Setup, out: &mut Out) -> Outcome {
         config: Path::new(document.path()),
     };
     let now_ms = unix_ms();
-    let restored = backup::restore(&places, Path::new(file), now_ms).map_err(|fault| {
-        let failure = Failure::from(fault);
-        match setup.lock_holder() {
-            Some(_) => failure.mend("clawdia gateway stop   # or end `clawdia gateway run`"),
-            None => failure,
-        }
-    })?;
-    let kept = restored.kept_in.display().to_string();
+    // Nobody has to stop a gateway for a file that is of no use.
+    backup::check(Path::new(file))?;
+    if let Some(holder) = setup.lock_holder() {
+        let fault = format!(
+            "the gateway runs (process {}): its state is replaced while it is stopped",
+            holder.pid
+        );
+        return Err(Failure::configuration(fault)
+            .mend("clawdia gateway stop   # or end `clawdia gateway run`")
+            .mend(format!("clawdia restore {file}")));
+    }
+    let restored = backup::restore(&places, Path::new(file), now_ms)?;
+    let kept = restored.kept_in.map(|kept| kept.display().to_string());
     if out.wants_json() {
         out.json(&json!({"createdAtMs": restored.created_at_ms, "keptIn": kept}))?;
     } else {
         let age = super::super::text::ago(now_ms, restored.created_at_ms);
         out.done(&format!("the state of {age} is back"))?;
-        out.field(
-            "kept",
-            Paint::Plain,
-            &format!("what was here before, in {kept}"),
-        )?;
+        if let Some(kept) = kept {
+            let what = format!("what was here before, in {kept}");
+            out.field("kept", Paint::Plain, &what)?;
+        }
+        let next = out
+            .hinted("clawdia gateway run   # or: clawdia gateway start")
+            .into_owned();
+        out.field("next", Paint::Plain, &next)?;
     }
     Ok(())
 }

@@ -27,7 +27,7 @@ pub fn run(deep: bool, setup: &Setup, out: &mut Out) -> Outcome {
         "status": status,
         "presence": presence,
     });
-    let troubles = troubles(&session, setup, &answer["health"])?;
+    let troubles = troubles(&session, setup, &answer)?;
     let told: Vec<Value> = troubles.iter().map(Trouble::to_json).collect();
     answer["troubles"] = told.into();
     if deep {
@@ -52,10 +52,12 @@ fn probe(deep: bool) -> Value {
 }
 
 /// Settings are those of this machine, so they are looked at where the gateway is its own.
-fn troubles(session: &Session, setup: &Setup, health: &Value) -> Result<Vec<Trouble>, Failure> {
-    let mut found = troubles::of_channels(health);
+fn troubles(session: &Session, setup: &Setup, answer: &Value) -> Result<Vec<Trouble>, Failure> {
+    let mut found = troubles::of_channels(&answer["health"]);
     if session.to.target == Target::Own {
-        found.extend(troubles::of_settings(&*setup.client_config()?));
+        let config = setup.client_config()?;
+        found.extend(troubles::of_settings(&config));
+        found.extend(troubles::of_tls(&config, &answer["status"]));
     }
     Ok(found)
 }

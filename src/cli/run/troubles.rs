@@ -44,6 +44,17 @@ pub fn of_settings(config: &Config) -> Vec<Trouble> {
     found
 }
 
+/// TLS as the gateway serves it, and as it will at its next start.
+pub fn of_tls(config: &Config, status: &Value) -> Option<Trouble> {
+    let serves = status["listen"]["tls"].as_bool()?;
+    let word = |on| if on { "on" } else { "off" };
+    (serves != config.gateway.tls.enabled).then(|| {
+        let (now, then) = (word(serves), word(!serves));
+        let text = format!("it is {now} until the gateway starts again, and {then} from then on");
+        Trouble::new("tls", text, "clawdia gateway restart")
+    })
+}
+
 /// Models whose provider nobody configured, and those that their provider does not list.
 fn models(config: &Config) -> Vec<Trouble> {
     let mut named: Vec<&str> = Vec::new();
@@ -159,6 +170,31 @@ mod tests {
         let found = names(config);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with(expected), "{found:?}");
+    }
+
+    #[test]
+    fn tls_that_waits_for_the_next_start_is_told() {
+        let told = |on: bool, serves: Value| {
+            let config = json!({"gateway": {"tls": {"enabled": on}}});
+            let config: Config = serde_json::from_value(config).unwrap();
+            of_tls(&config, &json!({"listen": {"tls": serves}})).map(|it| it.message)
+        };
+        assert_eq!(told(true, json!(true)), None);
+        assert_eq!(
+            told(true, Value::Null),
+            None,
+            "an older gateway does not say"
+        );
+        assert!(
+            told(true, json!(false))
+                .unwrap()
+                .starts_with("it is off until")
+        );
+        assert!(
+            told(false, json!(true))
+                .unwrap()
+                .starts_with("it is on until")
+        );
     }
 
     #[test]

@@ -199,6 +199,7 @@ impl Gateway {
                 w.field_str("mode", self.identity.bind_mode);
                 w.field_str("address", &self.identity.bind);
                 w.field_u64("port", u64::from(self.identity.port));
+                w.field_bool("tls", self.identity.tls);
             });
             self.write_tailnet(w);
             w.key("channelSummary");

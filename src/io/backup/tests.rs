@@ -111,10 +111,10 @@ fn a_backup_of_a_running_gateway_brings_everything_back() {
     assert_eq!(load_or_create_token(&home.state_dir()), Ok(token));
     assert_eq!(fs::read_to_string(home.config()).unwrap(), "{ /* mine */ }");
     assert_eq!(
-        fs::read_to_string(restored.kept_in.join("configuration")).unwrap(),
+        fs::read_to_string(restored.kept_in.as_ref().unwrap().join("configuration")).unwrap(),
         "{}"
     );
-    let kept = Connection::open(restored.kept_in.join(DATABASE_FILE)).unwrap();
+    let kept = Connection::open(restored.kept_in.as_ref().unwrap().join(DATABASE_FILE)).unwrap();
     let devices = "SELECT count(*) FROM device";
     assert_eq!(
         kept.query_row(devices, [], |row| row.get::<_, i64>(0))
@@ -197,7 +197,7 @@ fn a_damaged_database_can_be_replaced_but_not_backed_up() {
     assert!(!other.exists());
     let restored = home.restore(&good, 9).unwrap();
     assert_eq!(
-        fs::read(restored.kept_in.join(DATABASE_FILE)).unwrap(),
+        fs::read(restored.kept_in.as_ref().unwrap().join(DATABASE_FILE)).unwrap(),
         bytes
     );
     assert_eq!(home.stored(), state);

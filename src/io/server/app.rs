@@ -52,6 +52,8 @@ pub struct GatewayApp {
     pub memory: Option<Watch>,
     /// The process is to be started again after its end.
     pub restarts: bool,
+    /// It was asked to end for good.
+    pub ends: bool,
     /// The loop was told to end.
     pub stopped: bool,
     /// Why the process cannot go on, if it cannot.
@@ -212,6 +214,8 @@ impl App for GatewayApp {
     fn on_signal(&mut self, now: Now, signal: Signal) {
         match signal {
             Signal::Terminate | Signal::Restart => {
+                // Who is asked to end does not start again, whatever was asked before or after.
+                self.ends |= signal == Signal::Terminate;
                 self.restarts |= signal == Signal::Restart;
                 self.heart.stopping();
                 let reason = "service restart";

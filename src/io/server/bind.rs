@@ -6,6 +6,7 @@
 use super::source::variable;
 use crate::config::{BindMode, Config};
 use crate::io::interfaces;
+use crate::io::process::{self, Taken};
 use crate::io::socket::{Listener, PeerAddr};
 use crate::io::state_dir::StartFault;
 use crate::io::supervisor;
@@ -214,10 +215,13 @@ fn tailnet() -> Result<IpAddr, StartFault> {
 
 fn cannot_bind(ip: IpAddr, port: u16, fault: &io::Error) -> String {
     match fault.kind() {
-        io::ErrorKind::AddrInUse => format!(
-            "port {port} on {ip} is in use by another program \
-             (find it: ss -ltnp 'sport = :{port}'; or use another port: --port PORT)"
-        ),
+        io::ErrorKind::AddrInUse => {
+            let (who, what, command) = taken_by(port);
+            format!(
+                "port {port} on {ip} is in use by {who} \
+                 ({what}: {command}; or use another port: --port PORT)"
+            )
+        }
         io::ErrorKind::PermissionDenied => {
             format!("port {port} on {ip} needs privileges; use one above 1023: --port PORT")
         }
@@ -226,6 +230,29 @@ fn cannot_bind(ip: IpAddr, port: u16, fault: &io::Error) -> String {
              or stay on this machine: --bind loopback)"
         ),
         _ => format!("cannot listen on {ip}:{port}: {fault}"),
+    }
+}
+
+/// Who has a port, what is to be done about that, and the command that does it.
+pub fn taken_by(port: u16) -> (String, &'static str, String) {
+    let find = format!("sudo ss -ltnp 'sport = :{port}'");
+    match process::who_has(port) {
+        Taken::By(it) if it.name == env!("CARGO_PKG_NAME") => (
+            format!("another gateway, process {}", it.pid),
+            "see which",
+            "clawdia gateway list".to_owned(),
+        ),
+        Taken::By(it) => (
+            format!("process {} ({})", it.pid, it.name),
+            "end it",
+            format!("kill {}", it.pid),
+        ),
+        Taken::ByUser(uid) => (
+            format!("a program of another user (uid {uid})"),
+            "find it",
+            find,
+        ),
+        Taken::Unknown => ("another program".to_owned(), "find it", find),
     }
 }
 

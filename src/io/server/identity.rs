@@ -22,6 +22,7 @@ pub fn gather(source: &Source, loaded: &LoadedConfig, bound: &Bound, start: Now)
         bind_mode: bound.mode.as_str(),
         bind: bound.address.clone(),
         port: bound.port,
+        tls: loaded.config.gateway.tls.enabled,
         config_path: loaded.document.path().to_owned(),
         state_dir: paths.state_dir.display().to_string(),
         log_path: source.log_path(&loaded.config).display().to_string(),

@@ -31,7 +31,7 @@ use crate::io::lock::{LockHolder, StateLock};
 use crate::io::log::{Log, LogConfig};
 use crate::io::mcp::Servers;
 use crate::io::reactor::Reactor;
-use crate::io::signals::Signals;
+use crate::io::signals::{Signal, Signals};
 use crate::io::state_dir::{self, StartFault};
 use crate::io::supervisor::Supervisor;
 use crate::io::workers::{Workers, WorkersConfig};
@@ -189,6 +189,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
         heart: Heart::new(supervisor, start),
         memory: memory::Watch::begin(config.gateway.limits.memory_bytes_max),
         restarts: false,
+        ends: false,
         stopped: false,
         fault: None,
     };
@@ -204,6 +205,7 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
         tailnet,
         fault,
         restarts,
+        ends,
         ..
     } = app;
     if let Some(advertiser) = advertiser {
@@ -218,13 +220,15 @@ pub fn run(options: Options) -> Result<Ended, StartFault> {
     log.close();
     drop(socket_file);
     drop(lock);
+    // A signal may have come since the loop looked last.
+    let starts_again = restarts && !ends && !reactor.was_signalled(Signal::Terminate);
     match (served, fault) {
         (Err(_), _) => Err(internal(
             "the core panicked; what was acknowledged is stored",
         )),
         (_, Some(fault)) => Err(internal(&fault)),
         (Ok(Err(fault)), None) => Err(StartFault::io("serve with", &dir, fault)),
-        (Ok(Ok(())), None) if restarts => Ok(Ended::ToRestart),
+        (Ok(Ok(())), None) if starts_again => Ok(Ended::ToRestart),
         (Ok(Ok(())), None) => Ok(Ended::Stopped),
     }
 }

@@ -9,18 +9,22 @@ use serde_json::{Value, json};
 use crate::cli::commands::DevicesPair;
 use crate::cli::exit::{Failure, Outcome};
 use crate::cli::out::{Out, Paint};
-use crate::cli::run::{list, text, unix_ms};
-use crate::cli::setup::{Session, Setup};
-use crate::cli::text::span;
+use crate::cli::run::{reach, text, unix_ms};
+use crate::cli::setup::{Session, variable};
+use crate::cli::text::{printable, span};
 use crate::client::GatewayUrl;
-use crate::config::BindMode;
+use crate::client::party::{OPERATOR_SCOPES, host_name};
+
+/// What every scope of an operator begins with.
+const PREFIX: &str = "operator.";
 
 /// Makes a code and shows it.
-pub fn run(args: &DevicesPair, setup: &Setup, session: &mut Session, out: &mut Out) -> Outcome {
-    let address = address(args, setup, session)?;
-    let mut made = session.call("device.pair.code", &params(args)?)?;
+pub fn run(args: &DevicesPair, session: &mut Session, out: &mut Out) -> Outcome {
+    let params = params(args)?;
+    let place = place(args, session)?;
+    let mut made = session.call("device.pair.code", &params)?;
     let code = text(&made, "code").to_owned();
-    if let Some(address) = &address {
+    if let Some(address) = &place.address {
         made["url"] = address.as_str().into();
         made["setupCode"] = setup_code(address, &code).into();
     }
@@ -28,7 +32,7 @@ pub fn run(args: &DevicesPair, setup: &Setup, session: &mut Session, out: &mut O
         out.json(&made)?;
         return Ok(());
     }
-    print(&made, &code, address.as_deref(), out)
+    print(&made, &code, &place, out)
 }
 
 fn params(args: &DevicesPair) -> Result<Value, Failure> {
@@ -40,18 +44,28 @@ fn params(args: &DevicesPair) -> Result<Value, Failure> {
     if let Some(scopes) = &args.scopes {
         if args.role == "node" {
             return Err(Failure::usage(
-                "--scopes are an operator's; a node has none",
+                "--scopes are an operator's, so add --role operator; a node has none",
             ));
         }
         let names = scopes.split(',').map(str::trim);
         let names =
             names
                 .filter(|name| !name.is_empty())
-                .map(|name| match name.starts_with("operator.") {
+                .map(|name| match name.starts_with(PREFIX) {
                     true => name.to_owned(),
-                    false => format!("operator.{name}"),
+                    false => format!("{PREFIX}{name}"),
                 });
-        params["scopes"] = names.collect();
+        let names: Vec<String> = names.collect();
+        if let Some(name) = names
+            .iter()
+            .find(|it| !OPERATOR_SCOPES.contains(&it.as_str()))
+        {
+            let known = OPERATOR_SCOPES.join(", ").replace(PREFIX, "");
+            let name = name.trim_start_matches(PREFIX);
+            let fault = format!("--scopes {name}: there is no such scope, but {known}");
+            return Err(Failure::usage(fault));
+        }
+        params["scopes"] = names.into();
     }
     if let Some(seconds) = args.ttl {
         params["ttlMs"] = seconds.saturating_mul(1_000).into();
@@ -59,39 +73,44 @@ fn params(args: &DevicesPair) -> Result<Value, Failure> {
     Ok(params)
 }
 
-/// Where the device finds the gateway: as typed, as this command found it, or the machine's own
-/// address where the gateway listens beyond loopback.
-fn address(
-    args: &DevicesPair,
-    setup: &Setup,
-    session: &Session,
-) -> Result<Option<String>, Failure> {
+/// Where the device finds the gateway.
+#[derive(Debug, Default)]
+struct Place {
+    /// None where the gateway listens on loopback only.
+    address: Option<String>,
+    /// Its address on its own machine.
+    own: String,
+    port: u16,
+    /// What its certificate is known by, where no authority signed it.
+    pin: Option<String>,
+}
+
+/// As typed, as this command found it, or as the gateway says.
+fn place(args: &DevicesPair, session: &mut Session) -> Result<Place, Failure> {
+    let own = session.to.url.clone();
+    let place = |address: Option<String>, pin: Option<String>| Place {
+        address,
+        own: own.origin(),
+        port: own.port,
+        pin,
+    };
+    let pin = session.to.pin.clone().filter(|_| own.secure);
     if let Some(typed) = &args.address {
         let url = GatewayUrl::parse(typed).map_err(Failure::usage)?;
-        return Ok(Some(url.origin()));
+        return Ok(place(Some(url.origin()), None));
     }
-    let own = &session.to.url;
     if !own.is_loopback() {
-        return Ok(Some(own.origin()));
+        return Ok(place(Some(own.origin()), pin));
     }
-    if matches!(
-        setup.client_config()?.gateway.bind,
-        BindMode::Loopback | BindMode::Auto
-    ) {
-        return Ok(None);
-    }
-    let hello = &session.client.hello().payload;
-    let mut presence = list(&hello["snapshot"], "presence").iter();
-    let ip = presence
-        .find(|it| text(it, "mode") == "gateway")
-        .map(|it| text(it, "ip"));
-    Ok(ip.filter(|ip| !ip.is_empty()).map(|ip| {
-        let url = GatewayUrl {
-            host: ip.to_owned(),
-            ..own.clone()
-        };
-        url.origin()
-    }))
+    // Who may not read is told the address by nobody.
+    let status = session.call("status", &json!({})).unwrap_or_default();
+    let url = reach::running(&status, &own);
+    // Tailscale's certificate is another one, and signed.
+    let is_own = url.as_ref().is_none_or(|url| url.port == own.port);
+    Ok(place(
+        url.map(|url| url.origin()),
+        pin.filter(|_| is_own && status["listen"]["tls"] == true),
+    ))
 }
 
 /// What phones of the ecosystem scan: address and code as JSON, in base64url.
@@ -100,7 +119,7 @@ fn setup_code(address: &str, code: &str) -> String {
     URL_SAFE_NO_PAD.encode(payload.to_string())
 }
 
-fn print(made: &Value, code: &str, address: Option<&str>, out: &mut Out) -> Outcome {
+fn print(made: &Value, code: &str, place: &Place, out: &mut Out) -> Outcome {
     let left_ms = made["expiresAtMs"]
         .as_u64()
         .unwrap_or(0)
@@ -116,15 +135,11 @@ fn print(made: &Value, code: &str, address: Option<&str>, out: &mut Out) -> Outc
     out.line(&format!("For {what}; works once, for {left}:"))?;
     let shown = format!("\n    {}\n", out.paint(Paint::Bold, code));
     out.line(&shown)?;
-    let url = address.unwrap_or("ws://HOST:PORT");
     if role == "node" {
-        out.line(&format!(
-            "On the node:  clawdia node run --url {url} --code {code}"
-        ))?;
+        print_commands(code, place, out)?;
     }
     let Some(setup_code) = made["setupCode"].as_str() else {
-        let hint = "The gateway listens on loopback: for a picture to scan, pass --address URL.";
-        out.hint(hint)?;
+        out.hint("The gateway listens on loopback: for a picture to scan, pass --address URL.")?;
         return Ok(());
     };
     out.line(&format!("With a phone: {setup_code}\n"))?;
@@ -136,6 +151,41 @@ fn print(made: &Value, code: &str, address: Option<&str>, out: &mut Out) -> Outc
             .light_color(Dense1x2::Dark);
         out.line(&renderer.build())?;
     }
+    Ok(())
+}
+
+/// What is typed on the node; it is another machine, so no profile of this one is in it.
+fn print_commands(code: &str, place: &Place, out: &mut Out) -> Outcome {
+    let pin = place.pin.as_ref();
+    let pin = pin.map_or(String::new(), |pin| format!(" --tls-fingerprint {pin}"));
+    if let Some(url) = &place.address {
+        out.line("On the node:")?;
+        out.line(&format!(
+            "    clawdia node run --url {url}{pin} --code {code}\n"
+        ))?;
+        if url.starts_with("ws://") {
+            out.hint("It has no TLS, so the node wants --insecure too, or: clawdia config set gateway.tls.enabled true")?;
+        }
+        return Ok(());
+    }
+    let (port, user) = (place.port, variable("USER"));
+    let user = user.filter(|it| !it.is_empty()).unwrap_or("USER".into());
+    let host = host_name().unwrap_or("HOST".into());
+    out.line(
+        "The gateway listens on loopback only, so the node comes by ssh. There, in two terminals:",
+    )?;
+    out.line(&format!(
+        "    ssh -N -L {port}:127.0.0.1:{port} {}",
+        printable(&format!("{user}@{host}"))
+    ))?;
+    out.line(&format!(
+        "    clawdia node run --url {}{pin} --code {code}\n",
+        place.own
+    ))?;
+    out.hint(&format!(
+        "{host} is what this machine calls itself: write what the node knows it by."
+    ))?;
+    out.hint(&format!("Without ssh: {}", reach::OPEN))?;
     Ok(())
 }
 
@@ -163,6 +213,20 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_scope_is_answered_with_those_that_there_are() {
+        let args = DevicesPair {
+            scopes: Some("read,fly".into()),
+            ..args()
+        };
+        let fault = params(&args).unwrap_err();
+        assert_eq!(fault.exit as u8, 2);
+        assert_eq!(
+            fault.message,
+            "--scopes fly: there is no such scope, but admin, approvals, pairing, read, write"
+        );
+    }
+
+    #[test]
     fn a_node_has_no_scopes() {
         let args = DevicesPair {
             role: "node".into(),
@@ -185,19 +249,33 @@ mod tests {
     #[test]
     fn the_picture_is_there_where_the_address_is_known() {
         let mut made = json!({"code": "ABCD", "role": "node", "scopes": [], "expiresAtMs": 0});
-        let (mut out, buffer) = Out::buffer(false);
-        print(&made, "ABCD", None, &mut out).unwrap();
-        drop(out);
-        assert!(buffer.text().contains("--address") && !buffer.text().contains('█'));
+        let place = |address: Option<&str>, pin: Option<&str>| Place {
+            address: address.map(str::to_owned),
+            own: "wss://127.0.0.1:7".into(),
+            port: 7,
+            pin: pin.map(str::to_owned),
+        };
+        let told = |made: &Value, place: &Place| {
+            let (mut out, buffer) = Out::buffer(false);
+            print(made, "ABCD", place, &mut out).unwrap();
+            drop(out);
+            buffer.text()
+        };
+        let text = told(&made, &place(None, Some("ab12")));
+        assert!(text.contains("--address") && !text.contains('█'), "{text}");
+        for line in [
+            "    ssh -N -L 7:127.0.0.1:7 ",
+            "    clawdia node run --url wss://127.0.0.1:7 --tls-fingerprint ab12 --code ABCD\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
         made["setupCode"] = setup_code("wss://h", "ABCD").into();
-        let (mut out, buffer) = Out::buffer(false);
-        print(&made, "ABCD", Some("wss://h"), &mut out).unwrap();
-        drop(out);
-        assert!(buffer.text().contains('█'));
-        assert!(
-            buffer
-                .text()
-                .contains("clawdia node run --url wss://h --code ABCD")
-        );
+        let text = told(&made, &place(Some("wss://h"), None));
+        assert!(text.contains('█'), "{text}");
+        let line = "    clawdia node run --url wss://h --code ABCD\n";
+        assert!(text.contains(line), "{text}");
+        assert!(!text.contains("--insecure"), "{text}");
+        let text = told(&made, &place(Some("ws://h:7"), None));
+        assert!(text.contains("--insecure"), "{text}");
     }
 }

@@ -52,6 +52,10 @@ impl Node {
             Some(then) if then > 0 => failure.fact("seen", ago(unix_ms(), then)),
             _ => failure,
         };
+        if self.row["revokedAtMs"].is_u64() {
+            let told = failure.fact("token", "revoked: it has to be let in again");
+            return Err(told.mend("clawdia devices pair   # and type there what it prints"));
+        }
         Err(failure
             .mend_there("clawdia node run   # on that machine")
             .mend("clawdia nodes status"))
@@ -112,7 +116,8 @@ pub fn only(command: &str, session: &mut Session) -> Result<Node, Failure> {
         1 => Ok(able.remove(0)),
         0 => Err(
             Failure::failed(format!("no node is connected that has {command}"))
-                .mend("clawdia nodes status"),
+                .mend("clawdia nodes status")
+                .mend_there("clawdia node run   # on the machine that is to be one"),
         ),
         _ => {
             let names = told_apart(&able);
@@ -155,12 +160,17 @@ pub fn pick(typed: &str, rows: &[Value]) -> Result<Node, Failure> {
         let letters = text.chars().filter(|it| it.is_alphanumeric());
         letters.flat_map(char::to_lowercase).collect()
     };
+    // The address of one on the gateway's own machine is not told.
+    let is_loopback = typed
+        .parse()
+        .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
     let fits = |row: &&Value| {
         let (id, name) = (text(row, "nodeId"), text(row, "displayName"));
         id == typed
             || typed.len() >= START_BYTES_MIN && id.starts_with(typed)
             || !bare(typed).is_empty() && bare(name) == bare(typed)
             || !typed.is_empty() && text(row, "remoteIp") == typed
+            || is_loopback && row["connected"] == true && row["remoteIp"].is_null()
     };
     let mut found: Vec<Node> = rows.iter().filter(fits).map(Node::new).collect();
     if found.len() > 1 && found.iter().any(Node::is_connected) {
@@ -224,6 +234,20 @@ mod tests {
         ] {
             let node = pick(typed, &rows()).unwrap_or_else(|fault| panic!("{typed}: {fault:?}"));
             assert_eq!(node.id, id, "{typed}");
+        }
+    }
+
+    #[test]
+    fn loopback_means_the_node_on_the_gateways_own_machine() {
+        let mut rows = rows();
+        for row in &mut rows[1..] {
+            row["remoteIp"] = "10.0.0.8".into();
+        }
+        let told = pick("127.0.0.1", &rows).err().unwrap();
+        assert_eq!(told.message, "no node is called 127.0.0.1");
+        rows[0]["remoteIp"].take();
+        for typed in ["127.0.0.1", "::1"] {
+            assert_eq!(pick(typed, &rows).unwrap().id, "aa11bb22");
         }
     }
 

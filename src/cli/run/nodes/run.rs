@@ -7,7 +7,7 @@ use super::super::super::commands::NodesRun;
 use super::super::super::exit::{Failure, Outcome};
 use super::super::super::out::Out;
 use super::super::super::setup::{Session, Setup};
-use super::super::super::text::{printable, printable_lines};
+use super::super::super::text::{printable, printable_lines, short_id};
 use super::super::text;
 use super::choose::{Node, choose, only};
 use super::{Call, node_error};
@@ -196,7 +196,16 @@ fn denied(node: &Node, mut failure: Failure) -> Failure {
         return failure;
     }
     failure.message = format!("{} may not run it: {said}", node.name);
-    failure.mend(format!("clawdia approvals get --node {}", node.name))
+    // A name that has blanks is no word.
+    let id = match node.name.contains(char::is_whitespace) {
+        true => short_id(&node.id),
+        false => node.name.as_str().into(),
+    };
+    failure
+        .mend(format!(
+            "clawdia approvals allowlist add PROGRAM --node {id}   # by its path there"
+        ))
+        .mend(format!("clawdia approvals get --node {id}"))
 }
 
 /// What the command printed; ends well only where the command did.

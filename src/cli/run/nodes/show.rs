@@ -94,6 +94,7 @@ fn print(payload: &Value, out: &mut Out) -> Outcome {
         let node = Node::new(row);
         let (state, paint, since) = match node.is_connected() {
             true => ("connected", Paint::Good, age(row, "connectedAtMs", now_ms)),
+            false if row["revokedAtMs"].is_u64() => ("revoked", Paint::Warning, seen(row, now_ms)),
             false => ("away", Paint::Dim, seen(row, now_ms)),
         };
         table.row([

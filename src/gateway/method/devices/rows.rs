@@ -47,6 +47,7 @@ pub fn write_device(w: &mut Writer<'_>, device: &Device) {
         w.field_str("deviceId", &device.device_id);
         w.field_str("publicKey", &device.public_key);
         write_client(w, &device.client);
+        w.field_opt_str("name", device.name.as_deref());
         if let Some(grant) = device.grants.first() {
             w.field_str("role", grant.role.as_str());
         }

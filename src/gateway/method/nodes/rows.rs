@@ -90,6 +90,11 @@ impl Gateway {
         if live.is_none() {
             w.field_u64("lastConnectedAtMs", self.last_connected_ms(device));
         }
+        let token = device
+            .grant(Role::Node)
+            .and_then(|grant| grant.token.as_ref());
+        let revoked = token.and_then(|token| token.revoked_at_ms);
+        w.field_opt_u64("revokedAtMs", revoked);
         w.field_bool("paired", true);
         w.field_bool("connected", live.is_some());
     }
