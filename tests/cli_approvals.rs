@@ -97,6 +97,11 @@ fn a_waiting_command_is_decided_at_the_command_line() {
         let answer = asker.join().unwrap().ok().json();
         assert_eq!(answer["decision"], decision);
     }
+    let nobody = home.run(&["approvals", "get", "--node", "attic"]);
+    assert!(
+        nobody.err.contains("no node is called attic") && nobody.err.contains("clawdia node run"),
+        "{nobody:?}"
+    );
     let none = home.run(&["approvals", "approve", "11fc2ad6"]);
     assert_eq!(none.code, 1);
     assert!(none.err.contains("clawdia approvals list"), "{none:?}");

@@ -75,6 +75,15 @@ fn a_code_without_an_address_is_not_tried_for_ever_where_nobody_listens() {
 }
 
 #[test]
+fn an_address_at_which_no_gateway_answered_is_not_remembered() {
+    let home = Home::new();
+    let words = ["node", "run", "--url", "ws://192.0.2.1:1", "--token", "x"];
+    assert_eq!(home.run(&words).code, 78);
+    let status = home.run(&["node", "status"]).ok().out;
+    assert!(status.contains("ws://127.0.0.1:18789"), "{status}");
+}
+
+#[test]
 fn a_slip_is_answered_with_what_was_probably_meant() {
     let ran = Home::new().run(&["devcies", "list"]);
     assert!(

@@ -120,7 +120,13 @@ impl<'a> Host<'a> {
         let dir = &options.dir;
         let identity = Identity::load_or_create(dir)?;
         let journal = Journal::open(&dir.join("journal.sqlite"), now_ms())?;
-        options.settings.store(dir)?;
+        // An address that leads nowhere is not remembered.
+        let former = Settings::load(dir)?.gateway;
+        let known = Settings {
+            gateway: former,
+            ..options.settings.clone()
+        };
+        known.store(dir)?;
         let system = |fault: std::io::Error| StartFault::io("prepare", dir, fault);
         let wake = Wake::new().map_err(system)?;
         wake.watch_signals().map_err(system)?;
@@ -155,7 +161,9 @@ impl<'a> Host<'a> {
                     continue;
                 }
             };
-            let next = match self.connect(&target) {
+            let connected = self.connect(&target);
+            self.remember(connected.as_ref());
+            let next = match connected {
                 Some(Ok(client)) => {
                     self.pace.connected();
                     // It works once: a later refusal is not about it.
@@ -179,6 +187,21 @@ impl<'a> Host<'a> {
         (self.options.say)(&Said::Stopping);
         self.desk.stop(&mut self.stop);
         Ok(())
+    }
+
+    /// A gateway answered at this address: from now on it is the one that is meant.
+    fn remember(&mut self, connected: Option<&Result<Client, ClientError>>) {
+        let has_answered = match connected {
+            Some(Ok(_)) => true,
+            Some(Err(error)) => error.as_gateway().is_some(),
+            None => false,
+        };
+        if !has_answered {
+            return;
+        }
+        if let Err(fault) = self.options.settings.store(&self.options.dir) {
+            (self.options.say)(&Said::Trouble(fault.message));
+        }
     }
 
     fn say_started(&mut self) -> Result<(), Ended> {

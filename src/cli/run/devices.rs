@@ -191,7 +191,8 @@ fn find<'a>(
         (Some(entry), None) => Ok(entry),
         (Some(_), Some(_)) => Err(Failure::failed(format!(
             "more than one {what} is meant by {typed}"
-        ))),
+        ))
+        .mend("clawdia devices list   # then the start of its id")),
         (None, _) => {
             Err(Failure::failed(format!("there is no {what} {typed}")).mend("clawdia devices list"))
         }

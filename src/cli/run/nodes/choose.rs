@@ -179,7 +179,12 @@ pub fn pick(typed: &str, rows: &[Value]) -> Result<Node, Failure> {
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => {
-            let names: Vec<String> = rows.iter().map(|row| Node::new(row).name).collect();
+            let all: Vec<Node> = rows.iter().map(Node::new).collect();
+            let told = |(name, start): (&str, Option<String>)| match start {
+                Some(start) => format!("{name} ({start})"),
+                None => name.to_owned(),
+            };
+            let names: Vec<String> = told_apart(&all).into_iter().map(told).collect();
             let failure = Failure::failed(format!("no node is called {typed}"));
             Err(match names.is_empty() {
                 true => failure
@@ -258,7 +263,12 @@ mod tests {
         assert!(fault("cc55").message.starts_with("more than one"));
         let none = fault("aa1");
         assert_eq!(none.message, "no node is called aa1");
-        assert!(none.facts[0].1.contains("Build Box, phone"), "{none:?}");
+        assert!(
+            none.facts[0]
+                .1
+                .contains("Build Box, phone (aa33), phone (bb44cc)"),
+            "{none:?}"
+        );
         for typed in ["", "-", "…"] {
             assert!(pick(typed, &rows()).is_err());
         }

@@ -1,6 +1,6 @@
 //! `clawdia nodes …`
 
-mod choose;
+pub mod choose;
 mod many;
 mod pairing;
 mod run;
@@ -49,6 +49,9 @@ pub fn run(command: NodesCommand, setup: &Setup, out: &mut Out) -> Outcome {
 }
 
 fn rename(args: &NodesRename, session: &mut Session, out: &mut Out) -> Outcome {
+    if args.name.trim().is_empty() {
+        return Err(Failure::usage("the new name is empty"));
+    }
     let node = choose(&args.node, session)?;
     let params = json!({"nodeId": node.id, "displayName": args.name});
     let payload = session.call("node.rename", &params)?;

@@ -51,7 +51,8 @@ impl Filter {
 pub fn duration_of(text: &str) -> Result<u64, String> {
     match text.strip_suffix('d').map(str::parse::<u64>) {
         Some(Ok(days)) if days > 0 => Ok(days.saturating_mul(24 * 3_600_000)),
-        _ => duration_ms(text),
+        _ => duration_ms(text)
+            .map_err(|_| format!("`{}` is no duration: write 30m, 24h or 7d", printable(text))),
     }
 }
 
