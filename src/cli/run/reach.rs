@@ -25,18 +25,23 @@ pub fn configured(config: &Config) -> Option<IpAddr> {
 }
 
 /// Where a gateway that runs lets others in, by its `status`: the name in its tailnet, or the address
-/// that it listens on.
-pub fn running(status: &Value, own: &GatewayUrl) -> Option<GatewayUrl> {
+/// that it listens on; `ip` is its machine's where that means all of them.
+pub fn running(status: &Value, ip: &str) -> Option<GatewayUrl> {
     let tailnet = text(&status["tailscale"], "url").replacen("https://", "wss://", 1);
     if let Ok(url) = GatewayUrl::parse(tailnet.trim_end_matches('/')) {
         return Some(url);
     }
-    let ip: IpAddr = text(&status["listen"], "address").parse().ok()?;
-    Some(GatewayUrl {
-        host: named(ip)?.to_string(),
-        port: own.port,
-        secure: status["listen"]["tls"] == true,
-        ..GatewayUrl::loopback(own.port)
+    let listen = &status["listen"];
+    let at: IpAddr = text(listen, "address").parse().ok()?;
+    let at = match at.is_unspecified() {
+        true => ip.parse().ok()?,
+        false => at,
+    };
+    let port = u16::try_from(listen["port"].as_u64()?).ok()?;
+    (!at.is_loopback()).then(|| GatewayUrl {
+        host: at.to_string(),
+        secure: listen["tls"] == true,
+        ..GatewayUrl::loopback(port)
     })
 }
 
@@ -56,19 +61,17 @@ mod tests {
 
     #[test]
     fn others_get_the_tailnets_name_or_the_address_that_is_listened_on() {
-        let own = GatewayUrl::loopback(7);
-        let of = |status: Value| running(&status, &own).map(|url| url.origin());
-        let listen = |address: &str, tls: bool| json!({"listen": {"address": address, "tls": tls}});
+        let of = |status: Value| running(&status, "192.0.2.9").map(|url| url.origin());
+        let listen = |address: &str, tls: bool| json!({"listen": {"address": address, "port": 7, "tls": tls}});
         assert_eq!(of(listen("127.0.0.1", true)), None);
         assert_eq!(of(json!({})), None);
-        assert_eq!(
-            of(listen("192.0.2.7", true)).as_deref(),
-            Some("wss://192.0.2.7:7")
-        );
-        assert_eq!(
-            of(listen("192.0.2.7", false)).as_deref(),
-            Some("ws://192.0.2.7:7")
-        );
+        for (address, tls, told) in [
+            ("192.0.2.7", true, "wss://192.0.2.7:7"),
+            ("192.0.2.7", false, "ws://192.0.2.7:7"),
+            ("0.0.0.0", true, "wss://192.0.2.9:7"),
+        ] {
+            assert_eq!(of(listen(address, tls)).as_deref(), Some(told));
+        }
         let mut serves = listen("127.0.0.1", false);
         serves["tailscale"] = json!({"url": "https://box.tail.ts.net/"});
         assert!(of(serves).unwrap().starts_with("wss://box.tail.ts.net"));

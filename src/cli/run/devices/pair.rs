@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::commands::DevicesPair;
 use crate::cli::exit::{Failure, Outcome};
 use crate::cli::out::{Out, Paint};
-use crate::cli::run::{reach, text, unix_ms};
+use crate::cli::run::{list, reach, text, unix_ms};
 use crate::cli::setup::{Session, variable};
 use crate::cli::text::{printable, span};
 use crate::client::GatewayUrl;
@@ -81,36 +81,53 @@ struct Place {
     /// Its address on its own machine.
     own: String,
     port: u16,
+    /// The `ssh` target by which this command came to that machine.
+    host: Option<String>,
     /// What its certificate is known by, where no authority signed it.
     pin: Option<String>,
 }
 
 /// As typed, as this command found it, or as the gateway says.
 fn place(args: &DevicesPair, session: &mut Session) -> Result<Place, Failure> {
-    let own = session.to.url.clone();
-    let place = |address: Option<String>, pin: Option<String>| Place {
-        address,
+    let url = session.to.url.clone();
+    let own = GatewayUrl {
+        port: url.far_port.unwrap_or(url.port),
+        ..url.clone()
+    };
+    let mut place = Place {
+        address: None,
         own: own.origin(),
         port: own.port,
-        pin,
+        host: session
+            .to
+            .way
+            .as_ref()
+            .map(|(login, _)| login.target.to_string()),
+        pin: session.to.pin.clone().filter(|_| own.secure),
     };
-    let pin = session.to.pin.clone().filter(|_| own.secure);
     if let Some(typed) = &args.address {
         let url = GatewayUrl::parse(typed).map_err(Failure::usage)?;
-        return Ok(place(Some(url.origin()), None));
+        // What is in front of the gateway there has a certificate of its own.
+        place.pin = None;
+        place.address = Some(url.origin());
+        return Ok(place);
     }
-    if !own.is_loopback() {
-        return Ok(place(Some(own.origin()), pin));
+    if !url.is_loopback() {
+        place.address = Some(url.origin());
+        return Ok(place);
     }
     // Who may not read is told the address by nobody.
     let status = session.call("status", &json!({})).unwrap_or_default();
-    let url = reach::running(&status, &own);
+    let snapshot = &session.client.hello().payload["snapshot"];
+    let mut present = list(snapshot, "presence").iter();
+    let gateway = present.find(|it| text(it, "mode") == "gateway");
+    let url = reach::running(&status, gateway.map_or("", |it| text(it, "ip")));
     // Tailscale's certificate is another one, and signed.
-    let is_own = url.as_ref().is_none_or(|url| url.port == own.port);
-    Ok(place(
-        url.map(|url| url.origin()),
-        pin.filter(|_| is_own && status["listen"]["tls"] == true),
-    ))
+    if url.as_ref().is_some_and(|url| url.port != own.port) || status["listen"]["tls"] != true {
+        place.pin = None;
+    }
+    place.address = url.map(|url| url.origin());
+    Ok(place)
 }
 
 /// What phones of the ecosystem scan: address and code as JSON, in base64url.
@@ -137,6 +154,8 @@ fn print(made: &Value, code: &str, place: &Place, out: &mut Out) -> Outcome {
     out.line(&shown)?;
     if role == "node" {
         print_commands(code, place, out)?;
+    } else {
+        out.hint("For an app or a page. A clawdia elsewhere comes by clawdia remote up, or with --token-file.")?;
     }
     let Some(setup_code) = made["setupCode"].as_str() else {
         out.hint("The gateway listens on loopback: for a picture to scan, pass --address URL.")?;
@@ -168,23 +187,26 @@ fn print_commands(code: &str, place: &Place, out: &mut Out) -> Outcome {
         }
         return Ok(());
     }
-    let (port, user) = (place.port, variable("USER"));
-    let user = user.filter(|it| !it.is_empty()).unwrap_or("USER".into());
-    let host = host_name().unwrap_or("HOST".into());
+    let port = place.port;
+    let host = place.host.clone().unwrap_or_else(|| {
+        let user = variable("USER").filter(|it| !it.is_empty());
+        let (user, host) = (user.unwrap_or("USER".into()), host_name());
+        format!("{user}@{}", host.unwrap_or("HOST".into()))
+    });
     out.line(
         "The gateway listens on loopback only, so the node comes by ssh. There, in two terminals:",
     )?;
+    let target = printable(&host);
+    out.line(&format!("    ssh -N -L {port}:127.0.0.1:{port} {target}"))?;
+    let own = &place.own;
     out.line(&format!(
-        "    ssh -N -L {port}:127.0.0.1:{port} {}",
-        printable(&format!("{user}@{host}"))
+        "    clawdia node run --url {own}{pin} --code {code}\n"
     ))?;
-    out.line(&format!(
-        "    clawdia node run --url {}{pin} --code {code}\n",
-        place.own
-    ))?;
-    out.hint(&format!(
-        "{host} is what this machine calls itself: write what the node knows it by."
-    ))?;
+    if place.host.is_none() {
+        out.hint(&format!(
+            "{target} is what this machine calls itself: write what the node knows it by."
+        ))?;
+    }
     out.hint(&format!("Without ssh: {}", reach::OPEN))?;
     Ok(())
 }
@@ -253,6 +275,7 @@ mod tests {
             address: address.map(str::to_owned),
             own: "wss://127.0.0.1:7".into(),
             port: 7,
+            host: Some("you@host".into()),
             pin: pin.map(str::to_owned),
         };
         let told = |made: &Value, place: &Place| {
@@ -264,7 +287,7 @@ mod tests {
         let text = told(&made, &place(None, Some("ab12")));
         assert!(text.contains("--address") && !text.contains('█'), "{text}");
         for line in [
-            "    ssh -N -L 7:127.0.0.1:7 ",
+            "    ssh -N -L 7:127.0.0.1:7 you@host\n",
             "    clawdia node run --url wss://127.0.0.1:7 --tls-fingerprint ab12 --code ABCD\n",
         ] {
             assert!(text.contains(line), "{text}");
