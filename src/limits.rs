@@ -13,6 +13,8 @@ pub const HTTP_HEADERS_MAX: usize = 100;
 pub const HTTP_LINE_BYTES_MAX: usize = 8 * 1024;
 /// Longest body of a plain HTTP request.
 pub const HTTP_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Longest run that a configuration or a request may ask for, in seconds.
+pub const RUN_SECONDS_MAX: u64 = 86_400;
 /// From the end of the head to the end of the body.
 pub const HTTP_BODY_DEADLINE_MS: u64 = 10_000;
 
@@ -590,6 +592,10 @@ pub const LOG_FOLLOW_INTERVAL_MS: u64 = 1_000;
 pub const TAKE_OVER_POLL_MS: u64 = 20;
 /// How far the clocks of a command and its gateway may differ before `doctor` remarks on it.
 pub const DOCTOR_SKEW_MS: u64 = 60_000;
+/// `clawdia doctor` knocks so long at a model's server.
+pub const DOCTOR_KNOCK_MS: u64 = 2_000;
+/// `clawdia config set` waits so long for the gateway to take the change over.
+pub const CONFIG_TAKEN_MS: u64 = 5_000;
 /// A secret with fewer characters is called short, and one with fewer than the other weak where
 /// other machines can guess at it.
 pub const SECRET_CHARS_MIN: usize = 16;

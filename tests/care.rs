@@ -300,3 +300,115 @@ fn the_audit_names_who_may_speak_and_what_the_network_is_told() {
     let full = told("{ discovery: { mdns: { mode: 'full' } } }");
     assert!(full.contains("where SSH is"), "{full}");
 }
+
+#[test]
+fn a_typing_error_a_foreign_key_and_a_shared_secret_are_told_by_validate_doctor_and_start() {
+    let home = Home::new();
+    let token = "0123456789abcdef0123456789abcdef";
+    home.configure(&format!(
+        "{{ tools: {{ dney: ['exec'], exec: {{}} }}, meta: {{}}, hooks: {{ token: '{token}' }}, \
+         browser: {{ controlToken: '{token}' }}, gateway: {{ auth: {{ token: '{token}' }} }} }}"
+    ));
+    let _gateway = home.gateway(&[]);
+    let log = support::read(&home.state().join("logs/clawdia.log"));
+    for told in [
+        home.run(&["config", "validate"]).ok().out,
+        home.run(&["doctor"]).out,
+        log,
+    ] {
+        for word in [
+            "did you mean tools.deny?",
+            "not used by clawdia: tools.exec",
+            "hooks.token",
+            "browser.controlToken",
+        ] {
+            assert!(told.contains(word), "{word}: {told}");
+        }
+    }
+    let told = home.run(&["config", "validate", "--json"]).ok().json();
+    assert_eq!(told["unserved"], serde_json::json!(["tools.exec"]));
+    let set = home.run(&["config", "set", "cron.enable", "true"]).ok();
+    assert!(set.out.contains("did you mean cron.enabled?"), "{set:?}");
+    // A secret that stands in no file is the gateway's own as well.
+    let home = Home::new();
+    drop(home.gateway(&[]));
+    let token = home.run(&["token"]).ok().out;
+    home.configure(&format!("{{ hooks: {{ token: '{}' }} }}", token.trim()));
+    let told = home.run(&["config", "validate"]).ok().out;
+    assert!(told.contains("hooks.token"), "{told}");
+}
+
+#[test]
+fn the_doctor_knocks_at_servers_and_looks_at_the_database() {
+    let home = Home::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let up = listener.local_addr().unwrap();
+    // Nobody listens at port 1.
+    home.configure(&format!(
+        "{{ models: {{ providers: {{ up: {{ baseUrl: 'http://{up}/v1' }}, \
+         dead: {{ baseUrl: 'http://127.0.0.1:1/v1' }} }} }}, \
+         mcp: {{ servers: {{ tools: {{ command: '/no/such/program' }} }} }} }}"
+    ));
+    let gateway = home.gateway(&[]);
+    support::eventually(|| {
+        home.run(&["doctor"]).out.contains("no such program")
+            || home.run(&["mcp", "list"]).out.contains("down")
+    });
+    let ran = home.run(&["doctor"]);
+    for words in [
+        &format!("up: {up} listens") as &str,
+        "dead: nothing answers at 127.0.0.1:1",
+        "models.providers.dead.baseUrl",
+        "tools: there is no program",
+        "mcp.servers.tools.enabled false",
+    ] {
+        assert!(ran.out.contains(words), "{words}: {ran:?}");
+    }
+    gateway.stop();
+    listener.set_nonblocking(true).unwrap();
+    let (mut socket, _) = listener.accept().expect("it was knocked at");
+    let mut sent = Vec::new();
+    std::io::Read::read_to_end(&mut socket, &mut sent).unwrap();
+    assert_eq!(sent, [0; 0], "and nothing was said");
+    let whole = |home: &Home| checks(&home.run(&["doctor", "--json"]).json());
+    assert!(whole(&home).contains(&("database".into(), "ok".into())));
+    let database = home.state().join("clawdia.db");
+    let mut bytes = std::fs::read(&database).unwrap();
+    bytes[4096..]
+        .chunks_mut(4096)
+        .for_each(|page| page[0] ^= 0xff);
+    std::fs::write(&database, bytes).unwrap();
+    let ran = home.run(&["doctor"]);
+    assert!(ran.out.contains("clawdia restore FILE"), "{ran:?}");
+    assert!(whole(&home).contains(&("database".into(), "fault".into())));
+}
+
+#[test]
+fn a_workspace_made_by_hand_is_one_finding_that_weighs_little() {
+    let home = Home::new();
+    home.configure("{}");
+    let workspace = home.state().join("workspace");
+    std::fs::create_dir(&workspace).unwrap();
+    for name in ["AGENTS.md", "SOUL.md"] {
+        std::fs::write(workspace.join(name), "x").unwrap();
+    }
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    };
+    mode(&home.state().join("clawdia.json"), 0o600);
+    mode(&home.state(), 0o700);
+    mode(&workspace, 0o755);
+    let found = || {
+        let told = home.run(&["security", "audit", "--json"]).json();
+        let rows = told["findings"].as_array().unwrap().clone().into_iter();
+        rows.filter(|row| row["id"] == "state.permissions")
+            .collect::<Vec<_>>()
+    };
+    let [row] = &found()[..] else {
+        panic!("{:?}", found())
+    };
+    assert_eq!(row["severity"], "info");
+    assert_eq!(row["mend"], format!("chmod 700 {}", workspace.display()));
+    mode(&workspace, 0o700);
+    assert_eq!(found(), [] as [Value; 0]);
+}

@@ -179,10 +179,41 @@ fn a_change_says_when_it_takes_effect() {
     let set = |port: &str| home.run(&["config", "set", "gateway.port", port]).ok().out;
     assert!(!set("20001").contains("in effect"), "no gateway runs");
     home.run(&["config", "unset", "gateway.port"]).ok();
-    let _gateway = home.gateway(&[]);
+    home.configure("{ hooks: { token: 'a-token-of-the-hooks-own' } }");
+    let gateway = home.gateway(&[]);
     assert!(set("20002").contains("in effect"));
     let live = home.run(&["config", "set", "agents.defaults.model", "a/b", "--json"]);
-    assert_eq!(live.ok().json()["needsRestart"], false);
+    let live = live.ok().json();
+    assert_eq!(
+        (&live["needsRestart"], &live["inEffect"]),
+        (&false.into(), &true.into())
+    );
+    // What is said to be in effect is so when it is said.
+    for on in ["true", "false", "true", "false"] {
+        let set = home.run(&["config", "set", "hooks.enabled", on]).ok().out;
+        assert!(set.contains("in effect    now"), "{set}");
+        let mut socket = std::net::TcpStream::connect(("127.0.0.1", gateway.port)).unwrap();
+        std::io::Write::write_all(
+            &mut socket,
+            b"POST /hooks/wake HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n",
+        )
+        .unwrap();
+        let mut answer = String::new();
+        std::io::Read::read_to_string(&mut socket, &mut answer).unwrap();
+        assert_eq!(
+            answer.contains("wrong hooks token") || answer.contains("Bearer TOKEN"),
+            on == "true",
+            "{answer}"
+        );
+    }
+    let set = home.run(&[
+        "config",
+        "set",
+        "agents.defaults.userTimezone",
+        "${NOT_SET}",
+    ]);
+    let set = set.ok().out;
+    assert!(set.contains("not yet") && set.contains("NOT_SET"), "{set}");
 }
 
 #[test]

@@ -120,7 +120,7 @@ impl Setup {
 
     /// The Unix socket of the gateway that runs on this state directory, which lets its own
     /// user in without a secret.
-    fn live_socket(&self) -> Option<PathBuf> {
+    pub fn live_socket(&self) -> Option<PathBuf> {
         let path = socket_file::path(&self.paths.state_dir)?;
         let meta = std::fs::symlink_metadata(&path).ok()?;
         meta.file_type().is_socket().then_some(path)

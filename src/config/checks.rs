@@ -90,6 +90,38 @@ fn telegram(config: &Config, faults: &mut Vec<Fault>) {
     }
 }
 
+/// Secrets that are to open one thing alone and are the gateway's own; `is_own` knows that one,
+/// which need not stand in the file.
+pub fn shared_secrets(config: &Config, is_own: impl Fn(&str) -> bool) -> Vec<Fault> {
+    let hooks = config.hooks.token.as_ref();
+    let browser = config.browser.control_token.as_ref();
+    [
+        (
+            hooks,
+            "hooks.token",
+            "is the gateway's own secret, so every webhook is refused",
+        ),
+        (
+            browser,
+            "browser.controlToken",
+            "is the gateway's own secret, so the browser is not used",
+        ),
+    ]
+    .into_iter()
+    .filter(|(secret, ..)| secret.is_some_and(|secret| is_own(secret.expose())))
+    .map(|(_, path, what)| {
+        let other = format!("choose another one: clawdia config set {path} SECRET");
+        Fault::new(path, what, other)
+    })
+    .collect()
+}
+
+/// One line about all keys that other programs read and this one does not.
+pub fn told_unserved(paths: &[String]) -> Option<String> {
+    let told = || format!("kept, and not used by clawdia: {}", paths.join(", "));
+    (!paths.is_empty()).then(told)
+}
+
 /// Its name stands in the names of its tools, which models take only so.
 fn mcp(config: &Config, faults: &mut Vec<Fault>) {
     let fits = |name: &str| {

@@ -25,8 +25,10 @@ pub struct Loaded {
     pub config: Arc<Config>,
     /// The document with references resolved; holds secrets.
     pub values: Arc<Value>,
-    /// Keys that are kept and not used.
+    /// Keys that nobody knows; they are kept.
     pub warnings: Vec<Fault>,
+    /// The paths of keys that other programs read; they are kept and not used.
+    pub unserved: Vec<String>,
 }
 
 impl Document {
@@ -124,6 +126,7 @@ impl Document {
             config: Arc::new(config),
             values: Arc::new(checked.values),
             warnings: checked.warnings,
+            unserved: checked.unserved,
         })
     }
 }
@@ -212,19 +215,102 @@ mod tests {
 
     #[test]
     fn unknown_keys_outside_the_gateway_are_kept_and_reported_once() {
-        let loaded =
-            load("{bogus: {x: 1, y: 2}, agents: {defaults: {modle: 'x'}}, tools: {any: 1}, hooks: {presets: ['gmail']}}")
-                .unwrap();
+        let loaded = load(
+            "{bogus: {x: 1, y: 2}, agents: {defaults: {modle: 'x'}}, tools: {dney: 1, exec: {}}, hooks: {presets: ['gmail']}}",
+        )
+        .unwrap();
         let warnings: Vec<_> = loaded.warnings.iter().map(Fault::to_string).collect();
         assert_eq!(
             warnings,
             [
                 "bogus (line 1, column 2): is not a known key; it is kept and not used",
                 "agents.defaults.modle (line 1, column 43): is not a known key; it is kept and not used; did you mean agents.defaults.model?",
-                "hooks.presets (line 1, column 91): names mappings that this gateway does not bring; write what you need of them into hooks.mappings",
+                "tools.dney (line 1, column 65): is not a known key; it is kept and not used; did you mean tools.deny?",
+                "hooks.presets (line 1, column 102): names mappings that this gateway does not bring; write what you need of them into hooks.mappings",
             ]
         );
+        assert_eq!(loaded.unserved, ["tools.exec"]);
         assert_eq!(loaded.values["bogus"], json!({"x": 1, "y": 2}));
+    }
+
+    /// Typing errors in each section that takes the keys of other programs too.
+    #[test]
+    fn a_typing_error_is_told_wherever_it_stands() {
+        for (text, path, better) in [
+            ("{tools: {alow: ['x']}}", "tools.alow", "tools.allow"),
+            (
+                "{agents: {list: [{id: 'a', tools: {profil: 'x'}}]}}",
+                "agents.list[0].tools.profil",
+                "agents.list[0].tools.profile",
+            ),
+            ("{hooks: {tokn: 'x'}}", "hooks.tokn", "hooks.token"),
+            (
+                "{hooks: {mappings: [{sesionKey: 'x'}]}}",
+                "hooks.mappings[0].sesionKey",
+                "hooks.mappings[0].sessionKey",
+            ),
+            ("{mcp: {server: {}}}", "mcp.server", "mcp.servers"),
+            (
+                "{mcp: {servers: {x: {comand: 'y', url: 'http://h'}}}}",
+                "mcp.servers.x.comand",
+                "mcp.servers.x.command",
+            ),
+            (
+                "{channels: {telegrm: {}}}",
+                "channels.telegrm",
+                "channels.telegram",
+            ),
+            (
+                "{channels: {telegram: {dmPolcy: 'open'}}}",
+                "channels.telegram.dmPolcy",
+                "channels.telegram.dmPolicy",
+            ),
+            (
+                "{channels: {telegram: {accounts: {a: {botTokn: 'x'}}}}}",
+                "channels.telegram.accounts.a.botTokn",
+                "channels.telegram.accounts.a.botToken",
+            ),
+            (
+                "{channels: {telegram: {groups: {'*': {requireMentions: true}}}}}",
+                "channels.telegram.groups[\"*\"].requireMentions",
+                "channels.telegram.groups[\"*\"].requireMention",
+            ),
+            ("{cron: {enable: true}}", "cron.enable", "cron.enabled"),
+            (
+                "{session: {mainkey: 'x'}}",
+                "session.mainkey",
+                "session.mainKey",
+            ),
+            (
+                "{messages: {queue: {mod: 'x'}}}",
+                "messages.queue.mod",
+                "messages.queue.mode",
+            ),
+            (
+                "{models: {provders: {}}}",
+                "models.provders",
+                "models.providers",
+            ),
+            (
+                "{browser: {controlURL: 'x'}}",
+                "browser.controlURL",
+                "browser.controlUrl",
+            ),
+            ("{logging: {levl: 'x'}}", "logging.levl", "logging.level"),
+        ] {
+            let loaded = load(text).expect(text);
+            assert_eq!(loaded.unserved, [""; 0], "{text}");
+            let [warning] = &loaded.warnings[..] else {
+                panic!("{text}: {:?}", loaded.warnings)
+            };
+            assert_eq!(warning.path, path);
+            assert!(
+                warning
+                    .instead
+                    .ends_with(&format!("did you mean {better}?")),
+                "{warning}"
+            );
+        }
     }
 
     #[test]
@@ -330,6 +416,14 @@ mod tests {
     fn a_file_of_the_ecosystem_is_accepted_as_it_is() {
         let loaded = load(include_str!("fixtures/clawdbot.json5")).unwrap();
         assert_eq!(loaded.warnings, []);
+        for path in [
+            "tools.exec",
+            "channels.whatsapp",
+            "agents.defaults.compaction",
+        ] {
+            assert!(loaded.unserved.iter().any(|it| it == path), "{path}");
+        }
+        assert!(!loaded.unserved.iter().any(|it| it == "meta"));
         let config = &loaded.config;
         assert_eq!(config.gateway.mode, Some(GatewayMode::Local));
         assert_eq!(config.gateway.port, Some(18_789));

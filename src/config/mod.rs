@@ -8,6 +8,7 @@ pub mod checks;
 pub mod cidr;
 pub mod control;
 pub mod document;
+mod ecosystem;
 pub mod edit;
 mod env;
 pub mod fault;

@@ -1,5 +1,6 @@
 //! A document against the table: all faults at once, and the values with references resolved.
 
+use super::ecosystem::unserved;
 use super::env::{self, expand};
 use super::fault::{Fault, Place};
 use super::kinds;
@@ -16,8 +17,10 @@ pub struct Checked {
     /// The document, references resolved in all that the program reads.
     pub values: Value,
     pub faults: Vec<Fault>,
-    /// Keys that are kept and not used.
+    /// Keys that nobody knows; they are kept.
     pub warnings: Vec<Fault>,
+    /// The paths of keys that other programs read; they are kept and not used.
+    pub unserved: Vec<String>,
     /// Whether a value counts as not written, its variable being unset.
     pub is_partial: bool,
 }
@@ -37,6 +40,9 @@ impl Unset {
         self == Self::IsFault || path.starts_with(CLIENT_SECTION)
     }
 }
+
+/// Kept, and nobody expects anything of them; `env` is used by another way.
+const BOOKKEEPING: [&str; 3] = ["env", "meta", "wizard"];
 
 /// What a client itself uses.
 const CLIENT_SECTION: &str = "gateway.remote.";
@@ -60,6 +66,7 @@ pub fn validate(text: &str, root: &Node, env: Lookup<'_>, unset: Unset) -> Check
     out.values = values;
     out.faults.truncate(CONFIG_FAULTS_MAX);
     out.warnings.truncate(CONFIG_FAULTS_MAX);
+    out.unserved.truncate(CONFIG_FAULTS_MAX);
     out
 }
 
@@ -98,7 +105,10 @@ impl Walk<'_> {
         for item in items {
             let child_path = join(path, &item.key);
             let value = match shape.key(&item.key) {
-                Some(child) => self.node(&item.value, child, &child_path),
+                Some(child) => {
+                    self.tell_unserved(item, shape, child, &child_path);
+                    self.node(&item.value, child, &child_path)
+                }
                 None => {
                     self.unknown(item, shape, &child_path);
                     item.value.to_value()
@@ -112,9 +122,33 @@ impl Walk<'_> {
         Value::Object(map)
     }
 
+    /// A key that is kept and not used: another program's, or a typing error in a section that
+    /// takes any key.
+    fn tell_unserved(&mut self, item: &Item, shape: &Shape, child: &Shape, path: &str) {
+        let Some(row) = child.row else { return };
+        if path == "hooks.presets" {
+            let place = Place::of(self.text, item.value.span.start);
+            let what = "names mappings that this gateway does not bring";
+            let instead = "write what you need of them into hooks.mappings";
+            self.out
+                .warnings
+                .push(Fault::new(path, what, instead).at(Some(place)));
+            return;
+        }
+        let is_open = row.path.ends_with(".*");
+        let is_kept = matches!(row.kind, Kind::Kept | Kind::KeptAs(_));
+        if is_open && !unserved(row.path).any(|word| word == item.key) {
+            self.unknown(item, shape, path);
+        } else if is_open || is_kept && !BOOKKEEPING.contains(&row.path) {
+            self.out.unserved.push(path.to_owned());
+        }
+    }
+
     fn unknown(&mut self, item: &Item, shape: &Shape, path: &str) {
         let place = Some(Place::of(self.text, item.span.start));
+        let others = shape.any_key.as_ref().and_then(|any| any.row);
         let names = shape.keys.iter().map(|(name, _)| *name);
+        let names = names.chain(unserved(others.map_or("", |row| row.path)));
         let strict = path.split('.').next() == Some(STRICT_SECTION);
         let better = nearest(&item.key, names.clone())
             .map(|name| join(path.rsplit_once('.').map_or("", |(parent, _)| parent), name))
@@ -152,17 +186,7 @@ impl Walk<'_> {
 
     fn leaf(&mut self, node: &Node, kind: Kind, path: &str) -> Value {
         match (kind, &node.content) {
-            (Kind::Kept | Kind::KeptAs(_), _) => {
-                if path == "hooks.presets" {
-                    let place = Place::of(self.text, node.span.start);
-                    let what = "names mappings that this gateway does not bring";
-                    let instead = "write what you need of them into hooks.mappings";
-                    self.out
-                        .warnings
-                        .push(Fault::new(path, what, instead).at(Some(place)));
-                }
-                node.to_value()
-            }
+            (Kind::Kept | Kind::KeptAs(_), _) => node.to_value(),
             (Kind::Open, _) => self.open(node, path),
             (Kind::List(kind), Content::Array(items)) => items
                 .iter()

@@ -1,5 +1,7 @@
 //! `clawdia config …`: the file itself, whether or not the gateway runs.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::super::commands::ConfigCommand;
@@ -7,14 +9,18 @@ use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
 use super::super::setup::{Setup, config_faults, variable};
 use super::super::text::{count, printable_lines};
-use crate::config::Fault;
+use super::text;
+use crate::client::{ClientError, ErrorKind};
 use crate::config::change::{changes, needs_restart};
+use crate::config::checks::{shared_secrets, told_unserved};
 use crate::config::document::Document;
 use crate::config::edit::rewrite;
 use crate::config::select::{self, Step};
 use crate::config::table::Shape;
+use crate::config::{Config, Fault, ReloadMode};
 use crate::config::{redact, syntax};
 use crate::io::config_file;
+use crate::limits::CONFIG_TAKEN_MS;
 
 /// Reads or changes the configuration.
 pub fn run(command: ConfigCommand, setup: &Setup, out: &mut Out) -> Outcome {
@@ -108,27 +114,34 @@ fn change(
         done = edit(whole)?;
         Ok(())
     })?;
+    let taken = taken_over(setup, &applied);
     // A gateway that does not run reads everything at its start.
-    let restart = applied.needs_restart && setup.lock_holder().is_some();
+    let restart = applied.needs_restart && taken.is_some();
     if out.wants_json() {
         out.json(&json!({
             "ok": true,
             "path": applied.path,
             "faults": applied.faults,
             "needsRestart": restart,
+            "inEffect": taken.as_ref().map(|taken| taken.is_ok() && !restart),
         }))?;
         return Ok(());
     }
     out.done(&done)?;
     out.field("file", Paint::Plain, &applied.path)?;
-    if restart {
-        let note = "at the gateway's next start: clawdia gateway restart, or gateway run --force";
-        let note = out.hinted(note).into_owned();
-        out.field("in effect", Paint::Warning, &note)?;
+    match taken {
+        None => {}
+        Some(Ok(())) if restart => {
+            let note =
+                "at the gateway's next start: clawdia gateway restart, or gateway run --force";
+            let note = out.hinted(note).into_owned();
+            out.field("in effect", Paint::Warning, &note)?;
+        }
+        Some(Ok(())) => out.field("in effect", Paint::Good, "now")?,
+        Some(Err(why)) => out.field("in effect", Paint::Warning, &format!("not yet: {why}"))?,
     }
-    for fault in &applied.unset {
-        let note = format!("{} {} in this shell", fault.path, fault.what);
-        out.field("remark", Paint::Warning, &note)?;
+    for remark in &applied.remarks {
+        out.field("remark", Paint::Warning, remark)?;
     }
     if applied.faults > 0 {
         let note = format!(
@@ -140,14 +153,49 @@ fn change(
     Ok(())
 }
 
+/// Has the gateway that runs here take the file over, and waits until it has: a patch that changes
+/// nothing is answered when what is in the file is in force. None where none runs.
+fn taken_over(setup: &Setup, applied: &Applied) -> Option<Result<(), String>> {
+    setup.lock_holder()?;
+    let taken = || -> Result<(), Failure> {
+        let config = setup.client_config()?;
+        if config.gateway.reload.mode == ReloadMode::Off {
+            let text = "gateway.reload.mode is off: clawdia gateway restart";
+            return Err(Failure::failed(text));
+        }
+        let mut to = setup.destination_of(setup.local_url(&config)?, &config)?;
+        to.url.socket = setup.live_socket();
+        let deadline = Instant::now() + Duration::from_millis(CONFIG_TAKEN_MS);
+        let mut session = setup.connect_by(to, "cli", deadline)?;
+        let nothing = json!({"raw": "{}", "baseHash": applied.hash});
+        let taken = session.client.call("config.patch", &nothing, deadline);
+        let taken = taken.map_err(|error| match error {
+            ClientError {
+                kind: ErrorKind::Gateway(error),
+                ..
+            } if error.details["issues"].is_array() => {
+                let issue = &error.details["issues"][0];
+                let (path, what) = (text(issue, "path"), text(issue, "message"));
+                Failure::failed(format!("{path}: {what}"))
+            }
+            error => session.explain(error),
+        });
+        session.client.close();
+        taken.map(drop)
+    };
+    Some(taken().map_err(|failure| failure.message.clone()))
+}
+
 /// A change that is in the file.
 pub struct Applied {
     /// The file.
     pub path: String,
     /// How many faults it still has.
     pub faults: usize,
-    /// Where it names variables that this shell has not.
-    pub unset: Vec<Fault>,
+    /// The SHA-256 of its text.
+    hash: String,
+    /// Variables that it names and this shell has not, and keys that nobody knows since the change.
+    remarks: Vec<String>,
     /// Whether a gateway that runs takes part of the change only at its next start.
     pub needs_restart: bool,
 }
@@ -181,10 +229,21 @@ pub fn apply(setup: &Setup, edit: impl FnOnce(&mut Value) -> Outcome) -> Result<
         0 => after.load(&variable).err().unwrap_or_default(),
         _ => Vec::new(),
     };
+    let unset = unset
+        .iter()
+        .map(|fault| format!("{} {} in this shell", fault.path, fault.what));
+    let unknown = |document: &Document| {
+        let loaded = document.load_for_client(&variable);
+        loaded.map_or_else(|_| Vec::new(), |loaded| loaded.warnings)
+    };
+    let known = unknown(&before);
+    let unknown = unknown(&after).into_iter();
+    let new = unknown.filter(|fault| !known.iter().any(|old| old.path == fault.path));
     Ok(Applied {
         path: before.path().to_owned(),
         faults: remaining,
-        unset,
+        hash: after.hash().to_owned(),
+        remarks: unset.chain(new.map(|fault| fault.to_string())).collect(),
         needs_restart: needs_restart(&changes(&before.value(), &after.value())),
     })
 }
@@ -209,16 +268,29 @@ fn path(setup: &Setup, out: &mut Out) -> Outcome {
     Ok(())
 }
 
+/// Secrets for one thing alone that are what the local gateway asks for.
+pub fn shared_with_gateway(setup: &Setup, config: &Config) -> Vec<Fault> {
+    let own = setup.local_secrets(config).unwrap_or_default();
+    let own = [own.token, own.password];
+    shared_secrets(config, |secret| {
+        own.iter().flatten().any(|own| own.value == secret)
+    })
+}
+
 fn validate(setup: &Setup, out: &mut Out) -> Outcome {
     let document = setup.document()?;
     let loaded = document.load(&variable);
-    let mut warnings: Vec<String> = match &loaded {
-        Ok(loaded) => loaded.warnings.iter().map(ToString::to_string).collect(),
-        Err(faults) => return Err(config_faults(document.path(), faults)),
-    };
+    let loaded = loaded.map_err(|faults| config_faults(document.path(), &faults))?;
+    let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let shared = shared_with_gateway(setup, &loaded.config);
+    warnings.extend(shared.iter().map(ToString::to_string));
     warnings.extend(config_file::check_mode(&document));
+    let unserved = told_unserved(&loaded.unserved);
     if out.wants_json() {
-        out.json(&json!({"ok": true, "path": document.path(), "warnings": warnings}))?;
+        out.json(
+            &json!({"ok": true, "path": document.path(), "warnings": warnings,
+            "unserved": loaded.unserved}),
+        )?;
         return Ok(());
     }
     match document.text() {
@@ -230,6 +302,9 @@ fn validate(setup: &Setup, out: &mut Out) -> Outcome {
     }
     for warning in warnings {
         out.field("remark", Paint::Warning, &warning)?;
+    }
+    if let Some(unserved) = unserved {
+        out.field("note", Paint::Dim, &unserved)?;
     }
     Ok(())
 }

@@ -64,13 +64,12 @@ pub fn run(setup: &Setup, out: &mut Out) -> Outcome {
     let config = setup.config()?;
     let mut found = of_config(&config);
     for fault in private::faults(&setup.paths.state_dir) {
-        let text = fault.to_string();
-        found.push(finding(
-            "state.permissions",
-            Severity::Critical,
-            text,
-            fault.mend(),
-        ));
+        let severity = match fault.is_reachable {
+            true => Severity::Critical,
+            false => Severity::Info,
+        };
+        let (text, mend) = (fault.to_string(), fault.mend());
+        found.push(finding("state.permissions", severity, text, mend));
     }
     let document = setup.document()?;
     if let Some(open) = crate::io::config_file::check_mode(&document) {

@@ -31,6 +31,18 @@ pub struct ProviderConfig {
     pub models: Vec<ModelConfig>,
 }
 
+impl ProviderConfig {
+    /// Where it is, without a slash at the end; well-known ones need not say so.
+    pub fn place(&self, name: &str) -> Option<&str> {
+        match (&self.base_url, name) {
+            (Some(url), _) => Some(url.trim_end_matches('/')),
+            (None, "openai") => Some("https://api.openai.com/v1"),
+            (None, "anthropic") => Some("https://api.anthropic.com"),
+            (None, _) => None,
+        }
+    }
+}
+
 /// One model of a provider.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

@@ -75,12 +75,7 @@ impl Gateway {
             None if model.provider() == "anthropic" => Api::AnthropicMessages,
             None => Api::OpenAiCompletions,
         };
-        let base_url = match (&provider.base_url, model.provider()) {
-            (Some(url), _) => url.trim_end_matches('/'),
-            (None, "openai") => "https://api.openai.com/v1",
-            (None, "anthropic") => "https://api.anthropic.com",
-            (None, _) => return None,
-        };
+        let base_url = provider.place(model.provider())?;
         let headers = provider.headers.iter();
         let own = entry.into_iter().flat_map(|entry| &entry.headers);
         Some(Arc::new(Endpoint {

@@ -3,6 +3,7 @@
 use super::Options;
 use super::bind::Plan;
 use super::channel_tokens;
+use crate::config::checks::{shared_secrets, told_unserved};
 use crate::config::document::Document;
 use crate::config::paths::expand_home;
 use crate::config::redact::secret_values;
@@ -159,11 +160,16 @@ impl Source {
     /// What a person should mend although the gateway runs without it.
     pub fn warnings(&self, loaded: &LoadedConfig) -> Vec<String> {
         let document = &loaded.document;
-        let unused = document.load(&variable).map(|l| l.warnings);
-        let unused = unused.unwrap_or_default();
-        unused
-            .iter()
+        let (unknown, unserved) = document
+            .load(&variable)
+            .map(|it| (it.warnings, it.unserved))
+            .unwrap_or_default();
+        let is_own = |secret: &str| loaded.secret.check(Some(secret), Some(secret)).is_ok();
+        unknown
+            .into_iter()
+            .chain(shared_secrets(&loaded.config, is_own))
             .map(|fault| format!("{}: {fault}", document.path()))
+            .chain(told_unserved(&unserved))
             .chain(config_file::check_mode(document))
             .chain(channel_tokens::missing(&loaded.config.channels))
             .collect()

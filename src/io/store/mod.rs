@@ -15,7 +15,9 @@ use crate::state::{Record, State, StoreAnswer, StoreFault, StoreFaultKind, Store
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use read::Reader;
 use rusqlite::Connection;
+use std::fs::Metadata;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use write::Writer;
@@ -58,6 +60,28 @@ pub fn open(lock: &StateLock, wake: Wake) -> Result<Opened, StartFault> {
         state,
         notices,
     })
+}
+
+/// Looks at the database of a state directory as a start would, and changes nothing: whether there
+/// is one. One that is another user's is not opened.
+///
+/// # Errors
+///
+/// What keeps a start from using it.
+pub fn look(dir: &Path) -> Result<bool, StartFault> {
+    let path = dir.join(DATABASE_FILE);
+    let is_ours = |meta: &Metadata| state_dir::check_owner(&path, meta).is_ok();
+    match std::fs::metadata(&path) {
+        Ok(meta) if !is_ours(&meta) => return Ok(false),
+        Ok(_) => {}
+        Err(_) => return schema::refuse_if_lost(dir, &path).map(|()| false),
+    }
+    schema::check_header(&path)?;
+    if schema::check_open(&path)? == schema::SCHEMA_VERSION {
+        let loaded = schema::open_reader(&path).and_then(|reader| load::load(&reader));
+        loaded.map_err(|fault| fault::start_fault(&path, &fault))?;
+    }
+    Ok(true)
 }
 
 /// Commits each batch to a database in memory and gives what a start would load from it.

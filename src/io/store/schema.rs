@@ -156,7 +156,7 @@ fn set_bounds(conn: &Connection) -> Result<()> {
 }
 
 /// A database that was here and is gone must not come back empty without a word.
-fn refuse_if_lost(dir: &Path, path: &Path) -> Result<(), StartFault> {
+pub(super) fn refuse_if_lost(dir: &Path, path: &Path) -> Result<(), StartFault> {
     for sign in [dir.join(MARKER_FILE), beside(path, "-wal")] {
         if sign.exists() {
             let (path, sign) = (path.display(), sign.display());
@@ -230,7 +230,7 @@ pub(crate) fn check_header(path: &Path) -> Result<(), StartFault> {
 }
 
 /// Checks whose database it is and its inner order, without changing the file. Returns its version.
-fn check_open(path: &Path) -> Result<usize, StartFault> {
+pub(super) fn check_open(path: &Path) -> Result<usize, StartFault> {
     let checked = open_reader(path).and_then(|conn| {
         let id: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
         let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;

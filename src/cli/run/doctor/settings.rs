@@ -1,0 +1,137 @@
+//! What the files say: the configuration, the state directory, secrets, certificates.
+
+use std::path::Path;
+
+use super::super::config::shared_with_gateway;
+use super::super::security;
+use super::{Findings, Setup, State};
+use crate::cli::setup::variable;
+use crate::config::checks::told_unserved;
+use crate::config::{Config, MdnsMode};
+use crate::io::{config_file, private, store};
+
+pub fn configuration(setup: &Setup, found: &mut Findings) -> Option<std::sync::Arc<Config>> {
+    const NAME: &str = "configuration";
+    let document = match setup.document() {
+        Ok(document) => document,
+        Err(failure) => {
+            found.failed(NAME, &failure);
+            return None;
+        }
+    };
+    let config = match setup.client_config() {
+        Ok(config) => config,
+        Err(failure) => {
+            found.failed(NAME, &failure);
+            return None;
+        }
+    };
+    match (document.text(), config_file::check_mode(&document)) {
+        (_, Some(remark)) => {
+            let mend = format!("chmod 600 {}", document.path());
+            found.add(NAME, State::Fault, remark, &[&mend]);
+        }
+        (None, None) => found.good(NAME, format!("{}: none, so defaults", document.path())),
+        (Some(_), None) => found.good(NAME, document.path()),
+    }
+    let loaded = document.load(&variable);
+    for fault in loaded.as_ref().err().into_iter().flatten() {
+        let told = format!(
+            "{} {} in this shell; the gateway needs it",
+            fault.path, fault.what
+        );
+        found.add(NAME, State::Remark, told, &[]);
+    }
+    if let Ok(loaded) = loaded {
+        for warning in loaded.warnings {
+            found.add(
+                NAME,
+                State::Remark,
+                warning.to_string(),
+                &["clawdia config validate"],
+            );
+        }
+        for fault in shared_with_gateway(setup, &loaded.config) {
+            let told = format!("{} {}", fault.path, fault.what);
+            let mend = format!("clawdia config set {} SECRET", fault.path);
+            found.add(NAME, State::Fault, told, &[&mend]);
+        }
+        if let Some(unserved) = told_unserved(&loaded.unserved) {
+            found.good(NAME, unserved);
+        }
+    }
+    Some(config)
+}
+
+pub fn state(setup: &Setup, found: &mut Findings) {
+    let dir = &setup.paths.state_dir;
+    if !dir.exists() {
+        let text = format!("{} is made at the first start", dir.display());
+        return found.good("state", text);
+    }
+    let open = private::faults(dir);
+    if open.is_empty() {
+        found.good("state", dir.display().to_string());
+    }
+    for fault in open {
+        let state = match fault.is_reachable {
+            true => State::Fault,
+            false => State::Remark,
+        };
+        found.add("permissions", state, fault.to_string(), &[&fault.mend()]);
+    }
+    match store::look(dir) {
+        Ok(false) => {}
+        Ok(true) => found.good("database", "whole"),
+        Err(fault) => {
+            let mend = "clawdia gateway stop; clawdia restore FILE   # a backup";
+            found.add("database", State::Fault, fault.message, &[mend]);
+        }
+    }
+}
+
+pub fn secret(setup: &Setup, config: &Config, found: &mut Findings) {
+    match setup.local_secrets(config) {
+        Err(failure) => found.failed("secret", &failure),
+        Ok(secrets) if secrets.is_empty() => {
+            found.good("secret", "none yet: a token is made at the first start");
+        }
+        Ok(secrets) => found.good("secret", format!("from {}", secrets.source())),
+    }
+}
+
+pub fn certificate(config: &Config, found: &mut Findings) {
+    let tls = &config.gateway.tls;
+    if !tls.enabled {
+        return;
+    }
+    for path in [&tls.cert_path, &tls.key_path].into_iter().flatten() {
+        match std::fs::File::open(Path::new(path)) {
+            Ok(_) => found.good("certificate", path.clone()),
+            Err(error) => {
+                let mend = "clawdia config unset gateway.tls.certPath && clawdia config unset gateway.tls.keyPath";
+                found.add(
+                    "certificate",
+                    State::Fault,
+                    format!("{path}: {error}"),
+                    &[mend],
+                );
+            }
+        }
+    }
+}
+
+/// What the network is told without being asked.
+pub fn discovery(config: &Config, found: &mut Findings) {
+    const NAME: &str = "discovery";
+    let told = match security::told_by_mdns(config) {
+        None => "the network is told nothing",
+        Some(MdnsMode::Full) => {
+            "the network is told the machine's name, the port, the certificate's fingerprint and where SSH is"
+        }
+        Some(_) => {
+            "the network is told the machine's name, the port and the certificate's fingerprint"
+        }
+    };
+    found.good(NAME, told);
+}
