@@ -7,7 +7,7 @@ use super::auth::origin::Provenance;
 use super::auth::secret::SecretFault;
 use crate::ids::ConnId;
 use crate::now::Now;
-use crate::wire::http::{Head, Refusal};
+use crate::wire::http::{Head, Refusal, Shape};
 
 /// What nobody asks for without a secret, whether it is served or not.
 const PROTECTED: [&str; 4] = ["/v1", "/tools", "/hooks", "/metrics"];
@@ -38,7 +38,8 @@ impl Gateway {
             // Nothing that is open to all takes a body.
             return Ok(0);
         }
-        self.check_bearer(&client, &provenance, head)?;
+        self.check_bearer(&client, &provenance, head)
+            .map_err(|refusal| refusal.shaped(shape_of(&path)))?;
         Ok(self.api_body_max(&path))
     }
 
@@ -66,6 +67,17 @@ impl Gateway {
                 })
             }
         }
+    }
+}
+
+/// What reads the answers at a protected path.
+fn shape_of(path: &str) -> Shape {
+    if path.starts_with("/v1") {
+        Shape::OpenAi
+    } else if path.starts_with("/tools") {
+        Shape::Tool
+    } else {
+        Shape::Text
     }
 }
 

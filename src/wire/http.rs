@@ -11,12 +11,35 @@ use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_LINE_BYTES_MAX};
 pub struct Refusal {
     pub status: u16,
     pub why: &'static str,
+    pub shape: Shape,
+}
+
+/// How a refusal is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// A line of text.
+    #[default]
+    Text,
+    /// `{"error": {message, type, param, code}}`, as OpenAI's clients read it.
+    OpenAi,
+    /// `{"ok": false, "error": {type, message}}`, as the ecosystem's programs read it.
+    Tool,
 }
 
 impl Refusal {
     /// A refusal with its status code.
     pub const fn new(status: u16, why: &'static str) -> Self {
-        Self { status, why }
+        Self {
+            status,
+            why,
+            shape: Shape::Text,
+        }
+    }
+
+    /// The same in another shape.
+    #[must_use]
+    pub const fn shaped(self, shape: Shape) -> Self {
+        Self { shape, ..self }
     }
 
     /// A request that breaks the grammar.

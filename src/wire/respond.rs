@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use super::http::Refusal;
+use super::http::{Refusal, Shape};
+use super::json::Writer;
 
 /// The reason phrase of a status.
 pub fn reason(status: u16) -> &'static str {
@@ -74,16 +75,55 @@ pub fn write_head(
 /// Appends the answer to a request that is not served; the connection ends with it.
 pub fn write_refusal(out: &mut Vec<u8>, refusal: Refusal) {
     // RFC 6455 4.2.2: a refused version names the ones that are spoken.
-    let version: &[(&str, &str)] = match refusal.status {
-        426 => &[
+    let version: &[(&str, &str)] = match (refusal.status, refusal.shape) {
+        (426, _) => &[
             ("Upgrade", "websocket"),
             ("Sec-WebSocket-Version", "13"),
             TEXT,
         ],
-        _ => &[TEXT],
+        (_, Shape::Text) => &[TEXT],
+        (_, Shape::OpenAi | Shape::Tool) => &[("Content-Type", "application/json")],
     };
-    let body = format!("{}\n", refusal.why);
-    write_response(out, refusal.status, false, version, body.as_bytes());
+    let body = match refusal.shape {
+        Shape::Text => format!("{}\n", refusal.why).into_bytes(),
+        Shape::OpenAi | Shape::Tool => json(refusal),
+    };
+    write_response(out, refusal.status, false, version, &body);
+}
+
+fn json(refusal: Refusal) -> Vec<u8> {
+    let code = match refusal.status {
+        401 => Some("invalid_api_key"),
+        429 => Some("rate_limit_exceeded"),
+        _ => None,
+    };
+    let mut out = Vec::new();
+    Writer::new(&mut out).object(|w| {
+        let is_tool = refusal.shape == Shape::Tool;
+        if is_tool {
+            w.field_bool("ok", false);
+        }
+        w.key("error");
+        w.object(|w| {
+            w.field_str("message", refusal.why);
+            match (is_tool, refusal.status) {
+                (true, 401) => w.field_str("type", "unauthorized"),
+                _ => w.field_str("type", "invalid_request_error"),
+            }
+            if !is_tool {
+                w.key("param");
+                w.null();
+                match code {
+                    Some(code) => w.field_str("code", code),
+                    None => {
+                        w.key("code");
+                        w.null();
+                    }
+                }
+            }
+        });
+    });
+    out
 }
 
 const TEXT: (&str, &str) = ("Content-Type", "text/plain; charset=utf-8");
@@ -106,5 +146,24 @@ mod tests {
             text.contains("\r\nConnection: close\r\n") && text.ends_with("\r\n\r\nno\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn programs_are_refused_in_the_shape_that_they_read() {
+        let told = |shape| {
+            let mut out = Vec::new();
+            write_refusal(&mut out, Refusal::new(401, "no").shaped(shape));
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.contains("application/json\r\n"), "{text}");
+            let (_, body) = text.split_once("\r\n\r\n").unwrap();
+            serde_json::from_str::<serde_json::Value>(body).unwrap()
+        };
+        let openai = told(Shape::OpenAi);
+        assert_eq!(openai["error"]["message"], "no");
+        assert_eq!(openai["error"]["type"], "invalid_request_error");
+        assert_eq!(openai["error"]["code"], "invalid_api_key");
+        let tool = told(Shape::Tool);
+        assert_eq!(tool["ok"], false);
+        assert_eq!(tool["error"]["type"], "unauthorized");
     }
 }

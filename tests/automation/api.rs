@@ -275,3 +275,28 @@ fn a_client_that_goes_before_its_run_is_stored_stops_it_too() {
     assert!(driver.store.state().runs().open().next().is_none());
     assert!(driver.store.state().sessions().is_empty());
 }
+
+#[test]
+fn who_shows_no_secret_is_told_so_in_the_shape_that_its_client_reads() {
+    let mut driver = driver(says(&["x"]));
+    for (path, secret, pointer, value) in [
+        ("/v1/models", "", "/error/code", "invalid_api_key"),
+        (
+            "/v1/chat/completions",
+            "Authorization: Bearer wrong\r\n",
+            "/error/type",
+            "invalid_request_error",
+        ),
+        ("/v1/responses", "", "/error/code", "invalid_api_key"),
+        ("/tools/invoke", "", "/error/type", "unauthorized"),
+    ] {
+        let answer = driver.http(&format!(
+            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:18789\r\n{secret}Content-Length: 0\r\n\r\n"
+        ));
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        assert!(head.starts_with("HTTP/1.1 401"), "{path}: {answer}");
+        let body: Value = serde_json::from_str(body).expect(path);
+        assert_eq!(body.pointer(pointer), Some(&json!(value)), "{path}: {body}");
+        assert!(body["error"]["message"].is_string(), "{path}: {body}");
+    }
+}

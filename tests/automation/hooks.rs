@@ -189,3 +189,24 @@ fn what_is_wrong_is_said_and_bodies_are_bounded() {
         503
     );
 }
+
+#[test]
+fn nonsense_is_answered_with_what_would_be_right() {
+    let mut driver = driver("");
+    for (name, value, right) in [
+        ("thinking", json!("hard"), "off, minimal, low, medium, high"),
+        ("thinking", json!(7), "off, minimal"),
+        ("timeoutSeconds", json!("soon"), "from 1 to 86400"),
+        ("timeoutSeconds", json!(0), "from 1 to 86400"),
+        ("timeoutSeconds", json!(-5), "from 1 to 86400"),
+        ("timeoutSeconds", json!(86_401), "from 1 to 86400"),
+    ] {
+        let body = json!({"message": "deploy it", name: value});
+        let (status, answer) = post(&mut driver, "/hooks/agent", "", &body);
+        assert_eq!(status, 400, "{body}: {answer}");
+        let told = answer["error"].as_str().unwrap();
+        assert!(told.contains(name) && told.contains(right), "{told}");
+    }
+    let body = json!({"message": "deploy it", "thinking": "LOW", "timeoutSeconds": 30});
+    assert_eq!(post(&mut driver, "/hooks/agent", "", &body).0, 202);
+}

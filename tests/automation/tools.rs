@@ -245,3 +245,22 @@ fn a_program_that_says_stop_ends_what_runs_in_the_session() {
     let text = &last(&stop)["payload"]["result"]["payloads"][0]["text"];
     assert_eq!(*text, "Nothing runs in this session any more.");
 }
+
+#[test]
+fn a_command_with_wrong_arguments_is_told_what_is_missing_and_how_it_is_written() {
+    let mut driver = driver("{}");
+    for (args, word) in [
+        (
+            json!({"cmd": "ls"}),
+            "\"command\" is missing: write {\"command\": [\"ls\", \"-l\"]}",
+        ),
+        (
+            json!({"command": "ls -l"}),
+            "\"command\" is a list of texts, such as [\"ls\", \"-l\"]",
+        ),
+        (json!({"command": [1]}), "\"shell\""),
+    ] {
+        let (status, text) = fault(&mut driver, json!({"tool": "exec", "args": args}));
+        assert!(status == 400 && text.contains(word), "{text}");
+    }
+}

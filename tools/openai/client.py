@@ -58,7 +58,9 @@ for name, wrong, expected in [
         wrong()
         check(f"{name} is refused", False)
     except expected as fault:
-        check(f"{name} is refused: {fault}", True)
+        check(f"{name} is refused: {fault}", fault.body["message"])
+        if fault.status_code == 401:
+            check("and the code says so", fault.code == "invalid_api_key")
 
 long = "say " + "and on " * 4000
 stream = client.chat.completions.create(

@@ -15,7 +15,7 @@ use crate::gateway::method::chat::{Repeat, fingerprint};
 use crate::gateway::runs::{Beside, Origin, Over, Request};
 use crate::gateway::transcript::cut_chars;
 use crate::ids::ConnId;
-use crate::limits::{CRON_SUMMARY_CHARS, CRON_TEXT_BYTES_MAX, HOOK_NAME_CHARS};
+use crate::limits::{CRON_SUMMARY_CHARS, CRON_TEXT_BYTES_MAX, HOOK_NAME_CHARS, RUN_SECONDS_MAX};
 use crate::state::{Delivery, Text};
 use crate::wire::http::{Head, Refusal};
 use serde_json::{Value, json};
@@ -218,11 +218,9 @@ impl Gateway {
                 session_key,
                 message: message.to_owned(),
                 images: Vec::new(),
-                thinking: words(body, "thinking").and_then(Thinking::parse),
+                thinking: thinking(body)?,
                 extra_prompt: Some(prompt.into()),
-                timeout_ms: body["timeoutSeconds"]
-                    .as_u64()
-                    .map(|seconds| seconds.saturating_mul(1_000)),
+                timeout_ms: timeout_ms(body)?,
                 delivery: Delivery {
                     deliver: channel.is_some() && body["deliver"] != false,
                     channel: channel.map(Text::from),
@@ -342,6 +340,27 @@ impl Gateway {
 fn words<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
     let text = body[name].as_str()?.trim();
     (!text.is_empty()).then_some(text)
+}
+
+fn thinking(body: &Value) -> Result<Option<Thinking>, Fault> {
+    if body["thinking"].is_null() {
+        return Ok(None);
+    }
+    let level = body["thinking"].as_str().and_then(Thinking::parse);
+    let known = || Thinking::ALL.map(Thinking::as_str).join(", ");
+    level
+        .map(Some)
+        .ok_or_else(|| Fault::invalid(format!("thinking is one of {}", known())))
+}
+
+fn timeout_ms(body: &Value) -> Result<Option<u64>, Fault> {
+    match body["timeoutSeconds"].as_u64() {
+        Some(seconds @ 1..=RUN_SECONDS_MAX) => Ok(Some(seconds * 1_000)),
+        None if body["timeoutSeconds"].is_null() => Ok(None),
+        _ => Err(Fault::invalid(format!(
+            "timeoutSeconds is a whole number from 1 to {RUN_SECONDS_MAX}"
+        ))),
+    }
 }
 
 fn check_len(text: &str) -> Result<(), Fault> {

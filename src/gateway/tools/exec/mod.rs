@@ -50,6 +50,12 @@ pub const TOOL: Tool = Tool {
 /// What the owner does about a gateway that runs nothing.
 const MEND: &str = "clawdia approvals allowlist add PROGRAM";
 
+/// The shape of a call.
+const EXAMPLE: &str =
+    "write {\"command\": [\"ls\", \"-l\"]}, or {\"shell\": \"ls -l | wc -l\"} for a line of sh";
+const WORDS: &str = "the argument \"command\" is a list of texts, such as [\"ls\", \"-l\"]; a line of sh \
+    is the argument \"shell\"";
+
 /// A command on its way to being executed.
 struct Wanted {
     tag: CallTag,
@@ -91,11 +97,12 @@ fn wanted(gateway: &Gateway, it: &Use<'_>) -> Result<Wanted, String> {
         (Some(words), None) => {
             let words = words.iter().map(|word| word.as_str().map(str::to_owned));
             let words: Option<Vec<String>> = words.collect();
-            Command::new(words.ok_or("command is a list of texts")?, None)
+            Command::new(words.ok_or(WORDS)?, None)
         }
         (None, Some(line)) => Command::of_shell(line),
         (Some(_), Some(_)) => return Err("give command or shell, not both".into()),
-        (None, None) => return Err("the argument \"command\" is missing".into()),
+        (None, None) if !it.arguments["command"].is_null() => return Err(WORDS.into()),
+        (None, None) => return Err(format!("the argument \"command\" is missing: {EXAMPLE}")),
     };
     let env = match &it.arguments["env"] {
         Value::Null => BTreeMap::new(),
