@@ -179,3 +179,26 @@ fn a_chat_over_a_pipe_answers_every_line_in_its_turn() {
     let last: Value = serde_json::from_str(json.lines().last().unwrap()).unwrap();
     assert_eq!(last["state"], "final");
 }
+
+#[test]
+fn a_job_gets_another_zone_alone_and_a_second_name_is_remarked() {
+    let (home, _gateway) = start();
+    let add = |more: &[&str]| {
+        let mut words = vec!["cron", "add", "--name", "news", "-m", "what is new?"];
+        words.extend(more);
+        home.run(&words).ok().out
+    };
+    assert!(!add(&["--cron", "0 7 * * *"]).contains("remark"));
+    let edit = home.run(&["cron", "edit", "news", "--tz", "Europe/Vienna"]);
+    edit.ok();
+    let jobs = home.run(&["cron", "list", "--json"]).ok().json();
+    let schedule = &jobs["jobs"][0]["schedule"];
+    assert_eq!(
+        (&schedule["expr"], &schedule["tz"]),
+        (&json!("0 7 * * *"), &json!("Europe/Vienna"))
+    );
+    home.run(&["cron", "edit", "news", "--every", "1h"]).ok();
+    let refused = home.run(&["cron", "edit", "news", "--tz", "UTC"]);
+    assert_eq!(refused.code, 2, "it has no expression: {refused:?}");
+    assert!(add(&["--every", "2h"]).contains("another job has this name"));
+}

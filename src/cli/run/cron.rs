@@ -123,12 +123,26 @@ fn add(session: &mut Session, args: CronAdd, out: &mut Out) -> Outcome {
         job["deleteAfterRun"] = true.into();
     }
     let job = session.call("cron.add", &job)?;
-    made(&job, "added", out)
+    made(&job, "added", out)?;
+    // Others may have such a name too: only commands that take one have to choose.
+    let payload = session.call("cron.list", &json!({"includeDisabled": true}))?;
+    let alike = |it: &&Value| it["name"] == job["name"];
+    if !out.wants_json() && list(&payload, "jobs").iter().filter(alike).count() > 1 {
+        let note = "another job has this name: commands take the id of one";
+        out.field("remark", Paint::Warning, note)?;
+    }
+    Ok(())
 }
 
 fn edit(session: &mut Session, args: CronEdit, out: &mut Out) -> Outcome {
+    let job = find(session, &args.job)?;
     let mut patch = Map::new();
-    if let Some(schedule) = read_schedule(args.at, args.every, args.cron, args.tz)? {
+    let cron = match (&args.tz, &args.cron, &args.at, &args.every) {
+        // A zone alone is a new zone of the expression that the job has.
+        (Some(_), None, None, None) => job["schedule"]["expr"].as_str().map(str::to_owned),
+        _ => args.cron,
+    };
+    if let Some(schedule) = read_schedule(args.at, args.every, cron, args.tz)? {
         patch.insert("schedule".into(), schedule);
     }
     let what = What {
@@ -160,7 +174,6 @@ fn edit(session: &mut Session, args: CronEdit, out: &mut Out) -> Outcome {
     if patch.is_empty() {
         return Err(Failure::usage("nothing to change"));
     }
-    let job = find(session, &args.job)?;
     // Another time of day is meant in the zone that the job has.
     if let Some(schedule) = patch.get_mut("schedule")
         && schedule["kind"] == "cron"
@@ -310,7 +323,9 @@ fn read_schedule(
     tz: Option<String>,
 ) -> Result<Option<Value>, Failure> {
     if tz.is_some() && cron.is_none() {
-        return Err(Failure::usage("--tz is the zone of --cron"));
+        return Err(Failure::usage(
+            "--tz is the zone of a job's --cron, and there is none",
+        ));
     }
     Ok(match (at, every, cron) {
         (Some(at), None, None) => Some(json!({"kind": "at", "atMs": moment(&at, unix_ms())?})),
