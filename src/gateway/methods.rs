@@ -52,7 +52,7 @@ const fn row(name: &'static str, scope: Scope, params: Shape, run: Run) -> Metho
 use Scope::{Admin, Approvals, Pairing, Read, Write};
 use method::{
     agent, approvals, browser, channels, chat, config, contacts, cron, devices, health, history,
-    logs, mcp, models, nodes, send, sessions, system, tables, voice,
+    inject, logs, mcp, models, nodes, send, sessions, system, tables, voice,
 };
 
 /// Every method, sorted by name.
@@ -84,7 +84,7 @@ pub static METHODS: &[Method] = &[
     row("channels.status", Read, CHANNELS_STATUS, channels::status),
     row("chat.abort", Write, CHAT_ABORT, chat::abort),
     row("chat.history", Read, CHAT_HISTORY, history::history),
-    row("chat.inject", Admin, CHAT_INJECT, history::inject),
+    row("chat.inject", Admin, CHAT_INJECT, inject::inject),
     row("chat.send", Write, CHAT_SEND, chat::send),
     row("config.apply", Admin, CONFIG_CHANGE, config::apply),
     row("config.get", Admin, params::NONE, config::get),

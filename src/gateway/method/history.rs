@@ -1,15 +1,12 @@
-//! `chat.history` and `chat.inject`: a session's transcript, read and added to.
+//! `chat.history`: a session's transcript as people see it, the newest that an answer holds.
 
-use crate::gateway::dispatch::{Call, Handled, KeptCall, Outcome, Stop};
+use crate::gateway::dispatch::{Call, Handled, KeptCall, Outcome};
 use crate::gateway::params::Params;
-use crate::gateway::sessions::{injected_message, session_lock, touch};
 use crate::gateway::transcript::{fit, is_summary, summary_before_all};
 use crate::gateway::{Gateway, Refusal};
-use crate::limits::{
-    CHAT_TEXT_BYTES_MAX, HISTORY_BYTES, HISTORY_ENVELOPE_BYTES_MAX, HISTORY_MESSAGES,
-};
+use crate::limits::{HISTORY_BYTES, HISTORY_ENVELOPE_BYTES_MAX, HISTORY_MESSAGES};
 use crate::now::Now;
-use crate::state::{Page, Record, Session, StoreFault, picture_bytes, without_pictures};
+use crate::state::{Page, Session, StoreFault, picture_bytes, without_pictures};
 use crate::wire::json::Writer;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -62,60 +59,6 @@ struct Asked {
     shown_key: Box<str>,
     session: Arc<Session>,
     bytes_max: usize,
-}
-
-/// `chat.inject`: puts a message into a transcript in the agent's name.
-pub fn inject(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
-    let key = gateway.session_key(params.required_text("sessionKey"))?;
-    let message = params.required_text("message");
-    if message.len() > CHAT_TEXT_BYTES_MAX {
-        let text = format!("message is longer than {CHAT_TEXT_BYTES_MAX} bytes");
-        return Err(Refusal::invalid(text).into());
-    }
-    if gateway.commits.is_reserved(&session_lock(&key)) {
-        return Err(Stop::Busy);
-    }
-    let Some(session) = gateway.session(&key) else {
-        return Err(Refusal::invalid("session not found").into());
-    };
-    let mut session = Session::clone(session);
-    touch(&mut session, now);
-    let label = params
-        .text("label")
-        .map(str::trim)
-        .filter(|it| !it.is_empty());
-    let message = Arc::new(match label {
-        Some(label) => injected_message(&format!("[{label}]\n\n{message}"), now.unix_ms),
-        None => injected_message(message, now.unix_ms),
-    });
-    let records = vec![
-        Record::MessageAppend {
-            session_id: session.session_id.clone(),
-            message: message.clone(),
-        },
-        Record::SessionPut(Arc::new(session)),
-    ];
-    let id: String = gateway.random_hex().chars().take(8).collect();
-    let call = call.keep();
-    gateway.commit(
-        vec![session_lock(&key)],
-        records,
-        move |gateway, _, result| {
-            if let Err(fault) = result {
-                return gateway.refuse_kept(&call, &Refusal::not_stored(&fault));
-            }
-            gateway.touch_health();
-            // Everybody with the session open shows the message at once.
-            gateway.send_injected(&format!("inject-{id}"), (&key, &key), 0, &message);
-            gateway.reply_kept(&call, |_, w| {
-                w.object(|w| {
-                    w.field_bool("ok", true);
-                    w.field_str("messageId", &id);
-                });
-            });
-        },
-    );
-    Ok(Outcome::Later)
 }
 
 impl Gateway {
@@ -209,7 +152,8 @@ mod tests {
     use crate::driver::device::Device;
     use crate::driver::{Driver, Options, operator_params};
     use crate::gateway::Input;
-    use crate::limits::{CHAT_TEXT_BYTES_MAX, HISTORY_BYTES, MESSAGE_BYTES_MAX};
+    use crate::gateway::sessions::injected_message;
+    use crate::limits::{HISTORY_BYTES, MESSAGE_BYTES_MAX};
     use crate::state::{Message, Record, Session, StoreAnswer, StoreFault, StoreFaultKind};
     use serde_json::{Value, json};
     use std::sync::Arc;
@@ -294,10 +238,7 @@ mod tests {
         // 6 MiB in all, with characters that JSON writes as six bytes.
         let long = "\u{1}x".repeat(8 * 1024);
         for n in 0..110 {
-            append(
-                &mut driver,
-                super::injected_message(&format!("{n}{long}"), n),
-            );
+            append(&mut driver, injected_message(&format!("{n}{long}"), n));
         }
         let mut driver = driver.crash(0);
         let operator = driver.operator();
@@ -325,7 +266,7 @@ mod tests {
         }
         let history = driver.ok(operator, "chat.history", json!({"sessionKey": "main"}));
         assert_eq!(history["messages"], json!([]));
-        let long = super::injected_message(&"y".repeat(2 * MESSAGE_BYTES_MAX), 2);
+        let long = injected_message(&"y".repeat(2 * MESSAGE_BYTES_MAX), 2);
         append_to(&mut driver, id, long);
         let answer = driver.call(operator, "chat.history", json!({"sessionKey": "main"}));
         assert!(answer.to_string().len() <= MESSAGE_BYTES_MAX);
@@ -348,7 +289,7 @@ mod tests {
             let id = list["sessions"][0]["sessionId"].as_str().unwrap();
             let half = "x".repeat(least / 2);
             for n in 0..8 {
-                append_to(&mut driver, id, super::injected_message(&half, n));
+                append_to(&mut driver, id, injected_message(&half, n));
             }
             let params = json!({"sessionKey": "main"});
             let len = driver
@@ -368,67 +309,6 @@ mod tests {
             session_id: id.into(),
             message: Arc::new(message),
         }]);
-    }
-
-    #[test]
-    fn an_injected_message_is_shown_to_everybody_before_the_answer() {
-        let (mut driver, operator) = start();
-        driver.messages(operator);
-        for (params, shown) in [
-            (json!({"sessionKey": "main", "message": "hi"}), "hi"),
-            (
-                json!({"sessionKey": "main", "message": "hi", "label": "note"}),
-                "[note]\n\nhi",
-            ),
-        ] {
-            driver.request(operator, "chat.inject", params);
-            driver.settle();
-            let messages = driver.messages(operator);
-            let position = |name: &str, value: &str| {
-                messages.iter().position(|message| message[name] == value)
-            };
-            let (event, answer) = (position("event", "chat"), position("type", "res"));
-            assert!(event < answer && event.is_some());
-            let id = messages[answer.unwrap()]["payload"]["messageId"].as_str();
-            let id = id.unwrap();
-            assert_eq!(id.len(), 8);
-            let payload = &messages[event.unwrap()]["payload"];
-            assert_eq!(payload["runId"], format!("inject-{id}"));
-            assert_eq!(payload["sessionKey"], "agent:main:main");
-            assert_eq!(payload["seq"], 0);
-            assert_eq!(payload["state"], "final");
-            assert_eq!(text(&payload["message"]), shown);
-            let history = driver.ok(operator, "chat.history", json!({"sessionKey": "main"}));
-            let rows = history["messages"].as_array().unwrap();
-            assert_eq!(rows.last(), Some(&payload["message"]));
-        }
-    }
-
-    #[test]
-    fn an_injection_is_refused_in_the_words_that_clients_know() {
-        let (mut driver, operator) = start();
-        for (params, text) in [
-            (
-                json!({"sessionKey": "agent:main:none", "message": "x"}),
-                "session not found",
-            ),
-            (
-                json!({"sessionKey": "main", "message": "x", "label": "y".repeat(101)}),
-                "invalid chat.inject params: at /label: must NOT have more than 100 characters",
-            ),
-            (
-                json!({}),
-                "invalid chat.inject params: must have required property 'sessionKey'; \
-                 must have required property 'message'",
-            ),
-            (
-                json!({"sessionKey": "../x", "message": "x"}),
-                "invalid session key: use letters, digits and - _ . : + @ # = ~ ! $ (no ..)",
-            ),
-        ] {
-            let error = driver.err(operator, "chat.inject", params);
-            assert_eq!(error["message"], text);
-        }
     }
 
     #[test]
@@ -480,19 +360,5 @@ mod tests {
         driver.store.held = false;
         driver.settle();
         driver.ok(operator, "chat.history", json!({"sessionKey": "main"}));
-    }
-
-    #[test]
-    fn a_message_is_bounded_even_where_frames_may_be_longer() {
-        let mut driver = Driver::new(Options {
-            config: "{gateway: {limits: {maxPayload: 4194304}}}".into(),
-            ..Options::default()
-        });
-        let operator = driver.operator();
-        driver.ok(operator, "sessions.patch", json!({"key": "main"}));
-        let inject = |len| json!({"sessionKey": "main", "message": "x".repeat(len)});
-        driver.ok(operator, "chat.inject", inject(CHAT_TEXT_BYTES_MAX));
-        let error = driver.err(operator, "chat.inject", inject(CHAT_TEXT_BYTES_MAX + 1));
-        assert_eq!(error["code"], "INVALID_REQUEST");
     }
 }

@@ -11,6 +11,7 @@ pub mod cron;
 pub mod devices;
 pub mod health;
 pub mod history;
+pub mod inject;
 pub mod logs;
 pub mod mcp;
 pub mod models;
