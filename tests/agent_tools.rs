@@ -133,3 +133,62 @@ fn pages_of_this_machine_are_not_read() {
     assert!(told.contains("private network"), "{told}");
     assert_eq!(gateway.stop(), Some(0));
 }
+
+/// The agent wants the configuration changed: a person is shown that very change, and only their
+/// yes makes it, whatever else was changed meanwhile.
+#[test]
+fn the_agent_changes_the_configuration_only_as_a_person_approved() {
+    let patch = |minutes: u64| json!({"action": "config_patch", "patch": {"session": {"idleMinutes": minutes}}});
+    let invalid = json!({"action": "config_patch", "patch": {"gateway": {"port": 0}}});
+    let script = [
+        uses("gateway", patch(7)),
+        uses("gateway", patch(8)),
+        uses("gateway", patch(9)),
+        uses("gateway", invalid),
+    ];
+    let (home, gateway, model) = start(script.into_iter().flatten().collect());
+    let idle = || home.run(&["config", "get", "session.idleMinutes"]).out;
+    let asked = |decision: &str, meanwhile: &dyn Fn()| {
+        let agent = home.command(&["agent", "--message", "go"]).spawn().unwrap();
+        let waiting = || {
+            let told = home.run(&["approvals", "list", "--json"]).ok().json();
+            told["pending"][0].clone()
+        };
+        support::eventually(|| !waiting().is_null());
+        let pending = waiting();
+        let shown = pending.to_string();
+        assert!(shown.contains("clawdia config patch"), "{shown}");
+        meanwhile();
+        let id = pending["id"].as_str().unwrap();
+        home.run(&["approvals", decision, id]).ok();
+        assert!(agent.wait_with_output().unwrap().status.success());
+        model.seen.recv().unwrap();
+        result(&model)
+    };
+    assert_eq!(asked("approve", &|| {}), "the configuration is changed");
+    assert_eq!(idle().trim(), "7");
+    let text = asked("deny", &|| {});
+    assert!(text.contains("said no"), "{text}");
+    assert_eq!(idle().trim(), "7");
+    // Another change in between stays, and so do its comments.
+    let path = home.state().join("clawdia.json");
+    let meanwhile = || {
+        let text = support::read(&path);
+        let text = text.trim_end().strip_suffix('}').unwrap().to_owned();
+        let text = text.trim_end().trim_end_matches(',').to_owned();
+        std::fs::write(&path, text + ", // mine\n  cron: { enabled: false } }\n").unwrap();
+    };
+    assert_eq!(asked("approve", &meanwhile), "the configuration is changed");
+    assert_eq!(idle().trim(), "9");
+    let text = support::read(&path);
+    assert!(
+        text.contains("// mine") && text.contains("enabled: false"),
+        "{text}"
+    );
+    // What a person says yes to may still be no configuration.
+    let before = support::read(&path);
+    let text = asked("approve", &|| {});
+    assert!(text.contains("invalid config"), "{text}");
+    assert_eq!(support::read(&path), before);
+    assert_eq!(gateway.stop(), Some(0));
+}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# OpenAI's own Python library against this gateway: whole answers, streams, usage, errors, an abort.
+# OpenAI's own Python library against this gateway: whole answers, streams, usage, errors, an abort, pictures.
 #
 #   tools/openai.sh          a few seconds, and 20 MB of packages from PyPI on the first run
 #
@@ -36,5 +36,7 @@ until clawdia gateway call status | grep -q '"abortedLastRun": true'; do
   sleep 0.1
 done
 echo "ok: the run of a client that went away is stopped"
+env -i PATH="$PATH" HOME="$dir/home" CLAWDIA_STATE_DIR="$dir/gateway/state" \
+  "$python" "$here/openai/pictures.py" "$GATEWAY_PORT" "$(clawdia token)" "$program"
 stop_gateway || { echo 'FAILED: the gateway did not end well' >&2; exit 1; }
 echo "passed"

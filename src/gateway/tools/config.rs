@@ -142,3 +142,57 @@ fn unread(result: FetchResult) -> String {
         _ => "the configuration file could not be used".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::agent::{ModelRef, StepEvent, StopReason, ToolCall, Usage};
+    use crate::driver::{Driver, Options, Steps};
+    use crate::limits::TOOL_APPROVAL_MS;
+    use serde_json::json;
+
+    #[test]
+    fn a_change_that_nobody_approves_in_time_is_not_made() {
+        let mut driver = Driver::new(Options {
+            steps: Steps::Held,
+            ..Options::default()
+        });
+        let operator = driver.operator();
+        let before = driver.ok(operator, "config.get", json!({}));
+        let send = json!({"sessionKey": "main", "message": "go", "idempotencyKey": "k"});
+        driver.ok(operator, "chat.send", send);
+        driver.settle();
+        let step = driver.steps.pop_front().expect("a step");
+        let patch = json!({"action": "config_patch", "patch": {"session": {"idleMinutes": 7}}});
+        let call = ToolCall {
+            id: "c".into(),
+            name: "gateway".into(),
+            arguments: patch.to_string().into(),
+        };
+        let asks = StepEvent::Done {
+            text: String::new(),
+            calls: vec![call],
+            usage: Usage::default(),
+            stop_reason: StopReason::ToolUse,
+            model: ModelRef::new("m", "m"),
+        };
+        driver.step(step.tag, asks);
+        driver.settle();
+        let asked = driver.ok(operator, "exec.approval.list", json!({}));
+        let id = asked["pending"][0]["id"].clone();
+        assert!(id.is_string(), "{asked}");
+        driver.advance(TOOL_APPROVAL_MS);
+        driver.settle();
+        let step = driver.steps.pop_front().expect("the next step");
+        let told = &step.messages.last().expect("a result").text;
+        assert!(
+            told.contains("nobody approved the change in time"),
+            "{told}"
+        );
+        // A yes that comes too late is no yes.
+        let late = json!({"id": id, "decision": "allow-once"});
+        driver.err(operator, "exec.approval.resolve", late);
+        driver.settle();
+        let after = driver.ok(operator, "config.get", json!({}));
+        assert_eq!(after["hash"], before["hash"]);
+    }
+}
