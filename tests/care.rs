@@ -364,6 +364,16 @@ fn the_doctor_knocks_at_servers_and_looks_at_the_database() {
     ] {
         assert!(ran.out.contains(words), "{words}: {ran:?}");
     }
+    let status = home.run(&["status"]).ok().out;
+    let is_told = status.contains("tools: there is no program");
+    assert!(is_told && !status.contains("● healthy"), "{status}");
+    // A variable that this shell has and the gateway has not.
+    home.configure("{ agents: { defaults: { userTimezone: '${HERE_ALONE}' } } }");
+    let mut doctor = home.command(&["doctor"]);
+    doctor.env("HERE_ALONE", "Europe/Vienna");
+    let told = support::finish(doctor).out;
+    let words = "goes on with an earlier one: agents.defaults.userTimezone";
+    assert!(told.contains(words), "{told}");
     gateway.stop();
     listener.set_nonblocking(true).unwrap();
     let (mut socket, _) = listener.accept().expect("it was knocked at");

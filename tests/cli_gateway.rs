@@ -376,3 +376,29 @@ fn a_gateway_on_an_address_of_its_own_is_found_on_this_machine_too() {
     let ran = home.run(&["health", "--url", &beside]);
     assert!(ran.err.contains("none was sent"), "{ran:?}");
 }
+
+#[test]
+fn which_model_each_agent_uses_is_told_without_its_key() {
+    let home = Home::new();
+    home.configure(
+        "{ models: { providers: { local: { baseUrl: 'http://127.0.0.1:1/v1', apiKey: 'sk-hidden' } } }, \
+         agents: { defaults: { model: 'local/one' }, list: [{ id: 'main' }, { id: 'ops', \
+         model: { primary: 'local/two', fallbacks: ['builtin/clawdia'] } }] } }",
+    );
+    let _gateway = home.gateway(&[]);
+    let told = home.run(&["models", "status"]).ok().out;
+    for line in [
+        ["main", "local/one", "-"],
+        ["ops", "local/two", "builtin/clawdia"],
+        ["local", "http://127.0.0.1:1/v1", "yes"],
+    ] {
+        let has = |it: &str| it.split_whitespace().eq(line);
+        assert!(told.lines().any(has), "{line:?}: {told}");
+    }
+    let json = home.run(&["models", "status", "--json"]).ok();
+    assert_eq!(json.json()["agents"][1]["model"], "local/two");
+    assert!(!(told + &json.out).contains("sk-hidden"));
+    home.run(&["config", "unset", "agents"]).ok();
+    let told = home.run(&["models", "status"]).ok().out;
+    assert!(told.contains("builtin/clawdia"), "{told}");
+}

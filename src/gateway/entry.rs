@@ -29,7 +29,9 @@ impl Gateway {
         let path = head.target.split(['?', '#']).next().unwrap_or("");
         let path = clean_path(path).ok_or(Refusal::bad("malformed path"))?;
         if self.hook_path(&path).is_some() {
-            return self.check_hook_token(&client, &provenance, head);
+            return self
+                .check_hook_token(&client, &provenance, head)
+                .map_err(|refusal| refusal.shaped(Shape::Hook));
         }
         if self.is_webhook_path(&path) {
             return self.check_webhook_secret(&client, &provenance, head, &path);

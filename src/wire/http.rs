@@ -24,6 +24,8 @@ pub enum Shape {
     OpenAi,
     /// `{"ok": false, "error": {type, message}}`, as the ecosystem's programs read it.
     Tool,
+    /// `{"ok": false, "error": message}`, as those that call webhooks read it.
+    Hook,
 }
 
 impl Refusal {

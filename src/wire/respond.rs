@@ -82,11 +82,11 @@ pub fn write_refusal(out: &mut Vec<u8>, refusal: Refusal) {
             TEXT,
         ],
         (_, Shape::Text) => &[TEXT],
-        (_, Shape::OpenAi | Shape::Tool) => &[("Content-Type", "application/json")],
+        (_, _) => &[("Content-Type", "application/json")],
     };
     let body = match refusal.shape {
         Shape::Text => format!("{}\n", refusal.why).into_bytes(),
-        Shape::OpenAi | Shape::Tool => json(refusal),
+        _ => json(refusal),
     };
     write_response(out, refusal.status, false, version, &body);
 }
@@ -100,8 +100,11 @@ fn json(refusal: Refusal) -> Vec<u8> {
     let mut out = Vec::new();
     Writer::new(&mut out).object(|w| {
         let is_tool = refusal.shape == Shape::Tool;
-        if is_tool {
+        if refusal.shape != Shape::OpenAi {
             w.field_bool("ok", false);
+        }
+        if refusal.shape == Shape::Hook {
+            return w.field_str("error", refusal.why);
         }
         w.key("error");
         w.object(|w| {
@@ -165,5 +168,9 @@ mod tests {
         let tool = told(Shape::Tool);
         assert_eq!(tool["ok"], false);
         assert_eq!(tool["error"]["type"], "unauthorized");
+        assert_eq!(
+            told(Shape::Hook),
+            serde_json::json!({"ok": false, "error": "no"})
+        );
     }
 }

@@ -210,3 +210,13 @@ fn nonsense_is_answered_with_what_would_be_right() {
     let body = json!({"message": "deploy it", "thinking": "LOW", "timeoutSeconds": 30});
     assert_eq!(post(&mut driver, "/hooks/agent", "", &body).0, 202);
 }
+
+#[test]
+fn a_wrong_token_is_answered_like_every_other_fault_of_a_hook() {
+    let mut driver = driver("");
+    let (status, body) = ask(&mut driver, "/hooks/wake", &bearer("wrong"), "{}");
+    assert_eq!(status, 401);
+    let answer: Value = serde_json::from_str(&body).expect("JSON");
+    let expected = json!({"ok": false, "error": "unauthorized: wrong hooks token"});
+    assert_eq!(answer, expected);
+}

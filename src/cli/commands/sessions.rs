@@ -205,7 +205,18 @@ pub struct Models {
 #[argh(subcommand)]
 pub enum ModelsCommand {
     List(ModelsList),
+    Status(ModelsStatus),
 }
+
+/// say which model each agent uses, and where it is
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "status",
+    help_triggers("--help", "-h", "help"),
+    example = "{command_name}"
+)]
+pub struct ModelsStatus {}
 
 /// list the models
 #[derive(FromArgs, ArgsInfo, Debug)]

@@ -77,7 +77,8 @@ fn not_delivered(payload: &Value, out: &mut Out) -> Outcome {
 pub fn print(payload: &Value, indent: usize, out: &mut Out) -> Outcome {
     let order = list(payload, "channelOrder");
     if order.is_empty() {
-        out.line(&format!("{:indent$}none configured", ""))?;
+        let how = "clawdia config set channels.telegram.botToken TOKEN";
+        out.line(&format!("{:indent$}none configured ({how})", ""))?;
         return Ok(());
     }
     let mut table = Table::new(&[

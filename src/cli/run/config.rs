@@ -176,7 +176,7 @@ fn taken_over(setup: &Setup, applied: &Applied) -> Option<Result<(), String>> {
             } if error.details["issues"].is_array() => {
                 let issue = &error.details["issues"][0];
                 let (path, what) = (text(issue, "path"), text(issue, "message"));
-                Failure::failed(format!("{path}: {what}"))
+                Failure::failed(format!("the gateway says that {path} {what}"))
             }
             error => session.explain(error),
         });

@@ -46,7 +46,7 @@ fn status(session: &mut Session, out: &mut Out) -> Outcome {
     } else {
         ("off", Paint::Bad)
     };
-    out.field("scheduled runs", paint, word)?;
+    out.field("runs", paint, word)?;
     out.field("jobs", Paint::Plain, &payload["jobs"].to_string())?;
     let next = when(&payload["nextWakeAtMs"], unix_ms());
     Ok(out.field("next", Paint::Plain, &next)?)

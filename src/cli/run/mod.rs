@@ -87,7 +87,7 @@ pub fn command(command: Command, setup: &Setup, out: &mut Out) -> Outcome {
         Command::Channels(args) => channels::run(args.command, setup, out),
         Command::Pairing(args) => pairing::run(args.command, setup, out),
         Command::Message(args) => message::run(args.command, setup, out),
-        Command::Models(_) => models::run(setup, out),
+        Command::Models(args) => models::run(args.command, setup, out),
         Command::Mcp(_) => mcp::run(setup, out),
         Command::System(args) => system::run(args.command, setup, out),
         Command::Voicewake(args) => voicewake::run(args.command, setup, out),

@@ -1,15 +1,23 @@
 //! `clawdia models …`
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::super::commands::ModelsCommand;
 use super::super::exit::Outcome;
 use super::super::out::Out;
 use super::super::setup::Setup;
 use super::super::table::Table;
 use super::{list, or_dash, text};
 
-/// Lists the models.
-pub fn run(setup: &Setup, out: &mut Out) -> Outcome {
+/// Lists the models, or says which are used.
+pub fn run(command: ModelsCommand, setup: &Setup, out: &mut Out) -> Outcome {
+    match command {
+        ModelsCommand::List(_) => show_list(setup, out),
+        ModelsCommand::Status(_) => status(setup, out),
+    }
+}
+
+fn show_list(setup: &Setup, out: &mut Out) -> Outcome {
     let mut session = setup.connect()?;
     let payload = session.call("models.list", &json!({}))?;
     session.client.close();
@@ -29,5 +37,72 @@ pub fn run(setup: &Setup, out: &mut Out) -> Outcome {
         ]);
     }
     table.print(out, 0)?;
+    Ok(())
+}
+
+/// Each agent's model and each provider, as the gateway's configuration has them.
+fn status(setup: &Setup, out: &mut Out) -> Outcome {
+    let mut session = setup.connect()?;
+    let agents = session.call("agents.list", &json!({}))?;
+    let shown = session.call("config.get", &json!({}))?;
+    session.client.close();
+    let config = &shown["config"];
+    let of_agent = |agent: &Value| {
+        let entries = list(&config["agents"], "list").iter();
+        let mut own = entries
+            .filter(|it| it["id"] == agent["id"])
+            .map(|it| &it["model"]);
+        let common = &config["agents"]["defaults"]["model"];
+        let model = own.find(|model| model.is_object()).unwrap_or(common);
+        let primary = match text(model, "primary") {
+            "" => "builtin/clawdia",
+            primary => primary,
+        };
+        let fallbacks = list(model, "fallbacks");
+        json!({"agent": agent["id"], "model": primary, "fallbacks": fallbacks})
+    };
+    let agents: Vec<Value> = list(&agents, "agents").iter().map(of_agent).collect();
+    let providers = config["models"]["providers"]
+        .as_object()
+        .into_iter()
+        .flatten();
+    let of_provider = |(name, provider): (&String, &Value)| {
+        let keys = ["apiKey", "apiKeyFile", "apiKeyCommand"];
+        let has_key = keys.iter().any(|key| !provider[*key].is_null());
+        json!({"provider": name, "baseUrl": provider["baseUrl"], "hasKey": has_key})
+    };
+    let providers: Vec<Value> = providers.map(of_provider).collect();
+    if out.wants_json() {
+        out.json(&json!({"agents": agents, "providers": providers}))?;
+        return Ok(());
+    }
+    let mut table = Table::new(&["AGENT", "MODEL", "WHERE IT FAILS"]);
+    for row in &agents {
+        let fallbacks: Vec<&str> = list(row, "fallbacks")
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        let fallbacks = fallbacks.join(", ");
+        table.row([
+            text(row, "agent").into(),
+            text(row, "model").into(),
+            or_dash(&fallbacks).into(),
+        ]);
+    }
+    table.print(out, 0)?;
+    if !providers.is_empty() {
+        out.line("")?;
+        let mut table = Table::new(&["PROVIDER", "ADDRESS", "KEY"]);
+        for row in &providers {
+            let key = if row["hasKey"] == true { "yes" } else { "none" };
+            table.row([
+                text(row, "provider").into(),
+                or_dash(text(row, "baseUrl")).into(),
+                key.into(),
+            ]);
+        }
+        table.print(out, 0)?;
+        out.line("clawdia doctor knocks at their servers")?;
+    }
     Ok(())
 }

@@ -54,6 +54,7 @@ fn probe(deep: bool) -> Value {
 /// Settings are those of this machine, so they are looked at where the gateway is its own.
 fn troubles(session: &Session, setup: &Setup, answer: &Value) -> Result<Vec<Trouble>, Failure> {
     let mut found = troubles::of_channels(&answer["health"]);
+    found.extend(troubles::of_tools(&answer["status"]));
     if session.to.target == Target::Own {
         let config = setup.client_config()?;
         found.extend(troubles::of_settings(&config));

@@ -1,11 +1,11 @@
-//! What does not work though the gateway answers: settings that name what is not there, and
-//! channels that have stopped. `status` and `doctor` say it.
+//! What does not work though the gateway answers: settings that name what is not there, channels
+//! that have stopped, servers of tools that are down. `status` and `doctor` say it.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::text;
+use super::{list, text};
 use crate::config::Config;
 use crate::config::paths::expand_home;
 use crate::io::server::bind::Plan;
@@ -151,6 +151,19 @@ pub fn of_channels(health: &Value) -> Vec<Trouble> {
         })
     };
     channels.filter_map(wrong).collect()
+}
+
+/// Servers of tools that do not work, as `status` tells of them.
+pub fn of_tools(status: &Value) -> Vec<Trouble> {
+    let servers = list(status, "mcp").iter();
+    let down = servers.filter(|server| server["state"] == "down");
+    down.map(|server| {
+        let name = text(server, "name");
+        let mend =
+            format!("clawdia mcp list   # or: clawdia config set mcp.servers.{name}.enabled false");
+        Trouble::new("mcp", format!("{name}: {}", text(server, "fault")), mend)
+    })
+    .collect()
 }
 
 #[cfg(test)]

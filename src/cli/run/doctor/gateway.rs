@@ -38,6 +38,10 @@ pub fn talk(mut session: Session, found: &mut Findings) {
         }
         Err(failure) => found.failed("status", &failure),
     }
+    match session.call("config.get", &json!({})) {
+        Ok(shown) => in_force(&shown, found),
+        Err(failure) => found.failed("configuration", &failure),
+    }
     match session.call("device.pair.list", &json!({})) {
         Ok(devices) => pending(&devices, found),
         Err(failure) => found.failed("pairing", &failure),
@@ -82,9 +86,20 @@ fn tailnet(tailscale: &Value, found: &mut Findings) {
     }
 }
 
+/// The gateway may have lacked a variable that this shell has, and go on with what it had before.
+fn in_force(shown: &Value, found: &mut Findings) {
+    for issue in list(shown, "issues") {
+        let (path, what) = (text(issue, "path"), text(issue, "message"));
+        let told = format!("the gateway goes on with an earlier one: {path} {what}");
+        let mend = "clawdia gateway restart   # with it in the gateway's environment";
+        found.add("configuration", State::Fault, told, &[mend]);
+    }
+}
+
 /// Servers of tools, as the gateway finds them.
 fn tools(status: &Value, found: &mut Findings) {
     const NAME: &str = "mcp";
+    troubled(troubles::of_tools(status), found);
     for server in list(status, "mcp") {
         let name = text(server, "name");
         match text(server, "state") {
@@ -92,11 +107,7 @@ fn tools(status: &Value, found: &mut Findings) {
                 let tools = count(server["toolCount"].as_u64().unwrap_or(0), "tool");
                 found.good(NAME, format!("{name}: up with {tools}"));
             }
-            "down" => {
-                let told = format!("{name}: {}", text(server, "fault"));
-                let off = format!("clawdia config set mcp.servers.{name}.enabled false");
-                found.add(NAME, State::Fault, told, &["clawdia mcp list", &off]);
-            }
+            "down" => {}
             state => found.add(
                 NAME,
                 State::Remark,
