@@ -130,7 +130,7 @@ fn fan_out(criterion: &mut Criterion) {
                 let frame = turn.frame(|w| write_event(w, "chat", true, None, |w| w.str(&text)));
                 for outbox in &mut outboxes {
                     outbox.shared(&mut turn, frame, seq);
-                    outbox.flush(&mut turn, |bytes| Some(black_box(bytes).len()));
+                    outbox.flush(&mut turn, |bytes: &[u8]| Some(black_box(bytes).len()));
                 }
                 turn.end();
             });

@@ -32,3 +32,53 @@ impl std::fmt::Display for ConnId {
         write!(f, "{}.{}", self.slot, self.generation)
     }
 }
+
+/// Connections that wait for something, each taken in the order in which it came. What a `VecDeque` does, without
+/// going round in its memory: a line is emptied to the last before it is filled again.
+#[derive(Debug, Default)]
+pub struct Line {
+    conns: Vec<ConnId>,
+    at: usize,
+}
+
+impl Line {
+    /// Takes its place at the end.
+    #[inline(always)]
+    pub fn push(&mut self, conn: ConnId) {
+        self.conns.push(conn);
+    }
+
+    /// The first of those that are left.
+    #[inline(always)]
+    pub fn take_first(&mut self) -> Option<ConnId> {
+        let Some(conn) = self.conns.get(self.at) else {
+            self.conns.clear();
+            self.at = 0;
+            return None;
+        };
+        self.at += 1;
+        Some(*conn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_emptied_in_the_order_in_which_it_was_filled() {
+        let conn = |slot| ConnId::new(slot, 0);
+        let mut line = Line::default();
+        line.push(conn(2));
+        line.push(conn(1));
+        assert_eq!(line.take_first(), Some(conn(2)));
+        line.push(conn(3));
+        assert_eq!(line.take_first(), Some(conn(1)));
+        assert_eq!(line.take_first(), Some(conn(3)));
+        assert_eq!(line.take_first(), None);
+        line.push(conn(4));
+        assert_eq!(line.take_first(), Some(conn(4)));
+        assert_eq!(line.take_first(), None);
+        assert!(line.conns.is_empty());
+    }
+}

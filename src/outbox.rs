@@ -133,6 +133,19 @@ impl Turn {
     }
 }
 
+/// Who takes an outbox's bytes.
+pub trait Sink {
+    /// How many of `bytes` were taken, 0 for none now, or None for a broken socket.
+    fn take(&mut self, bytes: &[u8]) -> Option<usize>;
+}
+
+impl<F: FnMut(&[u8]) -> Option<usize>> Sink for F {
+    #[inline(always)]
+    fn take(&mut self, bytes: &[u8]) -> Option<usize> {
+        self(bytes)
+    }
+}
+
 /// What became of a flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flush {
@@ -253,23 +266,17 @@ impl Outbox {
         }
     }
 
-    /// Offers everything to `write` in one piece; keeps what it did not take.
-    ///
-    /// `write` answers how many bytes it took, 0 for none now, or None for a broken socket.
+    /// Offers everything to `sink` in one piece; keeps what it did not take.
     #[inline(always)]
-    pub fn flush(
-        &mut self,
-        turn: &mut Turn,
-        mut write: impl FnMut(&[u8]) -> Option<usize>,
-    ) -> Flush {
+    pub fn flush(&mut self, turn: &mut Turn, mut sink: impl Sink) -> Flush {
         if let Some((frame, seq)) = self.lone.take() {
-            return self.flush_lone(turn, frame, seq, write);
+            return self.flush_lone(turn, frame, seq, sink);
         }
         let Some(queue) = self.queue.as_mut() else {
             return Flush::Done;
         };
         let before = queue.len();
-        let Some(taken) = queue.offer(&mut turn.events, &mut turn.scratch, &mut write) else {
+        let Some(taken) = queue.offer(&mut turn.events, &mut turn.scratch, &mut sink) else {
             self.clear(turn);
             return Flush::Broken;
         };
@@ -291,11 +298,11 @@ impl Outbox {
         turn: &mut Turn,
         frame: SharedFrame,
         seq: u64,
-        mut write: impl FnMut(&[u8]) -> Option<usize>,
+        mut sink: impl Sink,
     ) -> Flush {
         let bytes = &mut turn.events[frame.range()];
         frame.number(bytes, seq);
-        let Some(taken) = write(bytes) else {
+        let Some(taken) = sink.take(bytes) else {
             turn.queued_total -= frame.wire_len();
             return Flush::Broken;
         };
@@ -337,17 +344,17 @@ impl Queue {
         &mut self,
         events: &mut [u8],
         scratch: &mut Vec<u8>,
-        write: &mut impl FnMut(&[u8]) -> Option<usize>,
+        sink: &mut impl Sink,
     ) -> Option<usize> {
         if self.shared.is_empty() {
-            let taken = write(&self.own[self.sent..])?;
+            let taken = sink.take(&self.own[self.sent..])?;
             self.sent += taken;
             if self.sent < self.own.len() {
                 self.compact();
             }
             return Some(taken);
         }
-        self.offer_many(events, scratch, write)
+        self.offer_many(events, scratch, sink)
     }
 
     #[inline(never)]
@@ -355,7 +362,7 @@ impl Queue {
         &mut self,
         events: &mut [u8],
         scratch: &mut Vec<u8>,
-        write: &mut impl FnMut(&[u8]) -> Option<usize>,
+        sink: &mut impl Sink,
     ) -> Option<usize> {
         let whole = match self.one_range() {
             Some((start, end)) if self.sent == self.own.len() => {
@@ -371,7 +378,7 @@ impl Queue {
                 &scratch[..]
             }
         };
-        let taken = write(whole)?;
+        let taken = sink.take(whole)?;
         self.own.clear();
         self.own.extend_from_slice(&whole[taken..]);
         self.sent = 0;

@@ -77,7 +77,7 @@ impl Repeated {
         });
         while driver.gateway.poll_effect().is_some() {}
         while let Some((_, outbox, turn)) = driver.gateway.poll_dirty() {
-            outbox.flush(turn, |bytes| {
+            outbox.flush(turn, |bytes: &[u8]| {
                 sent(bytes);
                 Some(bytes.len())
             });

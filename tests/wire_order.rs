@@ -19,7 +19,7 @@ struct Receiver {
 impl Receiver {
     fn flush(&mut self, turn: &mut Turn, rng: &mut Rng, everything: bool) -> Flush {
         let wire = &mut self.wire;
-        self.outbox.flush(turn, |bytes| {
+        self.outbox.flush(turn, |bytes: &[u8]| {
             let taken = match rng.below(4) {
                 _ if everything => bytes.len(),
                 0 => 0,

@@ -188,7 +188,7 @@ impl Driver {
         }
         while let Some((conn, outbox, turn)) = self.gateway.poll_dirty() {
             if let Some(remote) = self.remotes.get_mut(&conn) {
-                let flushed = outbox.flush(turn, |bytes| Some(remote.take(bytes)));
+                let flushed = outbox.flush(turn, |bytes: &[u8]| Some(remote.take(bytes)));
                 remote.blocked = matches!(flushed, Flush::Blocked);
             }
         }
@@ -383,7 +383,7 @@ impl Driver {
         }
         // A slow peer is given the time that it needs.
         remote.window_left = usize::MAX;
-        outbox.flush(self.gateway.turn(), |bytes| Some(remote.take(bytes)));
+        outbox.flush(self.gateway.turn(), |bytes: &[u8]| Some(remote.take(bytes)));
         self.slots.give_back(conn);
     }
 }

@@ -57,7 +57,7 @@ pub use memory::Memory;
 pub use metrics::Load;
 pub use refusal::{Code, Refusal};
 
-use crate::ids::ConnId;
+use crate::ids::{ConnId, Line};
 use crate::log::{Level, LogLine};
 use crate::now::Now;
 use crate::outbox::{Outbox, Turn};
@@ -94,7 +94,7 @@ pub struct Gateway {
     operators: BTreeSet<ConnId>,
     nodes: BTreeSet<ConnId>,
     turn: Turn,
-    dirty: VecDeque<ConnId>,
+    dirty: Line,
     receivers_spare: Vec<ConnId>,
     effects: VecDeque<Effect>,
     /// None while a message is being read: one that comes out of it gets a parser of its own.
@@ -159,7 +159,7 @@ impl Gateway {
             operators: BTreeSet::new(),
             nodes: BTreeSet::new(),
             turn: Turn::default(),
-            dirty: VecDeque::new(),
+            dirty: Line::default(),
             receivers_spare: Vec::new(),
             effects: VecDeque::new(),
             parser: Some(Parser::default()),
@@ -238,7 +238,7 @@ impl Gateway {
     /// The next peer with something to send, once a turn each. They go in the order in which they were found, which
     /// for an event is that of their memory: thousands of them are fetched ahead that way, and not backwards.
     pub fn poll_dirty(&mut self) -> Option<(ConnId, &mut Outbox, &mut Turn)> {
-        while let Some(conn) = self.dirty.pop_front() {
+        while let Some(conn) = self.dirty.take_first() {
             if self.peers.get(conn).is_some() {
                 let peer = self.peers.get_mut(conn)?;
                 peer.dirty = false;
@@ -301,7 +301,7 @@ impl Gateway {
             && !peer.dirty
         {
             peer.dirty = true;
-            self.dirty.push_back(conn);
+            self.dirty.push(conn);
         }
     }
 

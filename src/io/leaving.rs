@@ -14,6 +14,7 @@ use crate::wire::respond::write_refusal;
 
 use super::app::{App, Closed};
 use super::converse::{Farewell, Leave, Milestone};
+use super::meter::Counting;
 use super::peers::{Linger, Peer, Queued, Timer};
 use super::reactor::Reactor;
 use super::sys;
@@ -145,10 +146,12 @@ impl Reactor {
                 continue;
             };
             let before_len = outbox.queued_len() + peer.socket.unsent_len();
-            let write = self
-                .meter
-                .sending(|bytes| peer.write(bytes, &mut self.cipher));
-            let mut flushed = outbox.flush(app.turn(), write);
+            let sink = Counting {
+                meter: &mut self.meter,
+                peer,
+                cipher: &mut self.cipher,
+            };
+            let mut flushed = outbox.flush(app.turn(), sink);
             if flushed == Flush::Done && peer.socket.unsent_len() > 0 {
                 flushed = Flush::Blocked;
             }

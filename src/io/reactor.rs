@@ -21,7 +21,7 @@ use super::accept::Acceptor;
 use super::app::{Admit, App, Closed, Command, Settings};
 use super::clock::{self, Clock};
 use super::converse::{Aside, Conversation, Leave, Next};
-use super::meter::Meter;
+use super::meter::{Counting, Meter};
 use super::peers::{Linger, Peer, Peers, Queued, Timer};
 use super::rest::Rest;
 use super::signals::{Signal, Signals};
@@ -443,10 +443,12 @@ impl Reactor {
                 outbox.clear(turn);
                 continue;
             };
-            let write = self
-                .meter
-                .sending(|bytes| peer.write(bytes, &mut self.cipher));
-            match outbox.flush(turn, write) {
+            let sink = Counting {
+                meter: &mut self.meter,
+                peer,
+                cipher: &mut self.cipher,
+            };
+            match outbox.flush(turn, sink) {
                 Flush::Done => {
                     if matches!(peer.aside.as_deref(), Some(Queued::LatePong(_))) {
                         late_pongs.push(id);

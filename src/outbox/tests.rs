@@ -38,7 +38,7 @@ fn replies_and_events_keep_their_order_through_short_writes() {
                 outbox.text(&mut turn, |w| w.str("last"));
                 expected.push("last".into());
             }
-            outbox.flush(&mut turn, |bytes| {
+            outbox.flush(&mut turn, |bytes: &[u8]| {
                 let n = take.min(bytes.len());
                 wire.extend_from_slice(&bytes[..n]);
                 Some(n)
@@ -47,7 +47,7 @@ fn replies_and_events_keep_their_order_through_short_writes() {
             assert_eq!(turn.queued_total(), outbox.queued_len());
         }
         while !outbox.is_empty() {
-            outbox.flush(&mut turn, |bytes| {
+            outbox.flush(&mut turn, |bytes: &[u8]| {
                 let n = take.min(bytes.len());
                 wire.extend_from_slice(&bytes[..n]);
                 Some(n)
@@ -73,7 +73,7 @@ fn two_receivers_of_one_event_get_their_own_numbers() {
         let mut outbox = Outbox::default();
         outbox.shared(&mut turn, frame, seq);
         let mut wire = Vec::new();
-        let done = outbox.flush(&mut turn, |bytes| {
+        let done = outbox.flush(&mut turn, |bytes: &[u8]| {
             wire.extend_from_slice(bytes);
             Some(bytes.len())
         });
@@ -89,6 +89,9 @@ fn an_empty_outbox_owns_nothing() {
     let mut turn = Turn::default();
     let mut outbox = Outbox::default();
     outbox.frame(&mut turn, 2, &[0; 16 * 1024]);
-    assert_eq!(outbox.flush(&mut turn, |b| Some(b.len())), Flush::Done);
+    assert_eq!(
+        outbox.flush(&mut turn, |b: &[u8]| Some(b.len())),
+        Flush::Done
+    );
     assert!(outbox.queue.is_none());
 }

@@ -1,8 +1,6 @@
 //! The programs behind the loop that measure it: one sends every message back, one to everybody.
 
-use std::collections::VecDeque;
-
-use clawdia::ids::ConnId;
+use clawdia::ids::{ConnId, Line};
 use clawdia::io::app::{Admit, Answer, App, Closed, Command, Message};
 use clawdia::io::signals::Signal;
 use clawdia::io::socket::PeerAddr;
@@ -40,7 +38,7 @@ pub const LIMITS: MessageLimits = MessageLimits {
 pub struct Echo {
     mode: Mode,
     peers: Vec<Peer>,
-    dirty: VecDeque<ConnId>,
+    dirty: Line,
     turn: Turn,
     stop: bool,
 }
@@ -60,7 +58,7 @@ impl Echo {
         Self {
             mode,
             peers: Vec::new(),
-            dirty: VecDeque::new(),
+            dirty: Line::default(),
             turn: Turn::default(),
             stop: false,
         }
@@ -82,7 +80,7 @@ impl Echo {
             peer.outbox.shared(&mut self.turn, frame, peer.seq);
             if !peer.dirty {
                 peer.dirty = true;
-                self.dirty.push_back(peer.id);
+                self.dirty.push(peer.id);
             }
         }
     }
@@ -153,7 +151,7 @@ impl App for Echo {
             .filter(|peer| peer.id == conn)?;
         if !peer.dirty {
             peer.dirty = true;
-            self.dirty.push_back(conn);
+            self.dirty.push(conn);
         }
         Some((&mut peer.outbox, &mut self.turn))
     }
@@ -169,7 +167,7 @@ impl App for Echo {
     }
 
     fn poll_dirty(&mut self) -> Option<(ConnId, &mut Outbox, &mut Turn)> {
-        let conn = self.dirty.pop_front()?;
+        let conn = self.dirty.take_first()?;
         let peer = &mut self.peers[conn.slot()];
         peer.dirty = false;
         Some((conn, &mut peer.outbox, &mut self.turn))

@@ -74,7 +74,7 @@ fn a_delivery_allocates_nothing() {
                     outbox.text(&mut turn, |w| w.str("a reply before it"));
                 }
                 outbox.shared(&mut turn, frame, seq);
-                let flushed = outbox.flush(&mut turn, |bytes| {
+                let flushed = outbox.flush(&mut turn, |bytes: &[u8]| {
                     taken += bytes.len();
                     Some(bytes.len())
                 });

@@ -260,7 +260,7 @@ fn event_reply(payload: &[u8]) -> Vec<u8> {
     let frame = event_frame(&mut turn, &String::from_utf8_lossy(payload));
     outbox.shared(&mut turn, frame, 1);
     let mut reply = Vec::new();
-    outbox.flush(&mut turn, |bytes| {
+    outbox.flush(&mut turn, |bytes: &[u8]| {
         reply.extend_from_slice(bytes);
         Some(bytes.len())
     });
