@@ -125,6 +125,24 @@ fn a_job_that_wakes_is_heard_at_once() {
 }
 
 #[test]
+fn one_is_under_way_at_a_time_and_whoever_woke_it_meanwhile_is_heard_once() {
+    let mut driver = driver("", "");
+    driver.steps_by = Steps::Held;
+    let operator = driver.operator();
+    driver.advance(30 * MINUTE_MS);
+    let step = driver.steps.pop_front().expect("a heartbeat");
+    for text in ["one", "two"] {
+        driver.ok(operator, "wake", json!({"mode": "now", "text": text}));
+    }
+    driver.settle();
+    assert!(driver.steps.is_empty());
+    driver.steps_by = Steps::Says(vec!["HEARTBEAT_OK".into()]);
+    driver.steps.push_front(step);
+    driver.settle();
+    assert_eq!(driver.events(operator, "heartbeat").len(), 2);
+}
+
+#[test]
 fn a_heartbeat_that_fails_is_told() {
     let mut driver = driver("", "");
     driver.steps_by = Steps::Fails("no such model".into());
