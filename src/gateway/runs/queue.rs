@@ -313,9 +313,14 @@ mod tests {
             let (mut driver, operator) = start(mode);
             says(&mut driver, operator, "one");
             let first = step(&mut driver);
+            says(&mut driver, operator, "before");
             let params = json!({"message": "two", "sessionKey": "main", "idempotencyKey": "two"});
             let id = driver.request(operator, "agent", params);
+            driver.settle();
             ends(&mut driver, &first, "ok", Vec::new());
+            let before = step(&mut driver);
+            assert_eq!(users(&before).last(), Some(&"before"), "{mode}");
+            ends(&mut driver, &before, "ok", Vec::new());
             let second = step(&mut driver);
             ends(&mut driver, &second, "its own", Vec::new());
             let answers = answers(&mut driver, operator, &id);

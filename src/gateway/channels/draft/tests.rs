@@ -155,20 +155,24 @@ fn a_crash_leaves_the_draft_turned_into_the_answer_or_unknown() {
 
 #[test]
 fn a_crash_while_the_answer_takes_the_place_of_its_draft_repeats_that() {
-    let mut driver = driver("");
-    let it = step(&mut driver);
-    says(&mut driver, &it, START);
-    driver.service.held = true;
-    ends(&mut driver, &it, WHOLE);
-    serve_until_message(&mut driver);
-    assert_eq!(rows(&driver), [(true, "sending"), (false, "sending")]);
-    driver.serve_next(Fate::AnswerLost);
-    let mut driver = driver.crash(0);
-    driver.service.held = false;
-    driver.settle();
-    driver.advance(10_000);
-    assert_eq!(driver.service.sent_to("7"), [WHOLE]);
-    assert!(rows(&driver).is_empty());
+    for is_killed in [false, true] {
+        let mut driver = driver("");
+        let it = step(&mut driver);
+        says(&mut driver, &it, START);
+        driver.service.held = true;
+        ends(&mut driver, &it, WHOLE);
+        serve_until_message(&mut driver);
+        assert_eq!(rows(&driver), [(true, "sending"), (false, "sending")]);
+        driver.serve_next(Fate::AnswerLost);
+        if is_killed {
+            driver = driver.crash(0);
+        }
+        driver.service.held = false;
+        driver.settle();
+        driver.advance(10_000);
+        assert_eq!(driver.service.sent_to("7"), [WHOLE]);
+        assert!(rows(&driver).is_empty());
+    }
 }
 
 #[test]
