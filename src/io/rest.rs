@@ -8,9 +8,9 @@ use super::sys::ProgramPages;
 use std::time::Duration;
 
 /// How long nobody said anything before it counts as rest, in milliseconds.
-const QUIET_MS: u64 = 1_000;
+const QUIET_MS: u64 = 500;
 /// Not more often than this, in milliseconds: mapping pages again costs some 100 µs.
-const APART_MS: u64 = 10_000;
+const APART_MS: u64 = 2_000;
 
 /// When pages are given back.
 pub(super) struct Rest {
@@ -57,28 +57,28 @@ impl Rest {
 mod tests {
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
+    const QUIET: Duration = Duration::from_millis(QUIET_MS);
 
     #[test]
-    fn a_loop_that_heard_something_sleeps_a_second_at_most_and_then_without_limit() {
+    fn a_loop_that_heard_something_sleeps_a_moment_at_most_and_then_without_limit() {
         let mut rest = Rest::new(ProgramPages::default());
-        assert_eq!(rest.sleep(0, None), Some(SECOND));
-        assert_eq!(rest.sleep(0, Some(SECOND * 30)), Some(SECOND));
-        assert_eq!(rest.sleep(0, Some(SECOND / 2)), Some(SECOND / 2));
-        rest.slept(SECOND / 2, 500, 0);
-        assert_eq!(rest.sleep(0, None), Some(SECOND), "that was no rest");
-        rest.slept(SECOND, 1_500, 0);
+        assert_eq!(rest.sleep(0, None), Some(QUIET));
+        assert_eq!(rest.sleep(0, Some(QUIET * 30)), Some(QUIET));
+        assert_eq!(rest.sleep(0, Some(QUIET / 2)), Some(QUIET / 2));
+        rest.slept(QUIET / 2, 500, 0);
+        assert_eq!(rest.sleep(0, None), Some(QUIET), "that was no rest");
+        rest.slept(QUIET, 1_500, 0);
         assert_eq!(rest.sleep(0, None), None);
-        assert_eq!(rest.sleep(7, None), Some(SECOND));
+        assert_eq!(rest.sleep(7, None), Some(QUIET));
     }
 
     #[test]
     fn pages_are_not_given_back_again_at_once() {
         let mut rest = Rest::new(ProgramPages::default());
-        rest.slept(SECOND, 1_000, 0);
-        rest.slept(SECOND, 2_000, 7);
-        assert_eq!(rest.sleep(7, None), Some(SECOND), "it waits for its time");
-        rest.slept(SECOND, 11_000, 7);
+        rest.slept(QUIET, 1_000, 0);
+        rest.slept(QUIET, 1_000 + APART_MS - 1, 7);
+        assert_eq!(rest.sleep(7, None), Some(QUIET), "it waits for its time");
+        rest.slept(QUIET, 1_000 + APART_MS, 7);
         assert_eq!(rest.sleep(7, None), None);
     }
 }

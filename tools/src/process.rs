@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io;
+use std::thread;
+use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -11,17 +13,44 @@ use rustix::time::{ClockId, clock_gettime};
 ///
 /// When there is no such process, or it is not ours.
 pub fn resident_bytes(pid: u32) -> io::Result<u64> {
+    rollup_bytes(pid, "Rss:")
+}
+
+/// Bytes of memory that are a process's own: without pages of files, such as the program's, which come and go.
+///
+/// # Errors
+///
+/// When there is no such process, or it is not ours.
+pub fn own_bytes(pid: u32) -> io::Result<u64> {
+    rollup_bytes(pid, "Anonymous:")
+}
+
+/// Bytes of memory that a gateway has resident when it has rested, which it does after half a second in which nobody
+/// says anything; waits for that.
+///
+/// # Errors
+///
+/// When there is no such process, or it is not ours.
+pub fn resting_bytes(pid: u32) -> io::Result<u64> {
+    let mut most = 0;
+    for _ in 0..60 {
+        let bytes = resident_bytes(pid)?;
+        if bytes + 1_000_000 < most {
+            return Ok(bytes);
+        }
+        most = most.max(bytes);
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(most)
+}
+
+fn rollup_bytes(pid: u32, name: &str) -> io::Result<u64> {
     // The rollup is exact; the counters of `status` lag behind by many pages.
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let line = rollup
-        .lines()
-        .find_map(|line| line.strip_prefix("Rss:"))
-        .ok_or_else(unreadable)?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix(name));
     let kib: u64 = line
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .map_err(|_| unreadable())?;
+        .and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+        .ok_or_else(unreadable)?;
     Ok(kib * 1024)
 }
 

@@ -9,7 +9,7 @@ use clawdia::driver::device::Device;
 use super::party::{As, Party, join_all};
 use super::{Table, mb};
 use crate::gateway::{Home, Running};
-use crate::process::resident_bytes;
+use crate::process::{own_bytes, resting_bytes};
 
 /// Who is connected while memory is looked at, and what they may cost.
 #[derive(Clone, Copy)]
@@ -28,7 +28,8 @@ pub struct Crowd {
 /// When it does not start.
 pub fn idle(table: &mut Table, home: &Home) -> io::Result<()> {
     let gateway = home.start()?;
-    let bytes = settled(home, &gateway)?;
+    settled(home, &gateway)?;
+    let bytes = resting_bytes(gateway.pid())?;
     // How much of the program is mapped is up to the kernel.
     table.put_within("memory, idle", mb(bytes as f64), "MB", 7.5, 15.0);
     gateway.stop()?;
@@ -63,10 +64,11 @@ pub fn crowd(table: &mut Table, home: &Home, crowd: Crowd) -> io::Result<()> {
         let what = format!("{what}{}", door.suffix());
         let parties = join_all(door, &who, &home.token()?)?;
         thread::sleep(Duration::from_millis(200));
-        let after = resident_bytes(gateway.pid())?;
+        let after = own_bytes(gateway.pid())?;
         let count = crowd.count;
         let each = (after as f64 - before as f64) / count as f64;
-        table.tell(format!("memory, {count} {what}"), mb(after as f64), "MB");
+        let all = resting_bytes(gateway.pid())?;
+        table.tell(format!("memory, {count} {what}"), mb(all as f64), "MB");
         let what = format!("memory, {count} {what}: each");
         match crowd.goal {
             // Who is paired leaves a row behind, which is memory of a device and of no connection.
@@ -81,7 +83,7 @@ pub fn crowd(table: &mut Table, home: &Home, crowd: Crowd) -> io::Result<()> {
     Ok(())
 }
 
-/// Memory once what is allocated with the first connection is there.
+/// Its own memory once what is allocated with the first connection is there.
 fn settled(home: &Home, gateway: &Running) -> io::Result<u64> {
     drop(Party::join(
         home.door(gateway)?,
@@ -89,5 +91,5 @@ fn settled(home: &Home, gateway: &Running) -> io::Result<u64> {
         &home.token()?,
     )?);
     thread::sleep(Duration::from_millis(200));
-    resident_bytes(gateway.pid())
+    own_bytes(gateway.pid())
 }

@@ -16,7 +16,7 @@ use crate::figures::start::seed_devices;
 use crate::figures::traffic::Invokes;
 use crate::figures::{Table, mb};
 use crate::gateway::{Home, Running};
-use crate::process::{process_cpu_us, resident_bytes};
+use crate::process::{own_bytes, process_cpu_us, resident_bytes};
 
 /// What a connected node is to cost, in bytes: of a thousand, where what comes in large pieces
 /// counts, and of more. Half as much again is too much.
@@ -73,7 +73,7 @@ impl Played {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, gateway.port));
         Ok(Self {
             crowd: Crowd::new(address, home.token()?, nodes)?,
-            empty_bytes: resident_bytes(gateway.pid())?,
+            empty_bytes: own_bytes(gateway.pid())?,
             gateway,
             _home: home,
         })
@@ -105,7 +105,7 @@ impl Played {
     fn grown(&mut self) -> io::Result<f64> {
         // The last answers are on their way.
         self.crowd.run(quiet(Duration::from_millis(300)))?;
-        Ok(resident_bytes(self.gateway.pid())? as f64 - self.empty_bytes as f64)
+        Ok(own_bytes(self.gateway.pid())? as f64 - self.empty_bytes as f64)
     }
 }
 
@@ -140,7 +140,7 @@ pub fn fleet(table: &mut Table, program: &Path, scale: Scale) -> io::Result<()> 
     together(table, &mut many, scale)?;
     table.tell(
         "memory at the end, everybody connected",
-        mb(many.grown()? + many.empty_bytes as f64),
+        mb(resident_bytes(many.gateway.pid())? as f64),
         "MB",
     );
     many.faultless()
