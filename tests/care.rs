@@ -374,6 +374,13 @@ fn the_doctor_knocks_at_servers_and_looks_at_the_database() {
     let told = support::finish(doctor).out;
     let words = "goes on with an earlier one: agents.defaults.userTimezone";
     assert!(told.contains(words), "{told}");
+    let status = home.run(&["status"]).ok().out;
+    assert!(status.contains(words), "{status}");
+    // Nor would it start again with that, so it is not ended.
+    let refused = home.run(&["gateway", "restart"]);
+    assert_eq!(refused.code, 78, "{refused:?}");
+    assert!(refused.err.contains("it runs on"), "{refused:?}");
+    home.run(&["health"]).ok();
     gateway.stop();
     listener.set_nonblocking(true).unwrap();
     let (mut socket, _) = listener.accept().expect("it was knocked at");

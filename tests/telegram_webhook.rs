@@ -75,7 +75,7 @@ fn what_is_brought_is_answered_once_and_going_back_takes_the_webhook_away() {
 }
 
 #[test]
-fn without_a_secret_it_is_a_fault_of_the_configuration() {
+fn without_a_secret_and_a_path_of_its_own_it_is_a_fault_of_the_configuration() {
     let telegram = Telegram::start();
     for (settings, what) in [
         (
@@ -89,6 +89,14 @@ fn without_a_secret_it_is_a_fault_of_the_configuration() {
         (
             "webhookUrl: 'https://bot.example/in', webhookSecret: 'a', accounts: {b: {botToken: '1:b'}}",
             "is another account's on the same path",
+        ),
+        (
+            "webhookUrl: 'https://bot.example/in', webhookSecret: 'a', webhookPath: 'health'",
+            "is where the gateway serves something else",
+        ),
+        (
+            "webhookUrl: 'https://bot.example/in', webhookSecret: 'a', webhookPath: '/hooks/in'",
+            "is where the gateway serves something else",
         ),
     ] {
         let home = Home::new();

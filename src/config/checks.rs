@@ -3,8 +3,8 @@
 use super::control;
 use super::fault::Fault;
 use super::types::{
-    AuthMode, BindMode, BrowserConfig, Config, DEFAULT_ACCOUNT, GatewayConfig, GatewayMode,
-    RemoteTransport, TailscaleMode,
+    AuthMode, BindMode, BrowserConfig, Config, GatewayConfig, GatewayMode, RemoteTransport,
+    TailscaleMode,
 };
 use crate::limits::{MCP_SERVER_NAME_BYTES_MAX, MCP_SERVERS_MAX};
 use std::collections::HashSet;
@@ -42,14 +42,22 @@ pub fn check(config: &Config) -> Vec<Fault> {
     faults
 }
 
+/// Paths that have a meaning on every gateway, with all below them.
+const SERVED: [&str; 7] = [
+    "/health",
+    "/healthz",
+    "/readyz",
+    "/startupz",
+    "/metrics",
+    "/v1",
+    "/tools",
+];
+
 /// What is open to all takes nothing, so a webhook without a secret is none.
 fn telegram(config: &Config, faults: &mut Vec<Fault>) {
     let mut seen = HashSet::new();
     for account in config.channels.accounts("telegram").into_iter().flatten() {
-        let place = match account.id.as_str() {
-            DEFAULT_ACCOUNT => "channels.telegram".to_owned(),
-            id => format!("channels.telegram.accounts.{id}"),
-        };
+        let place = account.place();
         if !account.is_on() || account.webhook_url.is_none() {
             continue;
         }
@@ -73,10 +81,11 @@ fn telegram(config: &Config, faults: &mut Vec<Fault>) {
                 "use 1 to 256 letters, digits, _ and -",
             );
         }
-        if hook.path.is_empty() {
+        let own = SERVED.into_iter().chain([config.hooks.path.as_str()]);
+        if hook.path.is_empty() || own.into_iter().any(|own| is_below(hook.path, own)) {
             fault(
                 "webhookPath",
-                "is the root, where everything else is served",
+                "is where the gateway serves something else",
                 "use a path of its own, such as \"/telegram-webhook\"",
             );
         }
@@ -88,6 +97,11 @@ fn telegram(config: &Config, faults: &mut Vec<Fault>) {
             );
         }
     }
+}
+
+fn is_below(path: &str, top: &str) -> bool {
+    path.strip_prefix(top)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Secrets that are to open one thing alone and are the gateway's own; `is_own` knows that one,
@@ -204,7 +218,7 @@ fn gateway(gateway: &GatewayConfig, faults: &mut Vec<Fault>) {
         fault(
             "tls",
             "has only one of certPath and keyPath",
-            "set both or neither",
+            "set both at once, as gateway.tls '{ enabled: true, certPath: \"…\", keyPath: \"…\" }'",
         );
     } else if tls.enabled && !tls.auto_generate && tls.cert_path.is_none() {
         fault(

@@ -193,6 +193,18 @@ impl Driver {
         self.join(&Device::new(1), operator_params())
     }
 
+    /// A driver with an operator, who has made the main session.
+    ///
+    /// # Panics
+    ///
+    /// When it is not let in.
+    pub fn in_main_session() -> (Self, ConnId) {
+        let mut driver = Self::default();
+        let operator = driver.operator();
+        driver.ok(operator, "sessions.patch", json!({"key": "main"}));
+        (driver, operator)
+    }
+
     /// A local node of this device.
     ///
     /// # Panics

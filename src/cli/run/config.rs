@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::commands::ConfigCommand;
 use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
-use super::super::setup::{Setup, config_faults, variable};
+use super::super::setup::{Session, Setup, config_faults, variable};
 use super::super::text::{count, printable_lines};
 use super::text;
 use crate::client::{ClientError, ErrorKind};
@@ -163,10 +163,8 @@ fn taken_over(setup: &Setup, applied: &Applied) -> Option<Result<(), String>> {
             let text = "gateway.reload.mode is off: clawdia gateway restart";
             return Err(Failure::failed(text));
         }
-        let mut to = setup.destination_of(setup.local_url(&config)?, &config)?;
-        to.url.socket = setup.live_socket();
         let deadline = Instant::now() + Duration::from_millis(CONFIG_TAKEN_MS);
-        let mut session = setup.connect_by(to, "cli", deadline)?;
+        let mut session = connect_own(setup, &config, deadline)?;
         let nothing = json!({"raw": "{}", "baseHash": applied.hash});
         let taken = session.client.call("config.patch", &nothing, deadline);
         let taken = taken.map_err(|error| match error {
@@ -184,6 +182,17 @@ fn taken_over(setup: &Setup, applied: &Applied) -> Option<Result<(), String>> {
         taken.map(drop)
     };
     Some(taken().map_err(|failure| failure.message.clone()))
+}
+
+/// The gateway that runs on this machine's state.
+pub(super) fn connect_own(
+    setup: &Setup,
+    config: &Config,
+    deadline: Instant,
+) -> Result<Session, Failure> {
+    let mut to = setup.destination_of(setup.local_url(config)?, config)?;
+    to.url.socket = setup.live_socket();
+    setup.connect_by(to, "cli", deadline)
 }
 
 /// A change that is in the file.

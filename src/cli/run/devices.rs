@@ -36,7 +36,12 @@ pub fn run(command: DevicesCommand, setup: &Setup, out: &mut Out) -> Outcome {
         DevicesCommand::Revoke(args) => {
             let params = device_and_role(&all, &args.device, args.role)?;
             let payload = session.call("device.token.revoke", &params)?;
-            told(&payload, "lost its token", out)
+            told(&payload, "lost its token", out)?;
+            if !out.wants_json() {
+                let note = "the gateway's own secret lets it in again: change that too";
+                out.field("but", Paint::Warning, note)?;
+            }
+            Ok(())
         }
     };
     session.client.close();

@@ -12,12 +12,14 @@ use super::super::commands::GatewayInstall;
 use super::super::exit::{Failure, Outcome};
 use super::super::out::Out;
 use super::super::setup::Setup;
+use super::config::connect_own;
 use super::serve::{await_end, signal_holder};
+use super::troubles;
 use super::units::{self, Installed, Told};
 use crate::io::lock::LockHolder;
 use crate::io::process::ProcessId;
 use crate::io::state_dir;
-use crate::limits::{SERVICE_STOP_S, SERVICE_WATCHDOG_S, TAKE_OVER_POLL_MS};
+use crate::limits::{CONFIG_TAKEN_MS, SERVICE_STOP_S, SERVICE_WATCHDOG_S, TAKE_OVER_POLL_MS};
 use crate::service::Unit;
 use crate::service::systemd::Manager;
 
@@ -77,6 +79,7 @@ pub fn restart(setup: &Setup, out: &mut Out) -> Outcome {
     match installed(setup) {
         Some(unit) => unit.ask("restart", out),
         None => {
+            would_start(setup)?;
             let former = signal(Signal::USR1, setup)?;
             await_start(setup, &former)?;
             told(&former, "has started again", out)
@@ -96,6 +99,28 @@ pub fn uninstall(setup: &Setup, out: &mut Out) -> Outcome {
 fn signal(signal: Signal, setup: &Setup) -> Result<LockHolder, Failure> {
     signal_holder(setup, signal)?
         .ok_or_else(|| Failure::failed("no gateway runs here").mend("clawdia gateway run"))
+}
+
+/// A gateway that nobody else starts keeps its environment: what it cannot take over of its configuration now would
+/// not let it start again either.
+fn would_start(setup: &Setup) -> Outcome {
+    let config = setup.client_config()?;
+    let deadline = Instant::now() + Duration::from_millis(CONFIG_TAKEN_MS);
+    // One that cannot be asked has a reason to be started again.
+    let Ok(mut session) = connect_own(setup, &config, deadline) else {
+        return Ok(());
+    };
+    let shown = session.call("config.get", &json!({})).unwrap_or_default();
+    session.client.close();
+    match troubles::of_config(&shown).into_iter().next() {
+        None => Ok(()),
+        Some(trouble) => Err(Failure::configuration(format!(
+            "it would not start again, so it runs on: {}",
+            trouble.message
+        ))
+        .mend(trouble.mend)
+        .mend("clawdia gateway stop   # then start it where its environment has what it needs")),
+    }
 }
 
 /// Waits until the gateway is there again, so that the next command finds it.

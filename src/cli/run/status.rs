@@ -27,7 +27,10 @@ pub fn run(deep: bool, setup: &Setup, out: &mut Out) -> Outcome {
         "status": status,
         "presence": presence,
     });
-    let troubles = troubles(&session, setup, &answer)?;
+    // Who may not read the configuration hears nothing about it.
+    let shown = session.call("config.get", &json!({})).unwrap_or_default();
+    let mut troubles = troubles(&session, setup, &answer)?;
+    troubles.extend(troubles::of_config(&shown));
     let told: Vec<Value> = troubles.iter().map(Trouble::to_json).collect();
     answer["troubles"] = told.into();
     if deep {

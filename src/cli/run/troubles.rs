@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{list, text};
-use crate::config::Config;
 use crate::config::paths::expand_home;
+use crate::config::{Config, DmPolicy};
 use crate::io::server::bind::Plan;
 
 /// The provider that needs no configuration.
@@ -41,6 +41,7 @@ pub fn of_settings(config: &Config) -> Vec<Trouble> {
     let mut found = models(config);
     found.extend(page(config));
     found.extend(bind(config));
+    found.extend(deaf(config));
     found
 }
 
@@ -53,6 +54,16 @@ pub fn of_tls(config: &Config, status: &Value) -> Option<Trouble> {
         let text = format!("it is {now} until the gateway starts again, and {then} from then on");
         Trouble::new("tls", text, "clawdia gateway restart")
     })
+}
+
+/// What keeps the gateway from taking its configuration file over, as it says itself (`config.get`).
+pub fn of_config(shown: &Value) -> Vec<Trouble> {
+    let issue = |issue: &Value| {
+        let (path, what) = (text(issue, "path"), text(issue, "message"));
+        let text = format!("the gateway goes on with an earlier one: {path} {what}");
+        Trouble::new("configuration", text, "clawdia config validate")
+    };
+    list(shown, "issues").iter().map(issue).collect()
 }
 
 /// Models whose provider nobody configured, and those that their provider does not list.
@@ -92,6 +103,23 @@ fn models(config: &Config) -> Vec<Trouble> {
         }
     };
     named.into_iter().filter_map(wrong).collect()
+}
+
+/// Accounts that are open, and to nobody.
+fn deaf(config: &Config) -> Vec<Trouble> {
+    let mut found = Vec::new();
+    for name in config.channels.enabled() {
+        for account in config.channels.accounts(name).into_iter().flatten() {
+            let is_deaf = account.dm_policy == DmPolicy::Open && account.allow_from.is_empty();
+            if account.is_on() && is_deaf {
+                let place = account.place();
+                let text = format!("{place}.dmPolicy is \"open\" and allowFrom names nobody");
+                let mend = format!("clawdia config set {place}.allowFrom '[\"*\"]'");
+                found.push(Trouble::new("channel", text, mend));
+            }
+        }
+    }
+    found
 }
 
 fn page(config: &Config) -> Option<Trouble> {
@@ -183,6 +211,13 @@ mod tests {
         let found = names(config);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with(expected), "{found:?}");
+    }
+
+    #[test]
+    fn a_channel_that_is_open_to_nobody_is_told() {
+        let config = |allowed: Value| json!({"channels": {"telegram": {"botToken": "1:x", "dmPolicy": "open", "allowFrom": allowed}}});
+        finds(config(json!([])), "channel: channels.telegram.dmPolicy");
+        assert_eq!(names(config(json!(["*"]))), [""; 0]);
     }
 
     #[test]

@@ -115,6 +115,14 @@ impl ChannelAccount {
         self.enabled != Some(false) && self.bot_token.is_some()
     }
 
+    /// Where its settings stand: `channels.telegram`, or the account's object below it.
+    pub fn place(&self) -> String {
+        match self.id.as_str() {
+            DEFAULT_ACCOUNT => format!("channels.{}", self.channel),
+            id => format!("channels.{}.accounts.{id}", self.channel),
+        }
+    }
+
     /// How updates are brought; None where they are asked for.
     pub fn webhook(&self) -> Option<Webhook<'_>> {
         Some(Webhook {

@@ -158,20 +158,13 @@ mod tests {
     use serde_json::{Value, json};
     use std::sync::Arc;
 
-    fn start() -> (Driver, crate::ids::ConnId) {
-        let mut driver = Driver::default();
-        let operator = driver.operator();
-        driver.ok(operator, "sessions.patch", json!({"key": "main"}));
-        (driver, operator)
-    }
-
     fn text(row: &Value) -> &str {
         row["content"][0]["text"].as_str().unwrap_or("")
     }
 
     #[test]
     fn the_main_session_is_found_by_both_its_names() {
-        let (mut driver, operator) = start();
+        let (mut driver, operator) = Driver::in_main_session();
         let send = json!({"sessionKey": "main", "message": "hello", "idempotencyKey": "k"});
         driver.ok(operator, "chat.send", send);
         let short = driver.ok(operator, "chat.history", json!({"sessionKey": "main"}));
@@ -198,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_session_that_is_not_there_has_an_empty_history() {
-        let (mut driver, operator) = start();
+        let (mut driver, operator) = Driver::in_main_session();
         let history = driver.ok(operator, "chat.history", json!({"sessionKey": "nope"}));
         assert_eq!(
             history,
@@ -208,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_newest_messages_are_kept() {
-        let (mut driver, operator) = start();
+        let (mut driver, operator) = Driver::in_main_session();
         for n in 0..5 {
             let params = json!({"sessionKey": "main", "message": n.to_string()});
             driver.ok(operator, "chat.inject", params);
@@ -252,7 +245,7 @@ mod tests {
 
     #[test]
     fn one_message_that_is_too_long_is_cut_and_what_is_no_row_is_left_out() {
-        let (mut driver, operator) = start();
+        let (mut driver, operator) = Driver::in_main_session();
         let list = driver.ok(operator, "sessions.list", json!({}));
         let id = list["sessions"][0]["sessionId"].as_str().unwrap();
         assert!(!id.is_empty());
@@ -313,7 +306,7 @@ mod tests {
 
     #[test]
     fn reading_needs_the_scope_to_read_and_changing_that_of_an_administrator() {
-        let (mut driver, _) = start();
+        let (mut driver, _) = Driver::in_main_session();
         let mut params = operator_params();
         params["scopes"] = json!(["operator.read"]);
         let reader = driver.join(&Device::new(2), params);
@@ -338,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_transcript_that_cannot_be_read_is_told_and_may_be_asked_for_again() {
-        let (mut driver, operator) = start();
+        let (mut driver, operator) = Driver::in_main_session();
         driver.store.held = true;
         let id = driver.request(operator, "chat.history", json!({"sessionKey": "main"}));
         driver.settle();

@@ -69,20 +69,13 @@ mod tests {
     use crate::limits::CHAT_TEXT_BYTES_MAX;
     use serde_json::{Value, json};
 
-    fn start() -> (Driver, crate::ids::ConnId) {
-        let mut driver = Driver::default();
-        let operator = driver.operator();
-        driver.ok(operator, "sessions.patch", json!({"key": "main"}));
-        (driver, operator)
-    }
-
     fn text(row: &Value) -> &str {
         row["content"][0]["text"].as_str().unwrap_or("")
     }
 
     #[test]
     fn an_injected_message_is_shown_to_everybody_before_the_answer() {
-        let (mut driver, operator) = start();
+        let (mut driver, operator) = Driver::in_main_session();
         driver.messages(operator);
         for (params, shown) in [
             (json!({"sessionKey": "main", "message": "hi"}), "hi"),
@@ -116,7 +109,7 @@ mod tests {
 
     #[test]
     fn an_injection_is_refused_in_the_words_that_clients_know() {
-        let (mut driver, operator) = start();
+        let (mut driver, operator) = Driver::in_main_session();
         for (params, text) in [
             (
                 json!({"sessionKey": "agent:main:none", "message": "x"}),

@@ -39,7 +39,7 @@ pub fn talk(mut session: Session, found: &mut Findings) {
         Err(failure) => found.failed("status", &failure),
     }
     match session.call("config.get", &json!({})) {
-        Ok(shown) => in_force(&shown, found),
+        Ok(shown) => troubled(troubles::of_config(&shown), found),
         Err(failure) => found.failed("configuration", &failure),
     }
     match session.call("device.pair.list", &json!({})) {
@@ -83,16 +83,6 @@ fn tailnet(tailscale: &Value, found: &mut Findings) {
         ("", "") => {}
         ("", name) => found.good("tailnet", name),
         (fault, _) => found.add("tailnet", State::Fault, fault, &["tailscale serve status"]),
-    }
-}
-
-/// The gateway may have lacked a variable that this shell has, and go on with what it had before.
-fn in_force(shown: &Value, found: &mut Findings) {
-    for issue in list(shown, "issues") {
-        let (path, what) = (text(issue, "path"), text(issue, "message"));
-        let told = format!("the gateway goes on with an earlier one: {path} {what}");
-        let mend = "clawdia gateway restart   # with it in the gateway's environment";
-        found.add("configuration", State::Fault, told, &[mend]);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What channels let in.
 
 use super::{Finding, Severity, finding};
-use crate::config::{ChannelAccount, Config, DEFAULT_ACCOUNT, DmPolicy, GroupPolicy};
+use crate::config::{ChannelAccount, Config, DmPolicy, GroupPolicy};
 
 /// Who may speak to the agent from outside.
 pub fn look(config: &Config, found: &mut Vec<Finding>) {
@@ -15,10 +15,7 @@ pub fn look(config: &Config, found: &mut Vec<Finding>) {
 }
 
 fn channel(account: &ChannelAccount, found: &mut Vec<Finding>) {
-    let path = match account.id.as_str() {
-        DEFAULT_ACCOUNT => format!("channels.{}", account.channel),
-        id => format!("channels.{}.accounts.{id}", account.channel),
-    };
+    let path = account.place();
     let anybody = |list: &[String]| list.iter().any(|it| it.trim() == "*");
     if account.dm_policy == DmPolicy::Open && anybody(&account.allow_from) {
         found.push(finding(
