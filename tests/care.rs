@@ -85,6 +85,18 @@ fn devices_of_an_imported_installation_need_not_pair_again() {
 }
 
 #[test]
+fn a_machine_whose_gateway_runs_already_keeps_its_token() {
+    let home = Home::new();
+    let gateway = home.gateway(&[]);
+    let made = home.run(&["token"]).ok().out;
+    let told = home.run(&["setup", "--yes"]).ok().out;
+    assert!(told.contains("the token that the gateway made"), "{told}");
+    assert_eq!(home.run(&["token"]).ok().out, made);
+    home.run(&["health"]).ok();
+    gateway.stop();
+}
+
+#[test]
 fn a_machine_is_set_up_by_options_and_audits_clean() {
     let home = Home::new();
     home.run(&["setup", "--yes", "--port", "18999"]).ok();

@@ -24,7 +24,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("/compact", "make a summary of what was said so far"),
     ("/stop", "stop what runs in this session"),
     (
-        "/model [provider/model]",
+        "/model [provider/model|default]",
         "show or choose the session's model",
     ),
     (
@@ -206,6 +206,12 @@ impl Gateway {
                 names.join(", ")
             );
         }
+        if wanted == "default" {
+            session.model_provider = None;
+            session.model = None;
+            let model = self.model_of_session(session);
+            return format!("This session now uses its agent's model, {model}.");
+        }
         let known = self.model_names().any(|name| name == wanted);
         match ModelRef::parse(wanted).filter(|_| known) {
             Some(model) => {
@@ -279,5 +285,40 @@ fn choose_verbosity(session: &mut Session, wanted: &str) -> String {
             format!("Verbose is now {}.", level.as_str())
         }
         None => format!("{wanted} is neither on nor off."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::driver::{Driver, Options};
+    use serde_json::json;
+
+    #[test]
+    fn a_session_goes_back_to_its_agents_model() {
+        let config =
+            "{models: {providers: {p: {baseUrl: 'http://127.0.0.1:1/v1', models: [{id: 'm'}]}}}}";
+        let mut driver = Driver::new(Options {
+            config: config.to_owned(),
+            ..Options::default()
+        });
+        let operator = driver.operator();
+        for (said, answer) in [
+            ("/model p/n", "There is no model p/n."),
+            ("/model p/m", "This session now uses p/m."),
+            ("/model default", "This session now uses its agent's model,"),
+        ] {
+            let params = json!({"sessionKey": "main", "message": said, "idempotencyKey": said});
+            driver.ok(operator, "chat.send", params);
+            driver.settle();
+            let shown = driver.ok(operator, "chat.history", json!({"sessionKey": "main"}));
+            let last = shown["messages"]
+                .as_array()
+                .unwrap()
+                .last()
+                .unwrap()
+                .clone();
+            let text = last["content"][0]["text"].as_str().unwrap();
+            assert!(text.starts_with(answer), "{text}");
+        }
     }
 }

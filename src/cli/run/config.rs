@@ -181,7 +181,7 @@ fn taken_over(setup: &Setup, applied: &Applied) -> Option<Result<(), String>> {
         session.client.close();
         taken.map(drop)
     };
-    Some(taken().map_err(|failure| failure.message.clone()))
+    Some(taken().map_err(|failure| failure.message.replace('\n', ";")))
 }
 
 /// The gateway that runs on this machine's state.

@@ -11,6 +11,7 @@ use super::super::setup::Setup;
 use super::config;
 use crate::client::random;
 use crate::config::select;
+use crate::io::secret;
 
 const MODES: [&str; 5] = ["loopback", "lan", "tailnet", "auto", "custom"];
 
@@ -115,7 +116,7 @@ pub fn run(args: SetupArgs, setup: &Setup, out: &mut Out) -> Outcome {
     Ok(())
 }
 
-/// The secret that was given, the one that is there, or a new one. It is chosen by setting this
+/// The secret that was given, the one that is there, the one that a gateway made for itself, or a new one. It is chosen by setting this
 /// machine up, so other machines may be let in with it.
 fn secret(setup: &Setup, is_set: bool, changes: &mut Changes) -> Result<&'static str, Failure> {
     let given = setup.flag_secrets()?;
@@ -132,11 +133,16 @@ fn secret(setup: &Setup, is_set: bool, changes: &mut Changes) -> Result<&'static
     if is_set {
         return Ok("the one that was set before");
     }
+    let made = secret::load_token(&setup.paths.state_dir)?;
+    let told = match made {
+        Some(_) => "the token that the gateway made; clawdia token prints it",
+        None => "a new token; clawdia token prints it",
+    };
     let bytes = random::bytes::<32>()?;
-    let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let token = made.unwrap_or_else(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect());
     changes.set("gateway.auth.mode", "token");
     changes.set("gateway.auth.token", token);
-    Ok("a new token; clawdia token prints it")
+    Ok(told)
 }
 
 /// The model, and where its provider's key is read. The key itself is not asked for: it stays in

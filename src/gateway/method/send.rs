@@ -123,7 +123,11 @@ impl Gateway {
         let account = account.or_else(|| self.default_account(&name));
         let account = account.filter(|id| self.channels.link(&name, id).is_some());
         let Some(account_id) = account else {
-            let text = format!("{name} has no such account at work (run: clawdia channels status)");
+            let what = match account_id {
+                Some(id) => format!("{name} has no account {id:?} at work"),
+                None => format!("{name} is not configured"),
+            };
+            let text = format!("{what} (run: clawdia channels status)");
             return Err(Refusal::unavailable(text));
         };
         Ok(Receiver {
