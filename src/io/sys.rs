@@ -246,7 +246,7 @@ mod tests {
 7000-8000 r-xp 00000000 00:00 0 [vdso]\nAnonymous: 0 kB\n\
 8000-9000 r--p 00000000 00:00 0\nAnonymous: 0 kB\n";
         assert_eq!(unchanged_mappings(smaps), [0x1000..0x3000, 0x3000..0x4000]);
-        assert_eq!(unchanged_mappings("nonsense\n\nz-y r--p 0 0 0 /file\n"), []);
+        assert!(unchanged_mappings("nonsense\n\nz-y r--p 0 0 0 /file\n").is_empty());
     }
 
     #[test]

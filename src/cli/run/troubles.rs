@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{list, text};
+use crate::agent::Api;
 use crate::config::paths::expand_home;
 use crate::config::{Config, DmPolicy};
 use crate::io::server::bind::Plan;
@@ -84,7 +85,16 @@ fn models(config: &Config) -> Vec<Trouble> {
             let text = format!("the model {named:?} has no provider: write provider/model");
             return Some(Trouble::new("model", text, list));
         };
-        match config.models.providers.get(name) {
+        let provider = config.models.providers.get(name);
+        let api = provider.and_then(|it| it.api.as_deref());
+        if let Some(api) = api.filter(|api| Api::parse(api).is_none()) {
+            let text =
+                format!("{name} speaks {api}, which is not spoken here: {named} does not answer");
+            let served = Api::ALL[0].as_str();
+            let mend = format!("clawdia config set models.providers.{name}.api {served}");
+            return Some(Trouble::new("model", text, mend));
+        }
+        match provider {
             None if name == BUILTIN => None,
             None => Some(Trouble::new(
                 "model",
@@ -211,6 +221,19 @@ mod tests {
         let found = names(config);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with(expected), "{found:?}");
+    }
+
+    #[test]
+    fn a_protocol_that_is_not_spoken_is_told() {
+        let config = |api: &str| {
+            json!({"agents": {"defaults": {"model": "g/m"}},
+                "models": {"providers": {"g": {"baseUrl": "http://h", "api": api}}}})
+        };
+        finds(
+            config("google-generative-ai"),
+            "model: g speaks google-generative-ai",
+        );
+        assert_eq!(names(config("anthropic-messages")), [""; 0]);
     }
 
     #[test]
