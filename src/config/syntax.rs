@@ -242,7 +242,10 @@ impl Scanner<'_> {
                     return Err(self.stop("has a text without its end".into(), "close the quotes"));
                 }
                 Some('\\') => {
-                    self.bump();
+                    // A line that goes on may end as lines do on Windows.
+                    if self.bump() == Some('\r') && self.peek() == Some('\n') {
+                        self.bump();
+                    }
                 }
                 c if c == quote => break,
                 Some(_) => {}

@@ -14,6 +14,7 @@ fn every_kind_of_token_reads_as_the_json5_crate_reads_it() {
         "{'a':\"b\",}",
         "[1,2,3,]",
         "// c\n{ /* d */ a: +1, 'b c': -0x1F, c: .5, d: 5., e: 1e3 } // end",
+        "{a: 'line\\\r\ncontinued'}",
         "{a: 'it\\'s', b: 'line\\\ncontinued', c: \"\\u0041\\x42\\0\"}",
         "{$: null, _x: true, \\u0061b: false, ümlaut: 1}",
         "\u{feff}{\u{a0}a\u{2028}:\u{2003}1}",
