@@ -308,15 +308,6 @@ impl Conn {
             }
             self.release_idle(pool);
         }
-        self.poll_other(input, limits, pool)
-    }
-
-    fn poll_other(
-        &mut self,
-        input: &mut Input<'_>,
-        limits: &MessageLimits,
-        pool: &mut Pool,
-    ) -> Result<Option<Item>, Fail> {
         let Some(head) = frame::decode(input.rest())? else {
             return Ok(None);
         };
