@@ -318,6 +318,8 @@ pub const CRON_TOOL_EVERY_MS_MIN: u64 = 60_000;
 pub const CRON_TEXT_BYTES_MAX: usize = 32 * 1024;
 /// The shortest interval of a job.
 pub const CRON_EVERY_MS_MIN: u64 = 1_000;
+/// How long past the time of a new job may be: it took a while to be asked for.
+pub const CRON_LATE_MS_MAX: u64 = 60_000;
 /// How much of a run's answer is remembered with the job, in characters.
 pub const CRON_SUMMARY_CHARS: usize = 300;
 /// How much of it the main session hears, unless the job says otherwise, in characters.
@@ -806,6 +808,9 @@ pub const CHANNEL_CALL_MS: u64 = 30_000;
 pub const WEBHOOK_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Milliseconds after which the service is told again where to bring updates to.
 pub const WEBHOOK_RENEW_MS: u64 = 3_600_000;
+/// Milliseconds after which the numbers of updates that were taken are forgotten: a service keeps
+/// none for longer than a day, and may count anew a week after it got one (Bot API, `Update`).
+pub const CHANNEL_TAKEN_MS: u64 = 6 * 24 * 3_600_000;
 /// Updates of one poll.
 pub const CHANNEL_UPDATES_MAX: usize = 50;
 /// Bytes of the text of one incoming message.

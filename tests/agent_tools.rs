@@ -5,6 +5,7 @@ mod support;
 
 use serde_json::{Value, json};
 use std::os::unix::fs::symlink;
+use std::process::Stdio;
 use support::model::{Model, Says};
 use support::{Home, Running};
 
@@ -190,5 +191,62 @@ fn the_agent_changes_the_configuration_only_as_a_person_approved() {
     let text = asked("approve", &|| {});
     assert!(text.contains("invalid config"), "{text}");
     assert_eq!(support::read(&path), before);
+    assert_eq!(gateway.stop(), Some(0));
+}
+
+#[test]
+fn a_command_that_a_kill_interrupts_is_told_and_never_run_again() {
+    let line =
+        |word: &str| format!("echo {word} >> ledger; while [ ! -e over ]; do sleep 0.1; done");
+    let script = vec![
+        Says::Asks("exec", json!({"shell": line("front")})),
+        Says::Asks("exec", json!({"shell": line("back"), "background": true})),
+        Says::Asks(
+            "process",
+            json!({"action": "poll", "process": "1", "waitMs": 60_000}),
+        ),
+        Says::Text(&["done"]),
+    ];
+    let (home, gateway, model) = start(script);
+    allow_all(&home);
+    let workspace = home.state().join("workspace");
+    let ran = |word: &str| {
+        let ledger = std::fs::read_to_string(workspace.join("ledger")).unwrap_or_default();
+        ledger.lines().filter(|line| *line == word).count()
+    };
+    let ask = |message: &str| {
+        let mut asker = home.command(&["agent", "--message", message]);
+        asker.stdout(Stdio::null()).stderr(Stdio::null());
+        asker.spawn().unwrap()
+    };
+    let history = || {
+        let params = r#"{"sessionKey":"main"}"#;
+        let history = home.run(&["gateway", "call", "chat.history", "--params", params]);
+        history.ok().json()["messages"].clone()
+    };
+
+    // While the run waits for its command: nobody knows, so the run ends.
+    let mut asker = ask("in front");
+    model.seen.recv().unwrap();
+    support::eventually(|| ran("front") == 1);
+    drop(gateway);
+    support::ended(&mut asker);
+    let gateway = home.gateway(&[]);
+    let told = history();
+    assert_eq!(told.as_array().unwrap().len(), 3, "{told}");
+    assert_eq!(told[2]["stopReason"], "error", "{told}");
+    assert!(told.to_string().contains("it is not repeated"), "{told}");
+
+    // While it looks after one in the background, which acts no more: the run goes on.
+    let mut asker = ask("behind");
+    model.seen.recv().unwrap();
+    model.seen.recv().unwrap();
+    support::eventually(|| ran("back") == 1);
+    drop(gateway);
+    support::ended(&mut asker);
+    let gateway = home.gateway(&[]);
+    support::eventually(|| history().to_string().contains("done"));
+    assert_eq!((ran("front"), ran("back")), (1, 1));
+    std::fs::write(workspace.join("over"), "").unwrap();
     assert_eq!(gateway.stop(), Some(0));
 }

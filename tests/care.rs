@@ -319,6 +319,7 @@ fn a_typing_error_a_foreign_key_and_a_shared_secret_are_told_by_validate_doctor_
     let token = "0123456789abcdef0123456789abcdef";
     home.configure(&format!(
         "{{ tools: {{ dney: ['exec'], exec: {{}} }}, meta: {{}}, hooks: {{ token: '{token}' }}, \
+         channels: {{ telegram: {{ webhookSecret: '{token}' }} }}, \
          browser: {{ controlToken: '{token}' }}, gateway: {{ auth: {{ token: '{token}' }} }} }}"
     ));
     let _gateway = home.gateway(&[]);
@@ -333,9 +334,14 @@ fn a_typing_error_a_foreign_key_and_a_shared_secret_are_told_by_validate_doctor_
             "not used by clawdia: tools.exec",
             "hooks.token",
             "browser.controlToken",
+            "channels.telegram.webhookSecret",
         ] {
             assert!(told.contains(word), "{word}: {told}");
         }
+    }
+    let audit = home.run(&["security", "audit"]);
+    for id in ["hooks.token", "browser.token", "channels.webhook"] {
+        assert!(audit.out.contains(&format!("[{id}.shared]")), "{audit:?}");
     }
     let told = home.run(&["config", "validate", "--json"]).ok().json();
     assert_eq!(told["unserved"], serde_json::json!(["tools.exec"]));

@@ -24,6 +24,8 @@ fn every_kind_of_end_has_its_exit_code() {
         (&["gateway", "run", "--bind", "everywhere"], 2),
         (&["sessions", "patch", "main"], 2),
         (&["gateway", "run", "--port", "abc"], 2),
+        (&["agent", "--message", "x", "--thinking", "mega"], 2),
+        (&["chat", "--thinking", "mega"], 2),
     ] {
         let ran = home.run(words);
         assert_eq!(ran.code, code, "{words:?} {ran:?}");

@@ -82,6 +82,13 @@ fn a_stranger_is_let_in_and_answered_and_nobody_sees_the_token() {
         .json();
     let probe = &probed["channelAccounts"]["telegram"][0]["probe"];
     assert_eq!(probe["bot"]["username"], "claw_bot");
+    let refused = json!({"description": "Bad Request: no such bot"});
+    telegram.next("getMe", Fate::Refused(400, refused));
+    let probed = home.run(&["channels", "status", "--probe"]);
+    assert_eq!(probed.code, 1, "{probed:?}");
+    assert!(probed.out.contains("running, probe failed"), "{probed:?}");
+    assert!(probed.out.contains("no such bot"), "{probed:?}");
+    assert!(probed.err.contains("1 probe failed"), "{probed:?}");
     home.run(&["channels", "logout", "telegram"]).ok();
     assert_eq!(account(&home)["running"], false);
     assert_eq!(gateway.stop(), Some(0));

@@ -112,6 +112,22 @@ impl Thinking {
         }
     }
 
+    /// What a client asks for. None leaves it to the session, which clients say in several words.
+    ///
+    /// # Errors
+    ///
+    /// Names the levels.
+    pub fn asked(text: &str) -> Result<Option<Self>, String> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "" | "default" | "adaptive" => Ok(None),
+            "max" => Ok(Some(Self::XHigh)),
+            level => Self::parse(level).map(Some).ok_or_else(|| {
+                let levels = Self::ALL.map(Self::as_str).join(", ");
+                format!("thinking {text:?} is no level (there are: {levels})")
+            }),
+        }
+    }
+
     /// The inverse of [`Thinking::as_str`], whatever the case.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL
@@ -299,6 +315,18 @@ mod tests {
             assert_eq!(Verbosity::parse(level.as_str()), Some(level));
         }
         assert_eq!(Thinking::parse("bogus"), None);
+        for (text, level) in [
+            ("default", None),
+            ("max", Some(Thinking::XHigh)),
+            ("LOW", Some(Thinking::Low)),
+        ] {
+            assert_eq!(Thinking::asked(text), Ok(level), "{text}");
+        }
+        let fault = Thinking::asked("mega").unwrap_err();
+        assert!(
+            fault.contains("mega") && fault.contains("medium, high, xhigh"),
+            "{fault}"
+        );
         assert_eq!(Verbosity::parse(""), None);
     }
 

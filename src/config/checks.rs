@@ -58,6 +58,13 @@ fn telegram(config: &Config, faults: &mut Vec<Fault>) {
     let mut seen = HashSet::new();
     for account in config.channels.accounts("telegram").into_iter().flatten() {
         let place = account.place();
+        if let Err(what) = account.drafts() {
+            faults.push(Fault::new(
+                format!("{place}.streaming"),
+                what,
+                "use \"off\", \"partial\", \"block\" or \"progress\", and unset streamMode",
+            ));
+        }
         if !account.is_on() || account.webhook_url.is_none() {
             continue;
         }
@@ -107,27 +114,30 @@ fn is_below(path: &str, top: &str) -> bool {
 /// Secrets that are to open one thing alone and are the gateway's own; `is_own` knows that one,
 /// which need not stand in the file.
 pub fn shared_secrets(config: &Config, is_own: impl Fn(&str) -> bool) -> Vec<Fault> {
-    let hooks = config.hooks.token.as_ref();
-    let browser = config.browser.control_token.as_ref();
-    [
+    const REFUSED: &str = "is the gateway's own secret, so every webhook is refused";
+    const UNUSED: &str = "is the gateway's own secret, so the browser is not used";
+    let browser = config.browser.control_token.clone();
+    let secrets = [
         (
-            hooks,
-            "hooks.token",
-            "is the gateway's own secret, so every webhook is refused",
+            config.hooks.token.clone(),
+            "hooks.token".to_owned(),
+            REFUSED,
         ),
-        (
-            browser,
-            "browser.controlToken",
-            "is the gateway's own secret, so the browser is not used",
-        ),
-    ]
-    .into_iter()
-    .filter(|(secret, ..)| secret.is_some_and(|secret| is_own(secret.expose())))
-    .map(|(_, path, what)| {
-        let other = format!("choose another one: clawdia config set {path} SECRET");
-        Fault::new(path, what, other)
-    })
-    .collect()
+        (browser, "browser.controlToken".to_owned(), UNUSED),
+    ];
+    let accounts = config.channels.accounts("telegram").into_iter().flatten();
+    let accounts = accounts.map(|it| {
+        let path = format!("{}.webhookSecret", it.place());
+        (it.webhook_secret, path, REFUSED)
+    });
+    let shared = secrets.into_iter().chain(accounts);
+    shared
+        .filter(|(secret, ..)| secret.as_ref().is_some_and(|it| is_own(it.expose())))
+        .map(|(_, path, what)| {
+            let other = format!("choose another one: clawdia config set {path} SECRET");
+            Fault::new(path, what, other)
+        })
+        .collect()
 }
 
 /// One line about all keys that other programs read and this one does not.
@@ -312,5 +322,39 @@ fn agents(config: &Config, faults: &mut Vec<Fault>) {
             }
             default = Some(&agent.id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn faults(telegram: Value) -> Vec<String> {
+        let config = json!({"channels": {"telegram": telegram}});
+        let config: Config = serde_json::from_value(config).unwrap();
+        let faults = check(&config).into_iter();
+        faults.map(|fault| fault.to_string()).collect()
+    }
+
+    #[test]
+    fn drafts_that_are_shown_in_two_ways_are_a_fault() {
+        let both = json!({"streaming": "off", "streamMode": "block"});
+        let own = json!({"accounts": {"work": {"streaming": "often"}}});
+        for (telegram, start) in [
+            (
+                both,
+                "channels.telegram.streaming: is \"off\", and streamMode",
+            ),
+            (
+                own,
+                "channels.telegram.accounts.work.streaming: is \"often\"",
+            ),
+        ] {
+            let faults = faults(telegram);
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert!(faults[0].starts_with(start), "{faults:?}");
+        }
+        assert_eq!(faults(json!({"streaming": {"mode": "block"}})), [""; 0]);
     }
 }

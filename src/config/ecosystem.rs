@@ -73,7 +73,7 @@ const UNSERVED: &[(&str, &str)] = &[
 
 const TELEGRAM: &str = "capabilities markdown commands customCommands configWrites replyToMode \
     historyLimit dmHistoryLimit dms textChunkLimit chunkMode blockStreaming draftChunk \
-    blockStreamingCoalesce streaming timeoutSeconds retry network proxy actions \
+    blockStreamingCoalesce timeoutSeconds retry network proxy actions \
     reactionNotifications reactionLevel ackReaction heartbeat linkPreview responsePrefix defaultAccount \
     defaultTo direct execApprovals webhookHost webhookPort threadBindings";
 

@@ -76,6 +76,7 @@ pub const STRICT_SECTION: &str = "gateway";
 const ANY: u64 = 9_007_199_254_740_991;
 const LEVELS: Kind = Choice(&["silent", "fatal", "error", "warn", "info", "debug", "trace"]);
 const THINKING: Kind = Choice(&["off", "minimal", "low", "medium", "high", "xhigh"]);
+const STREAMING: Kind = Choice(&["off", "partial", "block", "progress"]);
 const APIS: Kind = Choice(&[
     "openai-completions",
     "openai-responses",
@@ -292,6 +293,7 @@ pub const ROWS: &[Row] = &[
     row("channels.telegram.apiRoot", Url(&["https", "http"]), Live, "Bot API", "A server of your own; https://api.telegram.org without it."),
     row("channels.telegram.mediaMaxMb", Whole(1, 20), Live, "Longest file", "Millions of bytes of a file that is loaded; 5 without it."),
     row("channels.telegram.streamMode", Choice(&["off", "partial", "block"]), Live, "Drafts", "How an answer is shown while it is being written: not, as far as it has come (the default), or by paragraphs."),
+    row("channels.telegram.streaming", KeptAs(&STREAMING), Live, "Drafts", "The same as newer programs write it: off, partial, block or progress, or { mode }."),
     row("channels.telegram.resendUnknown", Flag, Live, "Resend", "Sends again what may have arrived already; somebody may get it twice."),
     row("channels.telegram.accounts.*.enabled", Flag, Live, "Account", "Whether the account runs."),
     row("channels.telegram.accounts.*.name", Text, Live, "Name", "How the account is shown."),
@@ -302,6 +304,7 @@ pub const ROWS: &[Row] = &[
     row("channels.telegram.accounts.*.groupPolicy", Choice(&["open", "disabled", "allowlist"]), Live, "Groups", "Whose messages in groups are answered."),
     row("channels.telegram.accounts.*.groupAllowFrom", List(&Text), Live, "Allowed group senders", "User ids or names."),
     row("channels.telegram.accounts.*.streamMode", Choice(&["off", "partial", "block"]), Live, "Drafts", "As above."),
+    row("channels.telegram.accounts.*.streaming", KeptAs(&STREAMING), Live, "Drafts", "As above."),
     row("channels.telegram.accounts.*.webhookUrl", Url(&["https"]), Live, "Webhook", "As above."),
     row("channels.telegram.accounts.*.webhookSecret", Secret, Live, "Webhook secret", "As above."),
     row("channels.telegram.accounts.*.webhookPath", UrlPath, Live, "Webhook path", "As above."),

@@ -41,8 +41,14 @@ impl Unset {
     }
 }
 
-/// Kept, and nobody expects anything of them; `env` is used by another way.
-const BOOKKEEPING: [&str; 3] = ["env", "meta", "wizard"];
+/// Kept, and nobody expects anything of them, or used by another way: `env` and how drafts are shown.
+const BOOKKEEPING: [&str; 5] = [
+    "env",
+    "meta",
+    "wizard",
+    "channels.telegram.streaming",
+    "channels.telegram.accounts.*.streaming",
+];
 
 /// What a client itself uses.
 const CLIENT_SECTION: &str = "gateway.remote.";

@@ -19,7 +19,8 @@ pub struct Service {
     pub held: bool,
     /// What people wrote and nobody said was taken.
     updates: Vec<Update>,
-    given: u64,
+    /// The number of the last update; the next has one more.
+    pub given: u64,
     /// Chats in which it showed that somebody is writing, in order.
     pub typing: Vec<Place>,
     /// It was told where to bring updates to.

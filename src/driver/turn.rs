@@ -335,12 +335,7 @@ impl Driver {
             bytes.consume(head_len);
             return Ok(());
         }
-        let body_max = gateway.request_head(now, conn, head)?;
-        let body_len = head.content_len()?;
-        if body_len > body_max as u64 {
-            return Err(Refusal::new(413, "body too long").into());
-        }
-        let body_len = body_len as usize;
+        let body_len = gateway.request_head(now, conn, head)?;
         if let Some(body) = behind.get(..body_len) {
             remote.conn.answer();
             gateway.handle(now, Input::Http { conn, head, body });

@@ -13,7 +13,7 @@ use crate::wire::http::{Head, Refusal, Shape};
 const PROTECTED: [&str; 4] = ["/v1", "/tools", "/hooks", "/metrics"];
 
 impl Gateway {
-    /// Judges a request by its head; gives the longest body that is read.
+    /// Judges a request by its head; gives how long its body is.
     ///
     /// # Errors
     ///
@@ -28,21 +28,35 @@ impl Gateway {
         let (client, provenance) = self.vet_request(conn, head)?;
         let path = head.target.split(['?', '#']).next().unwrap_or("");
         let path = clean_path(path).ok_or(Refusal::bad("malformed path"))?;
-        if self.hook_path(&path).is_some() {
-            return self
-                .check_hook_token(&client, &provenance, head)
-                .map_err(|refusal| refusal.shaped(Shape::Hook));
+        let shape = match self.hook_path(&path) {
+            Some(_) => Shape::Hook,
+            None => shape_of(&path),
+        };
+        self.body_max(&client, &provenance, head, &path)
+            .and_then(|max| body_len(head, max))
+            .map_err(|refusal| refusal.shaped(shape))
+    }
+
+    /// The longest body that is read for a path, once the secret that it needs was shown.
+    fn body_max(
+        &mut self,
+        client: &Client,
+        provenance: &Provenance,
+        head: &Head<'_>,
+        path: &str,
+    ) -> Result<usize, Refusal> {
+        if self.hook_path(path).is_some() {
+            return self.check_hook_token(client, provenance, head);
         }
-        if self.is_webhook_path(&path) {
-            return self.check_webhook_secret(&client, &provenance, head, &path);
+        if self.is_webhook_path(path) {
+            return self.check_webhook_secret(client, provenance, head, path);
         }
-        if !is_protected(&path)? {
+        if !is_protected(path)? {
             // Nothing that is open to all takes a body.
             return Ok(0);
         }
-        self.check_bearer(&client, &provenance, head)
-            .map_err(|refusal| refusal.shaped(shape_of(&path)))?;
-        Ok(self.api_body_max(&path))
+        self.check_bearer(client, provenance, head)?;
+        Ok(self.api_body_max(path))
     }
 
     /// The gateway's secret as `Authorization: Bearer`. Guesses count as those over WebSocket do.
@@ -70,6 +84,15 @@ impl Gateway {
             }
         }
     }
+}
+
+/// The length of a request's body, of at most `max` bytes.
+fn body_len(head: &Head<'_>, max: usize) -> Result<usize, Refusal> {
+    let len = head.content_len()?;
+    let fits = usize::try_from(len)
+        .ok()
+        .filter(|len| *len <= max.min(u32::MAX as usize / 2));
+    fits.ok_or(Refusal::new(413, "body too long"))
 }
 
 /// What reads the answers at a protected path.

@@ -38,15 +38,15 @@ impl Gateway {
                 self.answer(conn, head, status, JSON, body.as_bytes());
             }
             "/metrics" => self.on_metrics(conn, head),
-            _ if self.is_short_of_memory() => {
-                self.answer(conn, head, 503, TEXT, b"short of memory\n");
-            }
             path if self.hook_path(path).is_some() => {
                 let rest = self.hook_path(path).unwrap_or_default().to_owned();
                 self.on_hook(conn, head, &rest, body);
             }
             path if self.is_webhook_path(path) => self.on_webhook(conn, head, path, body),
             _ if is_protected(&path) == Ok(true) => self.on_api(conn, head, &path, body),
+            _ if self.is_short_of_memory() => {
+                self.answer(conn, head, 503, TEXT, b"short of memory\n");
+            }
             _ if !matches!(head.method, "GET" | "HEAD") => {
                 self.answer(conn, head, 405, TEXT, b"Method Not Allowed\n");
             }

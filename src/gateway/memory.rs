@@ -131,7 +131,7 @@ impl Gateway {
 #[cfg(test)]
 mod tests {
     use super::Memory;
-    use crate::driver::{Address, Driver};
+    use crate::driver::{Address, Driver, TOKEN};
     use crate::gateway::Input;
     use serde_json::json;
 
@@ -170,6 +170,21 @@ mod tests {
         assert!(answer.contains("short of memory: 58720256 of 67108864 bytes"));
         let refused = driver.try_open(&Address::default()).unwrap_err();
         assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+        // A program is told as it reads it, and others in a line.
+        for (request, told) in [
+            (
+                "POST /v1/responses",
+                r#"{"error":{"message":"short of memory""#,
+            ),
+            ("POST /tools/invoke", r#"{"ok":false,"error":{"type":"#),
+            ("GET /", "short of memory\n"),
+        ] {
+            let answer = driver.http(&format!(
+                "{request} HTTP/1.1\r\nHost: 127.0.0.1:18789\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+            ));
+            assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+            assert!(answer.contains(told), "{request}: {answer}");
+        }
         // Between the two marks it stays as it was.
         use_bytes(&mut driver, 50 << 20);
         driver.err(operator, "chat.send", send("b"));

@@ -125,13 +125,18 @@ impl Gateway {
         super::method::models::agent_of_key(key).unwrap_or_else(|| self.default_agent())
     }
 
-    /// Whether there is place for a session with this key: it exists, or there are not too many.
+    /// Whether there is place for a session with this key: it exists, or its agent does and there
+    /// are not too many.
     ///
     /// # Errors
     ///
-    /// `UNAVAILABLE`, with what to do about it.
+    /// The agent is unknown; `UNAVAILABLE`, with what to do about it.
     pub(super) fn place_for_session(&self, key: &str) -> Result<(), Refusal> {
-        if self.session(key).is_some() || self.state.sessions().len() < SESSIONS_MAX {
+        if self.session(key).is_some() {
+            return Ok(());
+        }
+        self.check_agent(self.agent_of_session(key))?;
+        if self.state.sessions().len() < SESSIONS_MAX {
             return Ok(());
         }
         Err(Refusal::unavailable(format!(

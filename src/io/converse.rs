@@ -253,12 +253,7 @@ impl<A: App> Conversation<'_, A> {
             input.consume(head_len);
             return Ok(());
         }
-        let body_max = self.app.on_request_head(self.now, self.id, &head)?;
-        let body_len = head.content_len()?;
-        if body_len > body_max.min(u32::MAX as usize / 2) as u64 {
-            return Err(Refusal::new(413, "body too long").into());
-        }
-        let body_len = body_len as usize;
+        let body_len = self.app.on_request_head(self.now, self.id, &head)?;
         if let Some(body) = behind.get(..body_len) {
             self.conn.answer();
             let answer = self.app.on_request(self.now, self.id, &head, body);

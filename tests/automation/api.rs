@@ -210,6 +210,9 @@ fn what_is_wrong_is_said() {
     ] {
         let (status, answer) = ask(&mut driver, path, "", body);
         assert_eq!(status, expected, "{path} {body}: {answer}");
+        let answer: Value = serde_json::from_str(&answer).expect(&answer);
+        let error = &answer["error"];
+        assert!(error["message"].is_string() && error["type"].is_string());
     }
     let mut off = Driver::default();
     let (status, answer) = post(&mut off, "/v1/chat/completions", &hello(json!({})));

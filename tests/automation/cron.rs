@@ -252,10 +252,15 @@ fn a_job_is_changed_started_and_removed_by_hand() {
 
 #[test]
 fn a_run_that_fails_is_in_the_history_and_the_next_one_comes() {
-    let mut driver = driver(Steps::Fails("the model is down".into()));
+    let mut driver = Driver::new(Options {
+        config: "{agents: {list: [{id: 'main'}, {id: 'nobody'}]}}".into(),
+        steps: Steps::Fails("the model is down".into()),
+        ..Options::default()
+    });
     let operator = driver.operator();
     let id = add(&mut driver, operator, turn(json!({})));
     let lost = add(&mut driver, operator, turn(json!({"agentId": "nobody"})));
+    driver.reload("{}");
     driver.advance(10 * MINUTE_MS);
     driver.steps_by = says("up again");
     driver.advance(10 * MINUTE_MS);
@@ -320,4 +325,64 @@ fn a_job_that_is_not_stored_is_not_there() {
     assert!(runs(&mut driver, operator, &id).is_empty());
     driver.advance(10_000);
     assert_eq!(runs(&mut driver, operator, &id).len(), 1);
+}
+
+fn message(error: Value) -> String {
+    error["message"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_job_that_could_never_do_what_it_says_is_refused_when_it_is_made() {
+    let mut driver = driver(says("done"));
+    let operator = driver.operator();
+    let payload = |more: Value| {
+        let mut payload = json!({"kind": "agentTurn", "message": "m"});
+        let members = payload.as_object_mut().unwrap();
+        members.extend(more.as_object().unwrap().clone());
+        json!({"payload": payload})
+    };
+    let delivered = |channel: &str| payload(json!({"deliver": true, "channel": channel}));
+    let at = |ms: u64| json!({"schedule": {"atMs": ms}});
+    let wrong = [
+        (
+            json!({"agentId": "nope"}),
+            "\"nope\" (there are: main; agents.list",
+        ),
+        (delivered("telegram"), "channels.telegram.botToken"),
+        (delivered("discord"), "channels.discord"),
+        (payload(json!({"thinking": "mega"})), "off, minimal, low"),
+        (payload(json!({"model": "no/model"})), "models.providers"),
+        (at(START.unix_ms - MINUTE_MS - 1), "is past (it is 20"),
+        (json!({"schedule": {"expr": "0 0 31 2 *"}}), "never comes"),
+    ];
+    let id = add(&mut driver, operator, turn(json!({})));
+    for (more, word) in &wrong {
+        let fault = message(driver.err(operator, "cron.add", turn(more.clone())));
+        assert!(fault.contains(word), "{more}: {fault}");
+        let patch = json!({"id": id, "patch": more});
+        let fault = message(driver.err(operator, "cron.update", patch));
+        assert!(fault.contains(word), "{more}: {fault}");
+    }
+    // A moment ago is now, and what is not to be sent needs no channel.
+    add(&mut driver, operator, turn(at(START.unix_ms - MINUTE_MS)));
+    add(
+        &mut driver,
+        operator,
+        turn(payload(json!({"channel": "discord"}))),
+    );
+    add(&mut driver, operator, turn(delivered("last")));
+    assert_eq!(driver.ok(operator, "cron.status", json!({}))["jobs"], 4);
+}
+
+#[test]
+fn what_was_right_once_can_still_be_switched_off() {
+    let mut driver = Driver::new(Options {
+        config: "{agents: {list: [{id: 'main'}, {id: 'ops'}]}}".into(),
+        ..Options::default()
+    });
+    let operator = driver.operator();
+    let id = add(&mut driver, operator, turn(json!({"agentId": "ops"})));
+    driver.reload("{}");
+    let off = json!({"id": id, "patch": {"enabled": false}});
+    assert_eq!(driver.ok(operator, "cron.update", off)["enabled"], false);
 }

@@ -167,7 +167,17 @@ fn what_is_wrong_is_said_and_bodies_are_bounded() {
             400,
         ),
         ("/in/agent", json!({"message": "m", "channel": "no"}), 400),
+        (
+            "/in/agent",
+            json!({"message": "m", "channel": "telegram", "to": "7"}),
+            400,
+        ),
         ("/in/agent", json!({"message": "m", "agentId": "no"}), 400),
+        (
+            "/in/agent",
+            json!({"message": "m", "sessionKey": "agent:no:main"}),
+            400,
+        ),
         (
             "/in/agent",
             json!({"message": "m", "sessionKey": "../x"}),

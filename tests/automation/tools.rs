@@ -186,7 +186,9 @@ fn an_agent_keeps_its_own_jobs_and_sees_no_others() {
 
 #[test]
 fn an_agents_jobs_are_bounded_and_deliver_only_what_it_may_send_itself() {
-    let mut driver = driver("{agents: {list: [{id: 'main', tools: {deny: ['message']}}]}}");
+    let mut driver = driver(
+        "{channels: {telegram: {botToken: '1:a'}}, agents: {list: [{id: 'main', tools: {deny: ['message']}}]}}",
+    );
     let add = |payload: Value, every_ms: u64| {
         json!({"tool": "cron", "args": {"action": "add", "job": {"name": "x",
             "schedule": {"everyMs": every_ms}, "payload": payload}}})

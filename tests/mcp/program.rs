@@ -220,3 +220,19 @@ fn a_program_without_an_end_of_line_is_ended() {
     let first = &noted(&world.ledger, "start")[0];
     support::eventually(|| is_gone(first));
 }
+
+#[test]
+fn the_schemas_of_a_server_are_bounded_together() {
+    let fat = json!({"env": {"MCP_FAT": "1"}});
+    let world = world(vec![Says::Text(&["done"])], &fat);
+    until_up(&world.home);
+    // Eight of twelve fit into 256 KiB, whatever page they are on.
+    let tools = listed(&world.home)[0]["tools"].as_array().cloned();
+    let tools = tools.unwrap_or_default();
+    assert_eq!(tools.len(), 8, "{tools:?}");
+    assert_eq!(tools[7], "sums__fat-2-1");
+    world.home.run(&["agent", "--message", "hi"]).ok();
+    let (_, body) = world.model.seen.recv().unwrap();
+    let told = |name: &&String| name.starts_with("sums__");
+    assert_eq!(tool_names(&body).iter().filter(told).count(), 8);
+}

@@ -103,6 +103,9 @@ pub fn page(params: &Value, more: bool) -> Value {
         json!({"name": name, "description": format!("does {name}"), "inputSchema": {
             "type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}}})
     };
+    if std::env::var_os("MCP_FAT").is_some() {
+        return fat_page(params);
+    }
     match params["cursor"].as_str() {
         None => json!({"tools": [tool("add"), tool("picture"), tool("word")], "nextCursor": "2"}),
         Some(_) => {
@@ -111,6 +114,20 @@ pub fn page(params: &Value, more: bool) -> Value {
             let tools: Vec<Value> = names.into_iter().map(tool).collect();
             json!({"tools": tools})
         }
+    }
+}
+
+/// Two pages of six tools, each with a schema of 30 KiB.
+fn fat_page(params: &Value) -> Value {
+    let page = params["cursor"].as_str().unwrap_or("1");
+    let tool = |number: usize| {
+        json!({"name": format!("fat-{page}-{number}"), "inputSchema": {
+            "type": "object", "title": "x".repeat(30 * 1024)}})
+    };
+    let tools: Vec<Value> = (0..6).map(tool).collect();
+    match page {
+        "1" => json!({"tools": tools, "nextCursor": "2"}),
+        _ => json!({"tools": tools}),
     }
 }
 

@@ -12,6 +12,7 @@ use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup};
 use super::super::text::{cut, printable, printable_lines};
 use super::{list, message, text};
+use crate::agent::Thinking;
 use crate::client::{Event, Incoming, random};
 use crate::limits::{CLIENT_RUN_GRACE_MS, CLIENT_RUN_TIMEOUT_MS};
 
@@ -22,6 +23,7 @@ pub fn run(args: Agent, setup: &Setup, out: &mut Out) -> Outcome {
             "--session and --session-key exclude each other",
         ));
     }
+    check_thinking(args.thinking.as_deref())?;
     let run_ms = setup.globals.timeout_ms.unwrap_or(CLIENT_RUN_TIMEOUT_MS);
     let wait_ms = match &args.local_timeout {
         Some(text) => duration_ms(text).map_err(Failure::usage)?,
@@ -54,6 +56,12 @@ pub fn run(args: Agent, setup: &Setup, out: &mut Out) -> Outcome {
         "ok" => Ok(()),
         status => Err(Failure::failed(format!("the run ended as `{status}`"))),
     }
+}
+
+/// Refuses what is no level of thinking.
+pub(super) fn check_thinking(level: Option<&str>) -> Result<(), Failure> {
+    let asked = Thinking::asked(level.unwrap_or_default());
+    asked.map(drop).map_err(Failure::usage)
 }
 
 /// The whole key of the session that is meant.

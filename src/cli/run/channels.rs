@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::super::commands::ChannelsCommand;
-use super::super::exit::Outcome;
+use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
 use super::super::setup::Setup;
 use super::super::table::{Cell, Table};
+use super::super::text::count;
 use super::{age, list, or_dash, text, unix_ms};
 
 /// Shows the channels.
@@ -26,12 +27,41 @@ pub fn run(command: ChannelsCommand, setup: &Setup, out: &mut Out) -> Outcome {
     };
     let payload = session.call("channels.status", &json!({"probe": args.probe}))?;
     session.client.close();
+    let failed = match args.probe {
+        true => accounts(&payload)
+            .filter(|it| probe_fault(it).is_some())
+            .count(),
+        false => 0,
+    };
     if out.wants_json() {
         out.json(&payload)?;
-        return Ok(());
+    } else {
+        print(&payload, 0, out)?;
+        not_delivered(&payload, out)?;
     }
-    print(&payload, 0, out)?;
-    not_delivered(&payload, out)
+    out.flush()?;
+    match failed {
+        0 => Ok(()),
+        _ if out.wants_json() => Err(Failure::failed("").told()),
+        number => Err(Failure::failed(format!(
+            "{} failed",
+            count(number as u64, "probe")
+        ))),
+    }
+}
+
+/// All accounts of a `channels.status` payload.
+fn accounts(payload: &Value) -> impl Iterator<Item = &Value> {
+    let channels = payload["channelAccounts"].as_object().into_iter().flatten();
+    channels
+        .filter_map(|(_, accounts)| accounts.as_array())
+        .flatten()
+}
+
+/// Why an account's last probe failed.
+fn probe_fault(account: &Value) -> Option<&str> {
+    let probe = &account["probe"];
+    (probe["ok"] == false).then(|| text(probe, "error"))
 }
 
 fn logged_out(payload: &Value, out: &mut Out) -> Outcome {
@@ -48,11 +78,8 @@ fn logged_out(payload: &Value, out: &mut Out) -> Outcome {
 
 /// Messages that were not sent, or maybe were.
 fn not_delivered(payload: &Value, out: &mut Out) -> Outcome {
-    let accounts = payload["channelAccounts"].as_object().into_iter().flatten();
-    let accounts = accounts
-        .filter_map(|(_, accounts)| accounts.as_array())
-        .flatten();
-    let rows: Vec<&Value> = accounts.flat_map(|it| list(it, "notDelivered")).collect();
+    let rows = accounts(payload).flat_map(|it| list(it, "notDelivered"));
+    let rows: Vec<&Value> = rows.collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -96,17 +123,17 @@ pub fn print(payload: &Value, indent: usize, out: &mut Out) -> Outcome {
         };
         for account in list(&payload["channelAccounts"], channel) {
             let (state, paint) = state(account);
-            let probe = match account["probe"]["ok"].as_bool() {
-                Some(true) => "ok",
-                Some(false) => "failed",
-                None => "-",
+            let probe = match (probe_fault(account), account["probe"]["ok"] == true) {
+                (Some(fault), _) => Cell::new(format!("failed: {fault}"), Paint::Bad),
+                (None, true) => "ok".into(),
+                (None, false) => "-".into(),
             };
             table.row([
                 label.into(),
                 or_dash(text(account, "accountId")).into(),
                 Cell::new(state, paint),
                 waiting(account),
-                probe.into(),
+                probe,
                 or_dash(text(account, "lastError")).into(),
             ]);
         }
@@ -128,6 +155,8 @@ fn state(account: &Value) -> (&'static str, Paint) {
         ("not configured", Paint::Dim)
     } else if account["enabled"] == false {
         ("switched off", Paint::Dim)
+    } else if account["running"] == true && probe_fault(account).is_some() {
+        ("running, probe failed", Paint::Bad)
     } else if account["running"] == true {
         ("running", Paint::Good)
     } else {

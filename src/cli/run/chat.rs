@@ -12,7 +12,7 @@ use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup};
 use super::super::text::printable_lines;
-use super::agent::{Stream, asks_for_approval, content, session_key};
+use super::agent::{Stream, asks_for_approval, check_thinking, content, session_key};
 use super::interrupts::Interrupts;
 use super::{list, text};
 use crate::client::{Event, Incoming, random};
@@ -27,6 +27,7 @@ const FAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// Talks until the end of input or `/quit`.
 pub fn run(args: Chat, setup: &Setup, out: &mut Out) -> Outcome {
+    check_thinking(args.thinking.as_deref())?;
     let mut session = setup.connect()?;
     let key = session_key(&session, None, args.session);
     let mut talk = Talk {

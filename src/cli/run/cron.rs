@@ -8,6 +8,7 @@ use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup};
 use super::super::table::Table;
 use super::super::text::{cut, short_id, span};
+use super::agent::check_thinking;
 use super::{age, list, or_dash, text, unix_ms};
 use crate::config::parse_duration_ms;
 use crate::log::iso::iso_utc;
@@ -286,6 +287,7 @@ struct What {
 }
 
 fn read_payload(what: &What) -> Result<Option<Value>, Failure> {
+    check_thinking(what.thinking.as_deref())?;
     let mut turn = json!({"kind": "agentTurn"});
     let texts = [
         ("message", &what.message),

@@ -11,8 +11,9 @@ use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
 use super::super::setup::Setup;
 use super::super::text::count;
+use super::config::shared_with_gateway;
 use crate::client::GatewayUrl;
-use crate::config::{BindMode, Config, MdnsMode, Secret, TailscaleMode};
+use crate::config::{BindMode, Config, MdnsMode, TailscaleMode};
 use crate::io::private;
 use crate::limits::{AUDIT_LOG_BYTES_MAX, SECRET_CHARS_GOOD, SECRET_CHARS_MIN};
 use crate::order;
@@ -63,6 +64,22 @@ fn finding(
 pub fn run(setup: &Setup, out: &mut Out) -> Outcome {
     let config = setup.config()?;
     let mut found = of_config(&config);
+    for fault in shared_with_gateway(setup, &config) {
+        let id = match fault.path.as_str() {
+            "hooks.token" => "hooks.token.shared",
+            "browser.controlToken" => "browser.token.shared",
+            _ => "channels.webhook.shared",
+        };
+        let text = format!(
+            "{} is the gateway's own secret: who is shown it may do all here",
+            fault.path
+        );
+        let mend = format!(
+            "clawdia config set {} \"$(openssl rand -hex 32)\"",
+            fault.path
+        );
+        found.push(finding(id, Severity::Critical, text, mend));
+    }
     for fault in private::faults(&setup.paths.state_dir) {
         let severity = match fault.is_reachable {
             true => Severity::Critical,
@@ -204,32 +221,12 @@ fn secrets(config: &Config, open: bool, found: &mut Vec<Finding>) {
             }
         }
     }
-    let same = |other: &Option<Secret>| {
-        let own = [&auth.token, &auth.password];
-        other.is_some() && own.into_iter().any(|own| own == other)
-    };
-    if same(&config.browser.control_token) {
-        found.push(finding(
-            "browser.token.shared",
-            Severity::Critical,
-            "browser.controlToken is the gateway's own secret: the control server could use it here",
-            "clawdia config set browser.controlToken '${NAME}'   # that server's own",
-        ));
-    }
     if config.browser.control().is_some() && config.browser.control_token.is_none() {
         found.push(finding(
             "browser.token.missing",
             Severity::Warning,
             "browser.controlUrl is set without browser.controlToken: that server lets everybody in",
             "clawdia config set browser.controlToken '${NAME}'   # and start it with that token",
-        ));
-    }
-    if same(&config.hooks.token) {
-        found.push(finding(
-            "hooks.token.shared",
-            Severity::Warning,
-            "hooks.token is the gateway's own secret: whoever may call a webhook may do all",
-            "clawdia config set hooks.token \"$(openssl rand -hex 32)\"",
         ));
     }
 }

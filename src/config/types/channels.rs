@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// The account that stands in a channel's entry itself.
 pub const DEFAULT_ACCOUNT: &str = "default";
 
+/// The two names of how an answer is shown while it is being written.
+const STREAMING: [&str; 2] = ["streamMode", "streaming"];
+
 /// The path of webhooks on the gateway's own port.
 const WEBHOOK_PATH: &str = "/telegram-webhook";
 
@@ -51,7 +54,11 @@ impl ChannelsConfig {
             let mut whole = base.clone();
             whole.remove("botToken");
             whole.remove("tokenFile");
-            whole.extend(account.as_object().cloned().unwrap_or_default());
+            let own = account.as_object().cloned().unwrap_or_default();
+            if STREAMING.iter().any(|key| own.contains_key(*key)) {
+                STREAMING.iter().for_each(|key| drop(whole.remove(*key)));
+            }
+            whole.extend(own);
             merged.insert(id, whole);
         }
         let read = |(id, whole): (String, Map<String, Value>)| {
@@ -104,7 +111,9 @@ pub struct ChannelAccount {
     /// The longest file that is loaded, in millions of bytes.
     pub media_max_mb: Option<u64>,
     /// How an answer is shown while it is being written.
-    pub stream_mode: StreamMode,
+    pub stream_mode: Option<StreamMode>,
+    /// The same, as newer programs write it: a word, true or false, or `{mode}`.
+    pub streaming: Option<Value>,
     /// Sends again what may have been sent already.
     pub resend_unknown: bool,
 }
@@ -120,6 +129,34 @@ impl ChannelAccount {
         match self.id.as_str() {
             DEFAULT_ACCOUNT => format!("channels.{}", self.channel),
             id => format!("channels.{}.accounts.{id}", self.channel),
+        }
+    }
+
+    /// How an answer is shown while it is being written.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with `streaming`.
+    pub fn drafts(&self) -> Result<StreamMode, String> {
+        let Some(streaming) = &self.streaming else {
+            return Ok(self.stream_mode.unwrap_or_default());
+        };
+        let mode = match streaming {
+            Value::Object(parts) => parts.get("mode").unwrap_or(&Value::Bool(true)),
+            other => other,
+        };
+        let read = match (mode, mode.as_str()) {
+            (Value::Bool(false), _) | (_, Some("off")) => StreamMode::Off,
+            (_, Some("block")) => StreamMode::Block,
+            // The work of tools is not shown in a draft, so progress is that of the answer.
+            (Value::Bool(true), _) | (_, Some("partial" | "progress")) => StreamMode::Partial,
+            _ => return Err(format!("is {mode}")),
+        };
+        match self.stream_mode {
+            Some(other) if other != read => {
+                Err(format!("is {mode}, and streamMode says otherwise"))
+            }
+            _ => Ok(read),
         }
     }
 
@@ -215,6 +252,41 @@ mod tests {
         assert_eq!(read[2].dm_policy, DmPolicy::Allowlist);
         assert_eq!(read[2].allow_from, ["*"]);
         assert_eq!(read[2].bot_token, Some(Secret::new("2:b")));
+    }
+
+    #[test]
+    fn drafts_have_two_names_and_an_account_says_either() {
+        use StreamMode::{Block, Off, Partial};
+        for (entry, mode) in [
+            (json!({}), Ok(Partial)),
+            (json!({"streamMode": "block"}), Ok(Block)),
+            (json!({"streaming": "off"}), Ok(Off)),
+            (json!({"streaming": false}), Ok(Off)),
+            (json!({"streaming": "progress"}), Ok(Partial)),
+            (
+                json!({"streaming": {"mode": "block", "preview": {}}}),
+                Ok(Block),
+            ),
+            (json!({"streaming": {"preview": {}}}), Ok(Partial)),
+            (
+                json!({"streaming": "block", "streamMode": "block"}),
+                Ok(Block),
+            ),
+            (json!({"streaming": "often"}), Err("often")),
+            (
+                json!({"streaming": "off", "streamMode": "block"}),
+                Err("streamMode"),
+            ),
+        ] {
+            let read = accounts(entry.clone())[0].drafts();
+            match mode {
+                Ok(mode) => assert_eq!(read, Ok(mode), "{entry}"),
+                Err(word) => assert!(read.unwrap_err().contains(word), "{entry}"),
+            }
+        }
+        let read =
+            accounts(json!({"streaming": "off", "accounts": {"work": {"streamMode": "block"}}}));
+        assert_eq!(read[0].drafts(), Ok(Block));
     }
 
     #[test]

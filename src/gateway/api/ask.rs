@@ -213,7 +213,7 @@ impl Gateway {
         };
         let invalid = |refusal: crate::gateway::Refusal| Fault::invalid(refusal.message);
         let session_key = self.session_key(&key).map_err(invalid)?;
-        self.check_send_policy(&session_key).map_err(invalid)?;
+        self.check_may_speak(&session_key).map_err(invalid)?;
         Ok(Place {
             session_key,
             is_one_off,
@@ -230,15 +230,10 @@ impl Gateway {
         let Some(agent) = header(head, &["agent-id", "agent"])?.or_else(of_model) else {
             return Ok(self.default_agent().to_owned());
         };
-        let known = self.config().agents.ids();
         let agent = agent.to_ascii_lowercase();
-        if known.contains(&agent.as_str()) {
-            return Ok(agent);
-        }
-        Err(Fault::not_found(format!(
-            "there is no agent {agent:?}; there are: {}",
-            known.join(", ")
-        )))
+        let known = self.check_agent(&agent);
+        known.map_err(|refusal| Fault::not_found(refusal.message))?;
+        Ok(agent)
     }
 
     /// Whether a session has messages of its own.

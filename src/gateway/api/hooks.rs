@@ -11,6 +11,7 @@ use crate::gateway::auth::origin::Provenance;
 use crate::gateway::auth::secret::equal;
 use crate::gateway::dispatch::Stop;
 use crate::gateway::entry::bearer;
+use crate::gateway::memory::SHORT;
 use crate::gateway::method::chat::{Repeat, fingerprint};
 use crate::gateway::runs::{Beside, Origin, Over, Request};
 use crate::gateway::transcript::cut_chars;
@@ -104,6 +105,7 @@ impl Gateway {
         body: &[u8],
     ) {
         let taken = match (head.method, path) {
+            _ if self.is_short_of_memory() => Err(Fault::failed(503, SHORT)),
             ("POST", "/wake") => parse(body).and_then(|body| self.hook_wake(conn, &body)),
             ("POST", "/agent") => parse(body).and_then(|body| self.hook_agent(conn, head, &body)),
             (_, "/wake" | "/agent") => Err(Fault {
@@ -174,30 +176,23 @@ impl Gateway {
         let message = words(body, "message").ok_or(Fault::invalid("message required"))?;
         check_len(message)?;
         let invalid = |refusal: crate::gateway::Refusal| Fault::invalid(refusal.message);
-        let agent = match words(body, "agentId") {
-            Some(agent) if self.config().agents.ids().contains(&agent) => agent.to_owned(),
-            Some(agent) => return Err(Fault::invalid(format!("there is no agent {agent:?}"))),
-            None => self.default_agent().to_owned(),
-        };
+        let agent = words(body, "agentId").unwrap_or(self.default_agent());
+        self.check_agent(agent).map_err(invalid)?;
+        let agent = agent.to_owned();
         let explicit = words(body, "sessionKey");
         let key = match explicit {
             Some(key) => key.to_owned(),
             None => format!("agent:{agent}{ONCE}{}", self.uuid()),
         };
         let session_key = self.session_key(&key).map_err(invalid)?;
-        self.check_send_policy(&session_key).map_err(invalid)?;
+        self.check_may_speak(&session_key).map_err(invalid)?;
         let channel = words(body, "channel");
-        if let Some(channel) = channel.filter(|it| *it != "last" && !self.is_known_channel(it)) {
-            return Err(Fault::invalid(format!("there is no channel {channel:?}")));
+        let deliver = channel.is_some() && body["deliver"] != false;
+        if let Some(channel) = channel.filter(|it| deliver && *it != "last") {
+            self.check_channel(channel).map_err(invalid)?;
         }
-        let model = match words(body, "model") {
-            Some(model) => Some(
-                ModelRef::parse(model)
-                    .filter(|model| self.has_provider(model.provider()))
-                    .ok_or_else(|| Fault::invalid(format!("there is no model {model:?}")))?,
-            ),
-            None => None,
-        };
+        let model = words(body, "model").map(|it| self.check_model(it));
+        let model = model.transpose().map_err(Fault::invalid)?;
         let name = cut_chars(words(body, "name").unwrap_or("Hook"), HOOK_NAME_CHARS).into_owned();
         let own_key = head
             .only("idempotency-key")
@@ -222,7 +217,7 @@ impl Gateway {
                 extra_prompt: Some(prompt.into()),
                 timeout_ms: timeout_ms(body)?,
                 delivery: Delivery {
-                    deliver: channel.is_some() && body["deliver"] != false,
+                    deliver,
                     channel: channel.map(Text::from),
                     to: words(body, "to").map(Text::from),
                     ..Delivery::default()
@@ -343,14 +338,10 @@ fn words<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 fn thinking(body: &Value) -> Result<Option<Thinking>, Fault> {
-    if body["thinking"].is_null() {
-        return Ok(None);
+    match &body["thinking"] {
+        Value::Null => Ok(None),
+        asked => Thinking::asked(asked.as_str().unwrap_or("?")).map_err(Fault::invalid),
     }
-    let level = body["thinking"].as_str().and_then(Thinking::parse);
-    let known = || Thinking::ALL.map(Thinking::as_str).join(", ");
-    level
-        .map(Some)
-        .ok_or_else(|| Fault::invalid(format!("thinking is one of {}", known())))
 }
 
 fn timeout_ms(body: &Value) -> Result<Option<u64>, Fault> {

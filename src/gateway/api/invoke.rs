@@ -70,6 +70,8 @@ impl Gateway {
             _ => self.session_key_of(self.default_agent()).into(),
         };
         let agent = self.agent_of_session(&session_key).to_owned();
+        let known = self.check_agent(&agent);
+        known.map_err(|refusal| Fault::invalid(refusal.message))?;
         let Some(tool) = self.tool_of(&agent, name) else {
             return Err(Fault {
                 kind: "not_found",

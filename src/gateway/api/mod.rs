@@ -19,6 +19,7 @@ pub(super) use hooks::Hooks;
 pub(super) use invoke::Invokes;
 pub(super) use run::HttpRuns;
 
+use super::memory::SHORT;
 use super::{Effect, Gateway};
 use crate::ids::ConnId;
 use crate::limits::{HTTP_BODY_BYTES_MAX, JSON_PADDING_BYTES};
@@ -91,7 +92,11 @@ impl Gateway {
 
     /// A request for a path that needs the gateway's secret, which was shown.
     pub(super) fn on_api(&mut self, conn: ConnId, head: &Head<'_>, path: &str, body: &[u8]) {
-        match self.take_api_request(conn, head, path, body) {
+        let taken = match self.is_short_of_memory() {
+            true => Err(Fault::failed(503, SHORT)),
+            false => self.take_api_request(conn, head, path, body),
+        };
+        match taken {
             Ok(()) => {}
             Err(fault) if path == TOOLS_INVOKE => self.answer_invoke_fault(conn, &fault),
             Err(fault) => self.answer_fault(conn, &fault),

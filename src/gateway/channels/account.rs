@@ -108,12 +108,14 @@ impl Gateway {
 
     /// The account does the next thing: says who it is, takes what was heard, or asks for more.
     pub(super) fn go_on(&mut self, slot: u64) {
-        let Some(link) = self.channels.links.get(&slot) else {
+        let now_ms = self.now.unix_ms;
+        let Some(link) = self.channels.links.get_mut(&slot) else {
             return;
         };
         if self.stopping {
             return;
         }
+        link.taken.forget_old(now_ms);
         let Some(bot) = link.bot.clone() else {
             let ticket = self.call_channel(slot, Job::Identify);
             return self.wait_for_call(slot, Phase::Identifying(ticket));
@@ -143,7 +145,8 @@ impl Gateway {
         };
         let account = link.account.clone();
         let stored = self.state.setting(&taken_key(&account, &bot));
-        let taken = stored.map_or_else(TakenUpdates::default, |text| TakenUpdates::parse(text));
+        let now_ms = self.now.unix_ms;
+        let taken = stored.map(|text| TakenUpdates::parse(text, now_ms));
         let line = LogLine::new(
             self.now.unix_ms,
             Level::Info,
@@ -157,7 +160,7 @@ impl Gateway {
         );
         if let Some(link) = self.channels.links.get_mut(&slot) {
             link.bot = Some(bot);
-            link.taken = taken;
+            link.taken = taken.unwrap_or_default();
         }
         self.on_heard(slot);
         self.go_on(slot);

@@ -33,6 +33,7 @@ impl Gateway {
             let Some(update) = link.inbox.pop_front() else {
                 return self.go_on(slot);
             };
+            link.taken.forget_old(self.now.unix_ms);
             // A service that missed that it was taken sends it again.
             if link.taken.has(update.id) {
                 self.answer_bringers(slot, update.id);
@@ -61,7 +62,7 @@ impl Gateway {
 
     fn note_taken(&mut self, slot: u64, id: u64) {
         if let Some(link) = self.channels.links.get_mut(&slot) {
-            link.taken = link.taken.with(id);
+            link.taken = link.taken.with(id, self.now.unix_ms);
             link.loading = None;
         }
         self.answer_bringers(slot, id);
@@ -73,7 +74,7 @@ impl Gateway {
         let key = taken_key(&link.account, link.bot.as_ref()?);
         Some(Record::SettingPut {
             key: key.into(),
-            value: link.taken.with(id).text().into(),
+            value: link.taken.with(id, self.now.unix_ms).text().into(),
         })
     }
 
@@ -114,7 +115,7 @@ impl Gateway {
         let link = &self.channels.links[&slot];
         let receiver = receiver_of(link, message);
         let session_key = self.session_of(&account.channel, message);
-        self.check_send_policy(&session_key)?;
+        self.check_may_speak(&session_key)?;
         if let Some(taken) =
             self.take_command(slot, update, message, &receiver, &session_key, is_trusted)?
         {

@@ -37,6 +37,12 @@ impl Gateway {
             return Err(Refusal::new(429, "too many attempts"));
         }
         match head.only(SECRET_HEADER)? {
+            Some(shown) if self.loaded.secret.check(Some(shown), Some(shown)).is_ok() => {
+                Err(Refusal::new(
+                    503,
+                    "webhookSecret is the gateway's own secret: choose another one",
+                ))
+            }
             Some(shown) if self.webhook_slot(path, shown).is_some() => Ok(WEBHOOK_BODY_BYTES_MAX),
             Some(_) => {
                 if let Some(guesser) = guesser {
@@ -81,7 +87,8 @@ impl Gateway {
         else {
             return self.answer_webhook(conn, 503);
         };
-        let Some(bot) = link.bot.clone().filter(|_| !self.stopping) else {
+        let is_shut = self.stopping || self.is_short_of_memory();
+        let Some(bot) = link.bot.clone().filter(|_| !is_shut) else {
             return self.answer_webhook(conn, 503);
         };
         let update = channels::find(&link.account.channel)

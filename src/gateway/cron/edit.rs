@@ -1,7 +1,9 @@
 //! Jobs as clients describe them: read, checked, changed.
 
-use crate::gateway::Refusal;
-use crate::limits::{CRON_EVERY_MS_MIN, CRON_TEXT_BYTES_MAX};
+use crate::agent::Thinking;
+use crate::gateway::{Gateway, Refusal};
+use crate::limits::{CRON_EVERY_MS_MIN, CRON_LATE_MS_MAX, CRON_TEXT_BYTES_MAX};
+use crate::log::iso::iso_utc;
 use crate::schedule::{Expression, parse_iso};
 use crate::state::{CronJob, CronState, Payload, Schedule, Target, Text, WakeMode};
 use serde_json::{Map, Value, json};
@@ -76,6 +78,61 @@ pub fn changed(
     }
     members.insert("updatedAtMs".into(), json!(now_ms));
     read(method, value)
+}
+
+impl Gateway {
+    /// Whether what `fields` say of a job can be done: the agent, the model and the channel are
+    /// there, the level is one, and its time has not passed.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with which part.
+    pub(in crate::gateway) fn check_job(
+        &self,
+        method: &str,
+        job: &CronJob,
+        fields: &Value,
+    ) -> Result<(), Refusal> {
+        let invalid = |text: String| Refusal::invalid(format!("invalid {method} params: {text}"));
+        let of = |refusal: Refusal| invalid(refusal.message.into_owned());
+        let names = |name: &str| !fields[name].is_null();
+        if let Some(agent) = job.agent_id.as_deref().filter(|_| names("agentId")) {
+            self.check_agent(agent).map_err(of)?;
+        }
+        if let Schedule::At { at_ms } = job.schedule
+            && names("schedule")
+            && at_ms.saturating_add(CRON_LATE_MS_MAX) < self.now.unix_ms
+        {
+            return Err(invalid(format!(
+                "schedule.at: {} is past (it is {})",
+                iso_utc(at_ms),
+                iso_utc(self.now.unix_ms)
+            )));
+        }
+        let Payload::AgentTurn {
+            model,
+            thinking,
+            deliver,
+            channel,
+            ..
+        } = &job.payload
+        else {
+            return Ok(());
+        };
+        if !names("payload") {
+            return Ok(());
+        }
+        if let Some(model) = model {
+            self.check_model(model).map_err(invalid)?;
+        }
+        Thinking::asked(thinking.as_deref().unwrap_or_default()).map_err(invalid)?;
+        match channel.as_deref() {
+            Some(channel) if *deliver == Some(true) && channel != "last" => {
+                self.check_channel(channel).map_err(of)
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The zone that the job's schedule is read in.

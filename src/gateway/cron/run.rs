@@ -41,7 +41,8 @@ impl Finish {
 }
 
 impl Gateway {
-    /// Starts a job, due or because a client says so.
+    /// Starts a job, due or because a client says so. Who asks has seen that it neither runs nor is
+    /// about to; from here on it is among those that are about to, so nobody else starts it.
     pub(in crate::gateway) fn start_job(&mut self, id: &Text, call: Option<KeptCall>) {
         let Some(job) = self.state.cron().get(id).cloned() else {
             return self.refuse_job(call, "the job is gone");
@@ -61,10 +62,9 @@ impl Gateway {
                 gateway.start_job_in(&id, zone, call);
             }));
         }
-        let job = self.state.cron().get(id).cloned();
-        let Some(job) = job.filter(|job| job.run_id.is_none()) else {
+        let Some(job) = self.state.cron().get(id).cloned() else {
             self.cron.starting.remove(id);
-            return self.refuse_job(call, "the job is gone or running");
+            return self.refuse_job(call, "the job is gone");
         };
         let now_ms = self.now.unix_ms;
         let mut job = CronJob::clone(&job);
@@ -166,14 +166,8 @@ impl Gateway {
             return Err("no message".into());
         };
         let agent = self.agent_of_job(job)?;
-        let model = match model.as_deref() {
-            Some(model) => Some(
-                ModelRef::parse(model)
-                    .filter(|model| self.has_provider(model.provider()))
-                    .ok_or_else(|| format!("there is no model {model:?}"))?,
-            ),
-            None => None,
-        };
+        let model = model.as_deref().map(|it| self.check_model(it));
+        let model = model.transpose()?;
         let session_key: Text = format!("agent:{agent}:cron:{}", job.id).into();
         let request = Request {
             origin: Origin::Cron,
@@ -182,7 +176,9 @@ impl Gateway {
             session_key,
             message: message.to_string(),
             images: Vec::new(),
-            thinking: thinking.as_deref().and_then(Thinking::parse),
+            thinking: thinking
+                .as_deref()
+                .and_then(|level| Thinking::asked(level).ok()?),
             extra_prompt: Some(
                 format!(
                     "This is a run of your scheduled job {:?}; nobody waits for an answer here.",
@@ -205,10 +201,9 @@ impl Gateway {
 
     fn agent_of_job(&self, job: &CronJob) -> Result<String, String> {
         let agent = job.agent_id.as_deref().unwrap_or(self.default_agent());
-        match self.config().agents.ids().contains(&agent) {
-            true => Ok(agent.to_owned()),
-            false => Err(format!("there is no agent {agent:?}")),
-        }
+        let known = self.check_agent(agent);
+        known.map_err(|refusal| refusal.message.into_owned())?;
+        Ok(agent.to_owned())
     }
 
     /// The run of a job has ended.

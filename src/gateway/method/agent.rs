@@ -1,8 +1,7 @@
 //! `agent` and `agent.wait`: a run for programs, answered twice.
 
-use super::chat::{Repeat, attached, fingerprint};
+use super::chat::{Repeat, attached, fingerprint, thinking_of_call};
 use super::models::agent_of_key;
-use crate::agent::Thinking;
 use crate::gateway::attachments::Attached;
 use crate::gateway::dispatch::{Call, Handled, Outcome};
 use crate::gateway::params::Params;
@@ -17,7 +16,7 @@ use crate::wire::json::Writer;
 pub fn run(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
     check_channel(gateway, params)?;
     let (session_key, shown_key) = session_of(gateway, params)?;
-    gateway.check_send_policy(&session_key)?;
+    gateway.check_may_speak(&session_key)?;
     let message = params.required_text("message");
     let key = params.required_text("idempotencyKey");
     let fingerprint = fingerprint(&[&session_key, message]);
@@ -36,6 +35,7 @@ pub fn run(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '
             return Ok(Outcome::Done);
         }
     }
+    let thinking = thinking_of_call("agent", params)?;
     let attached = attached(params)?;
     // What comes with something is for the agent.
     let is_bare = attached == Attached::default();
@@ -47,7 +47,7 @@ pub fn run(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '
         shown_key: shown_key.as_str().into(),
         message: format!("{message}{}", attached.text),
         images: attached.images,
-        thinking: params.text("thinking").and_then(Thinking::parse),
+        thinking,
         extra_prompt: text("extraSystemPrompt"),
         timeout_ms: params
             .u64("timeout")
@@ -121,10 +121,9 @@ fn check_channel(gateway: &Gateway, params: Params<'_, '_>) -> Result<(), Refusa
 fn session_of(gateway: &Gateway, params: Params<'_, '_>) -> Result<(Text, String), Refusal> {
     let invalid = |text: String| Refusal::invalid(format!("invalid agent params: {text}"));
     let agent = params.text("agentId");
-    if let Some(agent) = agent
-        && !gateway.config().agents.ids().contains(&agent)
-    {
-        return Err(invalid(format!("unknown agent id \"{agent}\"")));
+    if let Some(agent) = agent {
+        let known = gateway.check_agent(agent);
+        known.map_err(|refusal| invalid(refusal.message.into_owned()))?;
     }
     let shown = match (params.text("sessionKey"), params.text("sessionId"), agent) {
         (Some(key), _, _) if !key.trim().is_empty() => key.to_owned(),

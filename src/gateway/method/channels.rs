@@ -76,6 +76,28 @@ impl Gateway {
             || self.config().channels.get(channel).is_some()
     }
 
+    /// Whether something can be sent to a channel.
+    ///
+    /// # Errors
+    ///
+    /// Names the channel, and what it lacks.
+    pub(in crate::gateway) fn check_channel(&self, channel: &str) -> Result<(), Refusal> {
+        let text = match channels::find(channel) {
+            Some(_) if self.default_account(channel).is_some() => return Ok(()),
+            Some(_) => format!(
+                "{channel} is not configured (set channels.{channel}.botToken; run: clawdia channels status)"
+            ),
+            None => {
+                let served: Vec<&str> = channels::KINDS.iter().map(|kind| kind.name).collect();
+                format!(
+                    "channels.{channel}: messages go to {} alone",
+                    served.join(", ")
+                )
+            }
+        };
+        Err(Refusal::invalid(text))
+    }
+
     fn is_channel_configured(&self, channel: &str) -> bool {
         self.config().channels.get(channel).is_some_and(|entry| {
             let has_token = |entry: &serde_json::Map<String, serde_json::Value>| {

@@ -19,8 +19,9 @@ pub fn send(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, 
     let shown_key = params.required_text("sessionKey");
     let session_key = gateway.session_key(shown_key)?;
     let message = params.required_text("message");
+    let thinking = thinking_of_call("chat.send", params)?;
     let attached = attached(params)?;
-    gateway.check_send_policy(&session_key)?;
+    gateway.check_may_speak(&session_key)?;
     // What comes with something is for the agent.
     let is_bare = attached == Attached::default();
     if is_bare && is_stop_word(message) {
@@ -48,7 +49,7 @@ pub fn send(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, 
         shown_key: shown_key.into(),
         message: format!("{message}{}", attached.text),
         images: attached.images,
-        thinking: params.text("thinking").and_then(Thinking::parse),
+        thinking,
         extra_prompt: None,
         timeout_ms: params.u64("timeoutMs"),
         delivery: Delivery {
@@ -141,8 +142,10 @@ impl Gateway {
         });
     }
 
-    /// Whether messages to the session are let through.
-    pub(in crate::gateway) fn check_send_policy(&self, session_key: &str) -> Result<(), Refusal> {
+    /// Whether messages to the session are let through: there is somebody who answers, and its policy
+    /// does not forbid it.
+    pub(in crate::gateway) fn check_may_speak(&self, session_key: &str) -> Result<(), Refusal> {
+        self.check_agent(self.agent_of_session(session_key))?;
         let session = self.state.sessions().get(session_key);
         let policy = session.and_then(|session| session.settings.get("sendPolicy"));
         match policy {
@@ -164,6 +167,12 @@ pub fn fingerprint(parts: &[&str]) -> [u8; 32] {
     let mut out = [0u8; 32];
     out.copy_from_slice(context.finish().as_ref());
     out
+}
+
+/// What the parameter `thinking` of a method says.
+pub fn thinking_of_call(method: &str, params: Params<'_, '_>) -> Result<Option<Thinking>, Refusal> {
+    Thinking::asked(params.text("thinking").unwrap_or_default())
+        .map_err(|fault| Refusal::invalid(format!("invalid {method} params: {fault}")))
 }
 
 /// What the parameter `attachments` of `chat.send` and `agent` holds.

@@ -7,7 +7,7 @@ use crate::gateway::{Gateway, Refusal};
 use crate::limits::{CRON_JOBS_MAX, CRON_RUNS_KEPT};
 use crate::now::Now;
 use crate::order;
-use crate::state::{CronJob, Record, Text};
+use crate::state::{CronJob, Record, Schedule, Text};
 use std::sync::Arc;
 
 /// `cron.list`: jobs, the next one first.
@@ -51,7 +51,9 @@ pub fn add(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_, '
         return Err(Refusal::unavailable(text).into());
     }
     let id = gateway.uuid().into();
-    let job = new_job("cron.add", &params.to_value(), id, now.unix_ms)?;
+    let fields = params.to_value();
+    let job = new_job("cron.add", &fields, id, now.unix_ms)?;
+    gateway.check_job("cron.add", &job, &fields)?;
     let call = call.keep();
     gateway.store_job(job, "added", move |gateway, result| {
         gateway.answer_job(&call, result);
@@ -65,6 +67,7 @@ pub fn update(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_
     let patch = params.get("patch").map(|patch| patch.to_value());
     let patch = patch.unwrap_or_default();
     let job = changed("cron.update", &job, &patch, now.unix_ms)?;
+    gateway.check_job("cron.update", &job, &patch)?;
     let call = call.keep();
     gateway.store_job(job, "updated", move |gateway, result| {
         gateway.answer_job(&call, result);
@@ -201,6 +204,12 @@ impl Gateway {
             Ok(zone) => {
                 let mut job = job;
                 let next = next_run(&job, gateway.now.unix_ms, &zone);
+                if let (None, true, Schedule::Cron { expr, .. }) =
+                    (next, job.enabled, &job.schedule)
+                {
+                    let text = format!("invalid cron params: schedule.expr: {expr:?} never comes");
+                    return then(gateway, Err(Refusal::invalid(text)));
+                }
                 job.state.next_run_at_ms = next.filter(|_| job.enabled);
                 gateway.put_job(job, action, then);
             }

@@ -169,6 +169,19 @@ impl Gateway {
         configured.or_else(window).unwrap_or(CONTEXT_TOKENS)
     }
 
+    /// The model that a program names, as `provider/model`.
+    ///
+    /// # Errors
+    ///
+    /// Nobody here answers for it.
+    pub(in crate::gateway) fn check_model(&self, name: &str) -> Result<ModelRef, String> {
+        ModelRef::parse(name)
+            .filter(|model| self.has_provider(model.provider()))
+            .ok_or_else(|| {
+                format!("there is no model {name:?} (models.providers in the configuration)")
+            })
+    }
+
     /// Whether models of this provider can answer at all.
     pub(in crate::gateway) fn has_provider(&self, provider: &str) -> bool {
         provider == BUILTIN.0 || self.config().models.providers.contains_key(provider)

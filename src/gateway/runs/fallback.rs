@@ -63,6 +63,21 @@ impl Gateway {
         true
     }
 
+    /// How a person gets a session going whose chosen model is not there any more. It is not gone
+    /// back on by itself: what was said there was for that model, and maybe for no other provider.
+    pub(super) fn way_back(&self, slot: u64, kind: FailureKind) -> Option<String> {
+        let run = self.runs.by_slot.get(&slot)?;
+        let session = self.session(&run.row.session_key)?;
+        let chosen = session
+            .model
+            .as_ref()
+            .filter(|_| kind == FailureKind::UnknownModel)?;
+        let own = self.model_of(&session.agent_id);
+        Some(format!(
+            " ({chosen} was chosen for this session: /model default goes back to {own}, or add it to models.providers)"
+        ))
+    }
+
     /// Where the configuration says that a model is.
     pub(super) fn endpoint_of(&self, model: &ModelRef) -> Option<Arc<Endpoint>> {
         let provider = self.config().models.providers.get(model.provider())?;
@@ -119,5 +134,61 @@ impl super::Runs {
         run.fallbacks_tried += 1;
         run.text.clear();
         self.ready.push_back(slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::agent::{FailureKind, StepEvent};
+    use crate::driver::{Driver, Options, Steps};
+    use serde_json::json;
+
+    #[test]
+    fn a_session_whose_model_was_taken_away_says_how_to_go_on() {
+        let config =
+            "{models: {providers: {p: {baseUrl: 'http://127.0.0.1:1/v1', models: [{id: 'm'}]}}}}";
+        let mut driver = Driver::new(Options {
+            config: config.to_owned(),
+            steps: Steps::Held,
+            ..Options::default()
+        });
+        let operator = driver.operator();
+        let say = |driver: &mut Driver, message: &str| {
+            let params =
+                json!({"sessionKey": "main", "message": message, "idempotencyKey": message});
+            driver.ok(operator, "chat.send", params);
+            driver.settle();
+        };
+        say(&mut driver, "/model p/m");
+        driver.reload("{}");
+        say(&mut driver, "hello");
+        let step = driver.steps.pop_front().expect("a step");
+        assert_eq!(step.model.to_string(), "p/m", "nobody else is told");
+        let event = StepEvent::Failed {
+            kind: FailureKind::UnknownModel,
+            message: "the model p/m is not configured".into(),
+            retryable: false,
+        };
+        driver.step(step.tag, event);
+        driver.settle();
+        let shown = driver.ok(operator, "chat.history", json!({"sessionKey": "main"}));
+        let shown = shown["messages"]
+            .as_array()
+            .unwrap()
+            .last()
+            .unwrap()
+            .to_string();
+        for word in [
+            "p/m is not configured",
+            "/model default",
+            "builtin/clawdia",
+            "models.providers",
+        ] {
+            assert!(shown.contains(word), "{word}: {shown}");
+        }
+        say(&mut driver, "/model default");
+        say(&mut driver, "hello again");
+        let step = driver.steps.pop_front().expect("a step");
+        assert_eq!(step.model.to_string(), "builtin/clawdia");
     }
 }

@@ -180,7 +180,8 @@ impl Gateway {
             },
             StepEvent::Failed { kind, message, .. } => {
                 if !self.try_fallback(slot, kind, &message) {
-                    self.fail_run(slot, &message);
+                    let way = self.way_back(slot, kind).unwrap_or_default();
+                    self.fail_run(slot, &format!("{message}{way}"));
                 }
             }
         }

@@ -61,13 +61,17 @@ fn run(gateway: &mut Gateway, now: Now, it: &Use<'_>) -> Result<Ran, String> {
                 return Err(format!("there are {own} jobs already: remove some"));
             }
             let id = gateway.uuid().into();
-            let job = new_job("cron", &it.arguments["job"], id, now.unix_ms)
+            let fields = &it.arguments["job"];
+            let job = new_job("cron", fields, id, now.unix_ms)
+                .and_then(|job| gateway.check_job("cron", &job, fields).map(|()| job))
                 .map_err(|refusal| refusal.message.into_owned())?;
             gateway.keep_job(it, job, "added")
         }
         "update" => {
             let job = gateway.own_job(it)?;
-            let job = changed("cron", &job, &it.arguments["patch"], now.unix_ms)
+            let fields = &it.arguments["patch"];
+            let job = changed("cron", &job, fields, now.unix_ms)
+                .and_then(|job| gateway.check_job("cron", &job, fields).map(|()| job))
                 .map_err(|refusal| refusal.message.into_owned())?;
             gateway.keep_job(it, job, "updated")
         }

@@ -112,7 +112,7 @@ impl Gateway {
                 "the message is longer than {CHAT_TEXT_BYTES_MAX} bytes"
             ));
         }
-        self.check_send_policy(&session_key)
+        self.check_may_speak(&session_key)
             .map_err(|refusal| refusal.message.into_owned())?;
         let prompt = format!("The message comes from your session {}.", it.session_key);
         self.give_message(it.tag, session_key, message.to_owned(), prompt.into());

@@ -64,7 +64,9 @@ impl Gateway {
     fn draft_of(&self, run: &Arc<Run>) -> Option<Draft> {
         let to = self.receiver_of_run(run)?;
         let link = self.channels.link(&to.channel, &to.account_id);
-        let mode = link.map_or(StreamMode::Off, |link| link.account.stream_mode);
+        let mode = link.map_or(StreamMode::Off, |link| {
+            link.account.drafts().unwrap_or_default()
+        });
         let row = self.draft_row(&run.run_id);
         Some(Draft {
             to,

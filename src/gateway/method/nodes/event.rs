@@ -111,7 +111,8 @@ fn request(gateway: &mut Gateway, call: Call<'_>, payload: &Payload) -> Handled 
         run_id: format!("node-{}", gateway.uuid()),
         message,
         shown_key: payload.text("sessionKey").unwrap_or(&own),
-        thinking: payload.text("thinking").and_then(Thinking::parse),
+        thinking: Thinking::asked(payload.text("thinking").unwrap_or_default())
+            .map_err(|fault| Refusal::invalid(format!("invalid node.event payload: {fault}")))?,
         timeout_ms: payload.0["timeoutSeconds"]
             .as_u64()
             .map(|seconds| seconds.saturating_mul(1_000)),
@@ -144,7 +145,7 @@ impl Gateway {
     /// Begins a run; the node is answered once it is stored.
     fn run_for_node(&mut self, call: Call<'_>, run: Run<'_>) -> Handled {
         let session_key = self.session_key(run.shown_key)?;
-        self.check_send_policy(&session_key)?;
+        self.check_may_speak(&session_key)?;
         let request = Request {
             origin: Origin::Node,
             run_id: run.run_id.into(),
