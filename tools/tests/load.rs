@@ -65,6 +65,7 @@ fn what_cannot_be_is_said() {
     for (words, why) in [
         ("--at 1 rpc health", "--token-file"),
         ("--at 1 growth", "leave --at out"),
+        ("--at 1 sessions", "leave --at out"),
         ("--syscalls --at 1 echo", "refused"),
         ("connect --bare --tls", "--bare is plain"),
         ("broadcast --floor --numbered", "no numbers"),

@@ -8,7 +8,7 @@ use argh::FromArgs;
 use clawdia::io::sys::raise_descriptor_limit;
 use clawdia_tools::figures::Table;
 use clawdia_tools::load::place::Place;
-use clawdia_tools::load::{broadcast, connect, echo, growth, idle, invoke, rpc, storm};
+use clawdia_tools::load::{broadcast, connect, echo, growth, idle, invoke, rpc, sessions, storm};
 
 /// Make one kind of load on a server of this machine and say what it cost: the server's processor time, who of both
 /// had time to sleep, waits, memory, system calls. The server is started for it on the first core, from the directory
@@ -20,6 +20,7 @@ use clawdia_tools::load::{broadcast, connect, echo, growth, idle, invoke, rpc, s
     example = "Any method, 16 calls under way:\n{command_name} rpc sessions.list --in-flight 16",
     example = "100 messages a second to 1,000 receivers:\n{command_name} broadcast --rate 100 --numbered",
     example = "Bytes of an idle node:\n{command_name} idle --nodes --connections 9000",
+    example = "A hundred sessions at once, four steps at a time, and health meanwhile:\n{command_name} sessions",
     example = "All nodes at once, after a restart, over TLS:\n{command_name} --json storm",
     example = "A gateway that runs already:\n{command_name} --at 18789 --pid 4711 --token-file ~/.clawdia/gateway-token rpc health",
     note = "Options of all modes stand before the mode; `load MODE --help` tells those of one."
@@ -56,6 +57,7 @@ enum Mode {
     Rpc(rpc::Rpc),
     Broadcast(broadcast::Broadcast),
     Invoke(invoke::Invoke),
+    Sessions(sessions::Sessions),
     Storm(storm::Storm),
     Growth(growth::Growth),
 }
@@ -85,6 +87,7 @@ fn run(args: Args) -> io::Result<bool> {
         Mode::Rpc(mode) => mode.run(&place, &mut table),
         Mode::Broadcast(mode) => mode.run(&place, &mut table),
         Mode::Invoke(mode) => mode.run(&place, &mut table),
+        Mode::Sessions(mode) => mode.run(&place, &mut table),
         Mode::Storm(mode) => mode.run(&place, &mut table),
         Mode::Growth(mode) => mode.run(&place, &mut table),
     }?;

@@ -13,6 +13,7 @@ pub mod invoke;
 pub mod meter;
 pub mod place;
 pub mod rpc;
+pub mod sessions;
 pub mod storm;
 pub mod syscalls;
 
