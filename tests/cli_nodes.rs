@@ -139,6 +139,20 @@ fn nodes_are_shown_named_called_and_what_they_say_is_printed() {
         .run(&["nodes", "rename", &machine.id[..8], "attic"])
         .ok();
     world.run(&["nodes", "describe", "attic"]).ok();
+    let twin = world
+        .run(&["nodes", "rename", &machine.id[..8], "ATTIC"])
+        .ok();
+    assert!(
+        twin.out.contains("ATTIC"),
+        "its own name may be written otherwise"
+    );
+    let phone = world.node("phone", "ios");
+    let taken = world.run(&["nodes", "rename", &phone.id[..8], "attic"]);
+    let told = format!(
+        "attic is the name of another node already: {}",
+        &machine.id[..8]
+    );
+    assert!(taken.code == 1 && taken.err.contains(&told), "{taken:?}");
 }
 
 #[test]
@@ -149,6 +163,11 @@ fn a_refusal_says_what_is_wrong_and_what_mends_it() {
     let node = world.node("phone", "linux");
     for (words, code, expected) in [
         (&["nodes", "run"][..], 2, "what is to be run?"),
+        (
+            &["nodes", "run", "phone"],
+            2,
+            "phone is a node, and no program was named",
+        ),
         (&["nodes", "run", "--env", "x", "--", "ls"], 2, "NAME=VALUE"),
         (
             &["nodes", "run", "--raw", "ls", "--", "ls"],

@@ -95,6 +95,8 @@ pub struct Found {
     pub home: Option<String>,
     /// Absolute paths by name; what is not there is left out.
     pub programs: BTreeMap<String, String>,
+    /// Folders of programs that are links, and where each leads.
+    pub links: Vec<(String, String)>,
 }
 
 /// A command that may be executed.

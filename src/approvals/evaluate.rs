@@ -111,6 +111,12 @@ impl Policy {
     }
 
     fn pattern_of(&self, path: &str) -> Option<&str> {
+        let twins = || self.twins(path).into_iter();
+        self.pattern_matching(path)
+            .or_else(|| twins().find_map(|twin| self.pattern_matching(&twin)))
+    }
+
+    fn pattern_matching<'a>(&'a self, path: &str) -> Option<&'a str> {
         let home = self.home.as_deref();
         let runs_others = is_runner(path);
         let entry = self.allowlist.iter().find(|entry| {
@@ -119,6 +125,19 @@ impl Policy {
                 && !(runs_others && is_wild(&entry.pattern))
         });
         entry.map(|entry| entry.pattern.as_str())
+    }
+
+    /// The other paths of the same program: `/bin` is `/usr/bin` on most systems.
+    fn twins(&self, path: &str) -> Vec<String> {
+        let Some((folder, name)) = path.rsplit_once('/') else {
+            return Vec::new();
+        };
+        let led = self.links.iter().find(|(link, _)| link == folder);
+        let real = led.map_or(folder, |(_, real)| real);
+        let links = self.links.iter().filter(|(_, it)| it == real);
+        let folders = links.map(|(link, _)| link.as_str()).chain([real]);
+        let folders = folders.filter(|it| *it != folder);
+        folders.map(|it| format!("{it}/{name}")).collect()
     }
 }
 
@@ -282,5 +301,33 @@ mod tests {
         let key = ("argPattern".to_owned(), "^-l$".into());
         policy.allowlist[0].other.extend([key]);
         assert_eq!(policy.evaluate(&argv(&["ls", "x"]), find), MISS);
+    }
+    #[test]
+    fn a_program_in_a_folder_that_is_a_link_is_the_one_where_it_leads() {
+        let links = ["/bin", "/sbin"].map(|link| (link.to_owned(), "/usr/bin".to_owned()));
+        let linked = |patterns: &[&str]| {
+            policy(Security::Allowlist, Ask::OnMiss, patterns).with_links(links.to_vec())
+        };
+        let allows = |policy: Policy, path: &str| {
+            matches!(policy.evaluate(&argv(&[path]), find), Verdict::Allow(_))
+        };
+        for (pattern, path) in [
+            ("/bin/sh", "/usr/bin/sh"),
+            ("/usr/bin/sh", "/bin/sh"),
+            ("/bin/ls", "/sbin/ls"),
+            ("/bin/*", "/usr/bin/ls"),
+        ] {
+            assert!(allows(linked(&[pattern]), path), "{pattern} {path}");
+            let alone = policy(Security::Allowlist, Ask::OnMiss, &[pattern]);
+            assert!(!allows(alone, path), "without the links: {pattern} {path}");
+        }
+        for (pattern, path) in [
+            ("/bin/ls", "/usr/bin/rm"),
+            ("/bin/ls", "/home/u/bin/ls"),
+            ("/bin/x/ls", "/usr/bin/x/ls"),
+            ("/bin/*", "/usr/bin/env"),
+        ] {
+            assert!(!allows(linked(&[pattern]), path), "{pattern} {path}");
+        }
     }
 }

@@ -75,6 +75,8 @@ pub struct Policy {
     pub allowlist: Vec<Allowed>,
     /// What `~` stands for in patterns; such a pattern matches nothing without it.
     pub home: Option<String>,
+    /// Folders of the system that are links, and where each leads: what is in one is in the other.
+    pub links: Vec<(String, String)>,
 }
 
 impl ApprovalsFile {
@@ -93,11 +95,18 @@ impl ApprovalsFile {
             ask_fallback: all().find_map(|it| it.ask_fallback).unwrap_or_default(),
             allowlist: lists.flatten().cloned().collect(),
             home: home.map(str::to_owned),
+            links: Vec::new(),
         }
     }
 }
 
 impl Policy {
+    /// The same on a machine with these links, as `Policy::links` has them.
+    #[must_use]
+    pub fn with_links(self, links: Vec<(String, String)>) -> Self {
+        Self { links, ..self }
+    }
+
     /// The stricter of this policy and what a caller asked for: a caller never loosens anything.
     #[must_use]
     pub fn tightened(self, security: Option<Security>, ask: Option<Ask>) -> Self {

@@ -1,6 +1,7 @@
 //! Completion scripts for shells, made of the command table.
 
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfoKind};
+use serde_json::json;
 
 use super::commands::Cli;
 use super::exit::{Failure, Outcome};
@@ -19,7 +20,10 @@ pub fn run(shell: &str, out: &mut Out) -> Outcome {
             )));
         }
     };
-    out.part(&script)?;
+    match out.wants_json() {
+        true => out.json(&json!({"shell": shell, "script": script}))?,
+        false => out.part(&script)?,
+    }
     Ok(())
 }
 

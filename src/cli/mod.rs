@@ -13,6 +13,7 @@ mod hidden;
 pub mod hint;
 pub mod low;
 pub mod out;
+pub mod reading;
 pub mod refusal;
 pub mod run;
 pub mod setup;

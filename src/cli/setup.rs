@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,17 +12,15 @@ use super::exit::Failure;
 use super::far::{self, Way};
 use super::globals::Globals;
 use super::refusal::{self, Tried};
-use super::text::count;
 use crate::client::identity::Identity;
 use crate::client::secret::{self, Available, Secret, Secrets, Target};
 use crate::client::tokens::{GatewayIdentity, TokenStore};
-use crate::client::{Client, ClientError, ConnectOptions, GatewayUrl};
-use crate::config::document::Document;
+use crate::client::{Client, ClientError, ConnectOptions, GatewayUrl, transport};
 use crate::config::paths::Paths;
 use crate::config::pin::Pins;
-use crate::config::{AuthMode, Config, Fault, GatewayMode};
+use crate::config::{AuthMode, Config, GatewayMode};
 use crate::io::tls::{certificate, pin};
-use crate::io::{clock, config_file, lock, secret as token_file, socket_file};
+use crate::io::{clock, lock, secret as token_file, socket_file};
 use crate::limits::{CLIENT_TIMEOUT_MS, SECRET_FILE_BYTES_MAX};
 use crate::remote::words::Login;
 
@@ -75,29 +72,6 @@ impl Setup {
         self.paths.profile.as_deref().unwrap_or("default")
     }
 
-    /// The configuration file as it is.
-    pub fn document(&self) -> Result<Document, Failure> {
-        config_file::read(&self.paths).map_err(|fault| Failure::configuration(fault.to_string()))
-    }
-
-    /// Reads the configuration as the gateway does; every fault of it is told.
-    pub fn config(&self) -> Result<Arc<Config>, Failure> {
-        let document = self.document()?;
-        match document.load(&variable) {
-            Ok(loaded) => Ok(loaded.config),
-            Err(faults) => Err(config_faults(document.path(), &faults)),
-        }
-    }
-
-    /// Reads it for a command that talks to the gateway, whose variables this shell may lack.
-    pub fn client_config(&self) -> Result<Arc<Config>, Failure> {
-        let document = self.document()?;
-        match document.load_for_client(&variable) {
-            Ok(loaded) => Ok(loaded.config),
-            Err(faults) => Err(config_faults(document.path(), &faults)),
-        }
-    }
-
     /// Whom the command is for: `--url` or `--ssh`, else the remote gateway in remote mode, else
     /// ours.
     pub fn destination(&self) -> Result<Destination, Failure> {
@@ -109,7 +83,14 @@ impl Setup {
         let url = match (&self.globals.url, &remote) {
             (Some(text), _) => GatewayUrl::parse(text).map_err(Failure::usage)?,
             (None, Some(url)) if config.gateway.mode == Some(GatewayMode::Remote) => url.clone(),
-            (None, _) => self.local_url(&config)?,
+            (None, _) => {
+                if !self.names_secret()?
+                    && let Some(missing) = self.missing_state()
+                {
+                    return Err(missing);
+                }
+                self.local_url(&config)?
+            }
         };
         let mut to = self.destination_of(url, &config)?;
         if to.target == Target::Own && self.globals.url.is_none() && !self.names_secret()? {
@@ -358,6 +339,10 @@ impl Setup {
             None => &to.secrets,
         };
         let tokens = self.tokens();
+        if !self.identity_dir().exists() {
+            // Nothing is made here for a gateway that is not there.
+            transport::open(&to.url, to.pin.as_deref(), deadline)?;
+        }
         let identity = Identity::load_or_create(&self.identity_dir())?;
         let options = ConnectOptions {
             url: &to.url,
@@ -435,22 +420,6 @@ fn explain(error: ClientError, to: &Destination, url_given: bool, connecting: bo
 /// One environment variable; one that is not UTF-8 counts as unset.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-/// All faults of a configuration as one failure.
-pub fn config_faults(path: &str, faults: &[Fault]) -> Failure {
-    let count = count(faults.len() as u64, "fault");
-    let mut message = format!("the configuration {path} has {count}");
-    for fault in faults {
-        message.push_str("\n  ");
-        message.push_str(&fault.to_string());
-    }
-    let failure = Failure::configuration(message);
-    let failure = match config_file::way_back(path) {
-        Some(way) => failure.fact("or", way),
-        None => failure,
-    };
-    failure.mend("clawdia config validate   # again, after mending")
 }
 
 fn environment_secrets() -> Secrets {

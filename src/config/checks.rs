@@ -2,6 +2,7 @@
 
 use super::control;
 use super::fault::Fault;
+use super::suggest::nearest;
 use super::types::{
     AuthMode, BindMode, BrowserConfig, Config, GatewayConfig, GatewayMode, RemoteTransport,
     TailscaleMode,
@@ -40,6 +41,54 @@ pub fn check(config: &Config) -> Vec<Fault> {
         ));
     }
     faults
+}
+
+/// Commands that nodes of the ecosystem have; a trailing `*` stands for anything.
+pub const SCREEN_COMMANDS: &[&str] = &[
+    "canvas.*",
+    "camera.list",
+    "camera.snap",
+    "camera.clip",
+    "screen.record",
+    "location.get",
+];
+/// The same of computers.
+pub const SYSTEM_COMMANDS: &[&str] = &[
+    "system.run",
+    "system.run.prepare",
+    "system.which",
+    "system.notify",
+    "system.execApprovals.get",
+    "system.execApprovals.set",
+    "browser.proxy",
+];
+/// The same of phones that send messages.
+pub const MESSAGE_COMMANDS: &[&str] = &["sms.send"];
+
+/// What is valid and probably meant otherwise: commands of nodes that are near to one which is known.
+pub fn remarks(config: &Config) -> Vec<Fault> {
+    let nodes = &config.gateway.nodes;
+    let known = [SCREEN_COMMANDS, SYSTEM_COMMANDS, MESSAGE_COMMANDS].concat();
+    let is_known = |name: &str| {
+        let start = name.strip_suffix('*');
+        known.iter().any(|it| {
+            it.strip_suffix('*')
+                .is_some_and(|start| name.starts_with(start))
+                || *it == name
+                || start.is_some_and(|start| it.starts_with(start))
+        })
+    };
+    let allowed = nodes.allow_commands.iter().map(|it| ("allowCommands", it));
+    let denied = nodes.deny_commands.iter().map(|it| ("denyCommands", it));
+    let unknown = allowed.chain(denied).filter(|(_, name)| !is_known(name));
+    unknown
+        .filter_map(|(key, name)| {
+            let better = nearest(name, known.iter().copied())?;
+            let what = format!("names {name}, which is no known command");
+            let instead = format!("did you mean {better}?");
+            Some(Fault::new(format!("gateway.nodes.{key}"), what, instead))
+        })
+        .collect()
 }
 
 /// Paths that have a meaning on every gateway, with all below them.

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// How it begins what is wrong with a value whose variable is not set.
+pub const UNSET_VARIABLE: &str = "needs the environment variable";
+
 /// A place in the file's text, both numbers from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {

@@ -21,7 +21,7 @@ pub enum Step {
 pub fn parse_path(text: &str) -> Result<Vec<Step>, Fault> {
     let wrong = || {
         Fault::new(
-            text,
+            if text.is_empty() { "\"\"" } else { text },
             "is not a path",
             "write it as gateway.auth.mode, agents.list[0].name or models.providers[\"a.b\"]",
         )

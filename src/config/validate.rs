@@ -2,7 +2,7 @@
 
 use super::ecosystem::unserved;
 use super::env::{self, expand};
-use super::fault::{Fault, Place};
+use super::fault::{Fault, Place, UNSET_VARIABLE};
 use super::kinds;
 use super::paths::Lookup;
 use super::suggest::{elsewhere, nearest};
@@ -279,7 +279,7 @@ impl Walk<'_> {
                     return None;
                 }
                 for name in names {
-                    let what = format!("needs the environment variable {name}, which is not set");
+                    let what = format!("{UNSET_VARIABLE} {name}, which is not set");
                     self.fault(
                         node,
                         path,

@@ -139,7 +139,8 @@ impl Gateway {
         self.state.transcript(&session.session_id).message_count()
     }
 
-    fn is_connected(&self, device_id: &str) -> bool {
+    /// Whether a device is connected, in whatever role.
+    pub(super) fn is_connected(&self, device_id: &str) -> bool {
         self.operators.iter().chain(&self.nodes).any(|conn| {
             let live = self.peers.get(*conn).and_then(|peer| peer.live());
             live.is_some_and(|live| live.device_id.as_deref() == Some(device_id))

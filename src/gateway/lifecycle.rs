@@ -243,8 +243,9 @@ impl Gateway {
             Role::Operator => self.operators.remove(&conn),
             Role::Node => self.nodes.remove(&conn),
         };
-        if live.role == Role::Node {
-            self.unregister_node(conn);
+        match live.role {
+            Role::Operator => self.note_went(&live),
+            Role::Node => self.unregister_node(conn),
         }
         self.on_left(&live, why);
         self.on_asker_left(conn);
@@ -269,7 +270,7 @@ impl Gateway {
     pub(super) fn forget_expired(&mut self) {
         self.forget_pairings();
         self.fleet.forget(self.now.mono_ms);
-        self.store_seen_nodes();
+        self.store_seen_devices();
         self.tend_queue();
         self.tend_channels();
         self.tend_heartbeats();

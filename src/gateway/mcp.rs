@@ -233,6 +233,13 @@ impl Gateway {
                     }
                 });
             }
+            let all = self.config().mcp.servers.iter();
+            for (name, _) in all.filter(|(_, it)| with_tools && !it.is_on()) {
+                w.object(|w| {
+                    w.field_str("name", name);
+                    w.field_str("state", "off");
+                });
+            }
         });
     }
 }

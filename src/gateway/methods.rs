@@ -109,6 +109,12 @@ pub static METHODS: &[Method] = &[
     row("device.pair.list", Pairing, params::NONE, devices::list),
     row("device.pair.reject", Pairing, REQUEST, devices::reject),
     row(
+        "device.pair.remove",
+        Pairing,
+        DEVICE,
+        devices::tokens::remove,
+    ),
+    row(
         "device.token.revoke",
         Pairing,
         TOKEN,
@@ -404,6 +410,7 @@ const CRON_RUNS: Shape = closed(&[
     opt("limit", Kind::Int { min: 1, max: 5_000 }),
 ]);
 const CRON_LIST: Shape = closed(&[opt("includeDisabled", Kind::Bool)]);
+const DEVICE: Shape = closed(&[req("deviceId", NAME)]);
 const NODE: Shape = closed(&[req("nodeId", NAME)]);
 const NODE_INVOKE: Shape = closed(&[
     req("nodeId", NAME),

@@ -36,7 +36,7 @@ impl Gateway {
         });
         self.timers
             .set(self.now.mono_ms + SHUTDOWN_DRAIN_MS, Timer::Drained);
-        self.store_all_seen_nodes();
+        self.store_all_seen_devices();
         self.drain();
     }
 

@@ -200,6 +200,22 @@ impl Environment {
     }
 }
 
+/// Folders of programs that are links, and where each leads. Only what the system's owner alone can change is looked
+/// at: whoever could turn a link elsewhere could make one program of another.
+pub fn linked_folders() -> Vec<(String, String)> {
+    use std::os::unix::fs::MetadataExt;
+    let led = |link: &str| {
+        let owner = std::fs::symlink_metadata(link).ok()?.uid();
+        let real = Path::new(link).canonicalize().ok()?;
+        let real = real.to_str().filter(|real| *real != link)?;
+        (owner == 0).then(|| (link.to_owned(), real.to_owned()))
+    };
+    ["/bin", "/sbin", "/usr/sbin"]
+        .into_iter()
+        .filter_map(led)
+        .collect()
+}
+
 /// Absolute, and every name in it is what it seems.
 fn is_plain(path: &Path) -> bool {
     use std::path::Component;
@@ -304,5 +320,14 @@ mod tests {
         let mut odd = base();
         odd.variables.insert("PATH".into(), ".::bin".into());
         assert_eq!(odd.find("tool", &root), None);
+    }
+
+    #[test]
+    fn a_folder_of_the_system_that_is_a_link_says_where_it_leads() {
+        let real = Path::new("/bin").canonicalize().unwrap();
+        let expected = (real != Path::new("/bin")).then(|| real.display().to_string());
+        let links = linked_folders();
+        let found = links.iter().find(|(link, _)| link == "/bin");
+        assert_eq!(found.map(|(_, real)| real.clone()), expected);
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::beneath;
-use super::environment::Environment;
+use super::environment::{Environment, linked_folders};
 use super::output;
 use super::process::{self, Task};
 use crate::agent::{Acted, CancelToken, Ended, Find, Found, Order, Printed};
@@ -29,6 +29,7 @@ pub fn find(find: &Find) -> Result<Found, String> {
     Ok(Found {
         home: std::env::var("HOME").ok(),
         programs: programs.collect(),
+        links: linked_folders(),
         folder: folder
             .to_str()
             .ok_or("the folder's path is no text")?

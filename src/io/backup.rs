@@ -1,7 +1,7 @@
 //! One file with everything that a gateway needs to be itself again: the database, the
 //! configuration, the token and the certificate that it made. It holds secrets, so it is 0600 like what it was made from.
 //!
-//! The file is a SQLite database itself: a copy of the gateway's, with two more tables.
+//! The file is a SQLite database itself: a copy of the gateway's, with three more tables.
 
 use super::atomic;
 use super::lock::{LockHolder, StateLock};
@@ -22,14 +22,15 @@ use std::path::{Path, PathBuf};
 
 /// "ClBk": a backup is not taken for a database that is in use.
 const BACKUP_APPLICATION_ID: i32 = 0x436c_426b;
-/// The version of the two tables.
-const BACKUP_VERSION: i64 = 1;
+/// The version of the three tables; the first one had no digests.
+const BACKUP_VERSION: i64 = 2;
 
 const BACKUP_TABLES: &str = "
 CREATE TABLE backup (
     version INTEGER NOT NULL, created_at_ms INTEGER NOT NULL, program TEXT NOT NULL
 ) STRICT;
 CREATE TABLE backup_file (name TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE backup_digest (name TEXT PRIMARY KEY, sha256 BLOB NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
 /// Where a gateway keeps what is backed up.
@@ -58,11 +59,19 @@ impl Places<'_> {
     }
 }
 
+/// What a backup says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// When it was made.
+    pub created_at_ms: u64,
+    /// Whether it has digests, so that a changed byte is noticed; those of earlier versions have none.
+    pub has_digests: bool,
+}
+
 /// What a restore did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// When the backup was made.
-    pub created_at_ms: u64,
+    pub about: About,
     /// Where the former files are kept; None where there were none.
     pub kept_in: Option<PathBuf>,
 }
@@ -98,7 +107,7 @@ pub fn back_up(places: &Places<'_>, file: &Path, now_ms: u64) -> Result<Vec<Stri
 /// while a gateway runs on the state directory, and before it changes anything where the backup
 /// is not whole.
 pub fn restore(places: &Places<'_>, file: &Path, now_ms: u64) -> Result<Restored, StartFault> {
-    let created_at_ms = check(file)?;
+    let about = check(file)?;
     state_dir::prepare(places.state_dir)?;
     let _lock = StateLock::acquire(places.state_dir, LockHolder::this_process(now_ms))?;
     let database = places.database();
@@ -119,10 +128,7 @@ pub fn restore(places: &Places<'_>, file: &Path, now_ms: u64) -> Result<Restored
         dir.and_then(|()| atomic::replace(&path, content))
             .map_err(|fault| StartFault::io("write", &path, fault))?;
     }
-    Ok(Restored {
-        created_at_ms,
-        kept_in,
-    })
+    Ok(Restored { about, kept_in })
 }
 
 fn write_backup(
@@ -151,16 +157,17 @@ fn write_backup(
         conn.execute(insert, (name, content)).map_err(to_temp)?;
         names.push(name.to_string());
     }
+    digest::note(&conn).map_err(to_temp)?;
     conn.close().map_err(|(_, fault)| to_temp(fault))?;
     Ok(names)
 }
 
-/// Reads the whole backup. Returns when it was made.
+/// Reads the whole backup.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
-pub fn check(file: &Path) -> Result<u64, StartFault> {
+/// What is wrong with it, and which member changed since it was made.
+pub fn check(file: &Path) -> Result<About, StartFault> {
     if file.is_dir() {
         return Err(not_whole(file, "it is a folder"));
     }
@@ -176,12 +183,24 @@ pub fn check(file: &Path) -> Result<u64, StartFault> {
         }
         let schema: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let about = "SELECT version, created_at_ms FROM backup";
-        let (version, at): (i64, u64) =
+        let (version, created_at_ms): (i64, u64) =
             conn.query_row(about, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if version > BACKUP_VERSION || schema > SCHEMA_VERSION as i64 {
             return Ok(Err("a newer version of clawdia made it".to_string()));
         }
-        Ok(Ok(at))
+        // Either says it alone, so that no single byte takes the check away.
+        let has_digests = version > 1 || conn.table_exists(None, "backup_digest")?;
+        let changed = match has_digests {
+            true => digest::first_changed(&conn)?,
+            false => None,
+        };
+        Ok(match changed {
+            Some(name) => Err(format!("its {name} changed since it was made")),
+            None => Ok(About {
+                created_at_ms,
+                has_digests,
+            }),
+        })
     };
     match open_reader(file).and_then(read) {
         Ok(checked) => checked.map_err(|why| not_whole(file, &why)),
@@ -204,7 +223,9 @@ fn take_out(file: &Path, new: &Path) -> Result<Vec<(String, Vec<u8>)>, StartFaul
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let contents = rows.collect::<rusqlite::Result<_>>()?;
         drop(statement);
-        conn.execute_batch("DROP TABLE backup; DROP TABLE backup_file;")?;
+        conn.execute_batch(
+            "DROP TABLE backup; DROP TABLE backup_file; DROP TABLE IF EXISTS backup_digest;",
+        )?;
         conn.pragma_update(None, "application_id", APPLICATION_ID)?;
         conn.pragma_update(None, "journal_mode", "wal")?;
         conn.close().map_err(|(_, fault)| fault)?;
@@ -250,5 +271,6 @@ fn keep(places: &Places<'_>, now_ms: u64) -> Result<Option<PathBuf>, StartFault>
     Ok(Some(dir))
 }
 
+mod digest;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! Programs of ours as services of the machine: what systemd is told, and asking it to act.
 
+pub mod environment;
 pub mod systemd;
 pub mod unit;
 

@@ -138,6 +138,16 @@ pub const DIFFERENCES: &[(&str, &str, &str)] = &[
         "who approves sees where the request came from",
     ),
     (
+        "*",
+        "res:device.pair.* /payload/*/connected extra",
+        "who looks at devices sees which are in use",
+    ),
+    (
+        "*",
+        "res:device.pair.* /payload/*/lastSeenAtMs extra",
+        "who looks at devices sees which are in use",
+    ),
+    (
         "device-pair-flow",
         "res:connect /error/*",
         "a device token proves the device: more scopes are a matter of pairing",

@@ -30,12 +30,7 @@ fn a_node_waits_to_be_approved_and_then_needs_no_secret_any_more() {
         (&row["nodeId"], &row["connected"]),
         (&json!(world.node_id()), &json!(true))
     );
-    for command in [
-        "system.run",
-        "system.which",
-        "system.notify",
-        "browser.proxy",
-    ] {
+    for command in ["system.run", "system.which", "system.notify"] {
         assert!(
             row["commands"]
                 .as_array()
@@ -103,7 +98,8 @@ fn a_code_is_shown_once_and_the_token_for_it_from_then_on() {
         );
         assert_eq!(
             params["caps"],
-            json!(["system", "browser", "journal", "progress"])
+            json!(["system", "journal", "progress"]),
+            "no browser is configured, so none is offered"
         );
         assert_eq!(
             (&params["client"]["id"], &params["client"]["mode"]),

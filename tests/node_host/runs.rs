@@ -22,10 +22,8 @@ fn nothing_runs_until_the_owner_allows_it() {
         "agents":{"main":{"allowlist":[{"pattern":"/**/echo"}]}}}),
     );
     let denied = world.shell("b", "touch here");
-    assert_eq!(
-        denied["error"]["message"],
-        "SYSTEM_RUN_DENIED: allowlist miss"
-    );
+    let message = denied["error"]["message"].as_str().unwrap();
+    assert_eq!(message, "SYSTEM_RUN_DENIED: allowlist miss (/bin/sh)");
     let words = json!({"command":["echo","allowed"]});
     let ran = world.call(
         "node.invoke",
@@ -61,12 +59,8 @@ fn a_command_runs_with_its_folder_its_variables_and_its_exit_code() {
         "node.invoke",
         &world.invoke_params("c", "browser.proxy", path),
     );
-    assert!(
-        browser["error"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("browser.controlUrl")
-    );
+    let told = browser["error"]["message"].as_str().unwrap();
+    assert_eq!(told, "node command not allowed");
 }
 
 #[test]

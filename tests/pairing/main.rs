@@ -9,7 +9,9 @@ mod tokens;
 use clawdia::driver::device::{Device, Proof};
 use clawdia::driver::{Address, Driver, TOKEN, node_params, operator_params};
 use clawdia::ids::ConnId;
-use clawdia::limits::{DEVICE_SEEN_INTERVAL_MS, PAIRING_TTL_MS, PAIRINGS_PENDING_MAX};
+use clawdia::limits::{
+    DEVICE_SEEN_INTERVAL_MS, NODE_SEEN_INTERVAL_MS, PAIRING_TTL_MS, PAIRINGS_PENDING_MAX,
+};
 use serde_json::{Value, json};
 
 const READ: &str = "operator.read";

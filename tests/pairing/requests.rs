@@ -27,7 +27,7 @@ fn a_stranger_waits_and_then_gets_what_was_asked_for_and_nothing_else() {
         "deviceId": phone.id, "publicKey": phone.public_key, "displayName": "Phone",
         "platform": "linux", "clientId": "cli", "clientMode": "cli", "remoteIp": "203.0.113.9",
         "role": "operator", "roles": ["operator"], "scopes": [READ],
-        "createdAtMs": ts, "approvedAtMs": ts,
+        "createdAtMs": ts, "approvedAtMs": ts, "connected": false,
         "tokens": [{"role": "operator", "scopes": [READ], "createdAtMs": ts}],
     });
     assert_eq!(reply, json!({ "requestId": id, "device": device }));

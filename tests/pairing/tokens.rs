@@ -273,3 +273,84 @@ fn more_scopes_keep_the_token() {
     assert_eq!(hello["auth"]["deviceToken"], *token);
     assert_eq!(hello["auth"]["scopes"], json!([READ, WRITE]));
 }
+
+#[test]
+fn a_removed_device_is_as_one_that_was_never_here() {
+    let mut driver = Driver::default();
+    let admin = driver.operator();
+    let (phone, other) = (Device::new(2), Device::new(3));
+    let token = pair(&mut driver, admin, &phone, &[READ, WRITE]);
+    let others = pair(&mut driver, admin, &other, &[READ]);
+    let (live, _) = enter(&mut driver, &phone, asking(&[READ, WRITE], &token));
+    let (bystander, _) = enter(&mut driver, &other, asking(&[READ], &others));
+    let id = json!({"deviceId": phone.id});
+    let reply = driver.ok(admin, "device.pair.remove", id.clone());
+    assert_eq!(reply, id);
+    let closed = driver.remote(live).closed.clone();
+    assert_eq!(closed, Some((1008, "device removed".into())));
+    assert!(driver.is_open(bystander) && driver.is_open(admin));
+    let list = driver.ok(admin, "device.pair.list", json!({}));
+    let is_phone = |device: &Value| device["deviceId"] == *phone.id;
+    assert!(!list["paired"].as_array().unwrap().iter().any(is_phone));
+    let refused = driver.err(admin, "device.pair.remove", id);
+    assert_eq!(message(&refused), "unknown deviceId");
+    let mut driver = driver.restart();
+    let (_, answer) = connect(&mut driver, &away(), &phone, asking(&[READ], &token));
+    assert!(message(&answer["error"]).starts_with("unauthorized: gateway token mismatch"));
+    request(&mut driver, &phone, asking(&[READ], TOKEN));
+}
+
+#[test]
+fn a_device_removes_itself_and_none_that_holds_more() {
+    let mut driver = Driver::default();
+    let admin = driver.operator();
+    let (phone, other) = (Device::new(2), Device::new(3));
+    pair(&mut driver, admin, &other, &[ADMIN]);
+    let token = pair(&mut driver, admin, &phone, &[PAIRING, READ]);
+    let (own, _) = enter(&mut driver, &phone, asking(&[PAIRING, READ], &token));
+    let pairer = secret_holder(&mut driver, &[PAIRING, READ]);
+    let others = json!({"deviceId": other.id});
+    let refused = driver.err(own, "device.pair.remove", others.clone());
+    assert_eq!(message(&refused), "unknown deviceId");
+    let refused = driver.err(pairer, "device.pair.remove", others);
+    assert_eq!(message(&refused), "missing scope: operator.admin");
+    driver.ok(own, "device.pair.remove", json!({"deviceId": phone.id}));
+    let closed = driver.remote(own).closed.clone();
+    assert_eq!(closed.map(|(code, _)| code), Some(1008));
+    assert!(!driver.store.state().devices().contains_key(&*phone.id));
+}
+
+#[test]
+fn when_a_device_was_here_is_known_whatever_let_it_in() {
+    let mut driver = Driver::default();
+    let admin = driver.operator();
+    let phone = Device::new(2);
+    pair(&mut driver, admin, &phone, &[READ]);
+    let row = |driver: &mut Driver| {
+        let list = driver.ok(admin, "device.pair.list", json!({}));
+        let mut paired = list["paired"].as_array().unwrap().iter();
+        let row = paired.find(|device| device["deviceId"] == *phone.id);
+        (
+            row.unwrap()["connected"].clone(),
+            row.unwrap()["lastSeenAtMs"].clone(),
+        )
+    };
+    assert_eq!(
+        row(&mut driver),
+        (false.into(), Value::Null),
+        "it was let in and is away"
+    );
+    driver.advance(1_000);
+    let (conn, _) = enter(&mut driver, &phone, asking(&[READ], TOKEN));
+    assert_eq!(row(&mut driver).0, true);
+    driver.advance(1_000);
+    driver.hang_up(conn);
+    let went_ms = driver.now.unix_ms;
+    driver.advance(5_000);
+    assert_eq!(row(&mut driver), (false.into(), went_ms.into()));
+    driver.advance(NODE_SEEN_INTERVAL_MS);
+    assert_eq!(
+        driver.store.state().devices()[&*phone.id].last_seen_ms,
+        went_ms
+    );
+}

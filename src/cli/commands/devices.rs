@@ -24,6 +24,7 @@ pub enum DevicesCommand {
     Reject(DevicesReject),
     Rotate(DevicesRotate),
     Revoke(DevicesRevoke),
+    Remove(DevicesRemove),
     Pair(DevicesPair),
 }
 
@@ -103,6 +104,21 @@ pub struct DevicesRevoke {
     /// the role of the token: operator or node (default: the device's only one)
     #[argh(option, arg_name = "role")]
     pub role: Option<String>,
+}
+
+/// forget a paired device and close its connections
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "remove",
+    help_triggers("--help", "-h", "help"),
+    note = "It is in no list any more, and comes back only as a new device does.",
+    example = "{command_name} a3abfd30"
+)]
+pub struct DevicesRemove {
+    /// the device, as `devices list` shows it
+    #[argh(positional)]
+    pub device: String,
 }
 
 /// make a code, and a picture of it to scan, that lets one device in without approval

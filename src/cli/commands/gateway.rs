@@ -120,7 +120,7 @@ pub struct GatewayRunArgs {
     /// what clients must know: token or password
     #[argh(option, arg_name = "mode")]
     pub auth: Option<String>,
-    /// taken as it is in the ecosystem: an unconfigured gateway starts anyway
+    /// start on defaults where CLAWDIA_CONFIG_PATH names no file
     #[argh(switch)]
     pub allow_unconfigured: bool,
     /// first stop the gateway that runs on this state directory

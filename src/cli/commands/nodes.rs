@@ -217,8 +217,9 @@ pub struct NodesInvokeMany {
     subcommand,
     name = "run",
     help_triggers("--help", "-h", "help"),
-    note = "Ends with 0 where the command did, else with 1. --timeout is how long it may take \
-            (default: 30s). Where the node wants a person's approval, that is asked for first.",
+    note = "Ends with 0 where the command did, else with 1. --timeout is how long it may take once it runs \
+            (default: 30s). Where the node wants a person's approval, that is asked for first, and waits two \
+            minutes of its own.",
     example = "{command_name} --node build-box -- uptime\n{command_name} --node build-box --raw \"ls | wc -l\""
 )]
 pub struct NodesRun {

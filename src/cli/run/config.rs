@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::super::commands::ConfigCommand;
 use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
-use super::super::setup::{Session, Setup, config_faults, variable};
+use super::super::reading::config_faults;
+use super::super::setup::{Session, Setup, variable};
 use super::super::text::{count, printable_lines};
-use super::text;
+use super::{text, troubles, units};
 use crate::client::{ClientError, ErrorKind};
 use crate::config::change::{changes, needs_restart};
 use crate::config::checks::{shared_secrets, told_unserved};
@@ -17,7 +18,7 @@ use crate::config::document::Document;
 use crate::config::edit::rewrite;
 use crate::config::select::{self, Step};
 use crate::config::table::Shape;
-use crate::config::{Config, Fault, ReloadMode};
+use crate::config::{Config, Fault, GatewayMode, ReloadMode};
 use crate::config::{redact, syntax};
 use crate::io::config_file;
 use crate::limits::CONFIG_TAKEN_MS;
@@ -124,6 +125,7 @@ fn change(
             "faults": applied.faults,
             "needsRestart": restart,
             "inEffect": taken.as_ref().map(|taken| taken.is_ok() && !restart),
+            "remarks": applied.remarks,
         }))?;
         return Ok(());
     }
@@ -141,7 +143,8 @@ fn change(
         Some(Err(why)) => out.field("in effect", Paint::Warning, &format!("not yet: {why}"))?,
     }
     for remark in &applied.remarks {
-        out.field("remark", Paint::Warning, remark)?;
+        let remark = out.hinted(remark).into_owned();
+        out.field("remark", Paint::Warning, &remark)?;
     }
     if applied.faults > 0 {
         let note = format!(
@@ -203,7 +206,8 @@ pub struct Applied {
     pub faults: usize,
     /// The SHA-256 of its text.
     hash: String,
-    /// Variables that it names and this shell has not, and keys that nobody knows since the change.
+    /// Variables that it names and this shell has not, keys that nobody knows since the change, and what keeps a
+    /// gateway from starting.
     remarks: Vec<String>,
     /// Whether a gateway that runs takes part of the change only at its next start.
     pub needs_restart: bool,
@@ -234,25 +238,28 @@ pub fn apply(setup: &Setup, edit: impl FnOnce(&mut Value) -> Outcome) -> Result<
     let text = after.text().unwrap_or_default();
     config_file::write(&setup.paths, before.hash(), text)
         .map_err(|fault| Failure::from(fault).fact("file", before.path()))?;
-    let unset = match remaining {
-        0 => after.load(&variable).err().unwrap_or_default(),
-        _ => Vec::new(),
+    let loaded = after.load(&units::gateway_variables(setup));
+    let unset = match (&loaded, remaining) {
+        (Err(faults), 0) => faults.as_slice(),
+        _ => &[],
     };
     let unset = unset
         .iter()
         .map(|fault| format!("{} {} in this shell", fault.path, fault.what));
-    let unknown = |document: &Document| {
-        let loaded = document.load_for_client(&variable);
-        loaded.map_or_else(|_| Vec::new(), |loaded| loaded.warnings)
-    };
-    let known = unknown(&before);
-    let unknown = unknown(&after).into_iter();
+    let known = before.warnings(&variable);
+    let unknown = after.warnings(&variable).into_iter();
     let new = unknown.filter(|fault| !known.iter().any(|old| old.path == fault.path));
+    let config = loaded.as_ref().ok().map(|loaded| &loaded.config);
+    let trouble = config.and_then(|config| troubles::of_start(setup, config));
+    let trouble = trouble.map(|it| format!("{} ({})", it.message, it.mend));
     Ok(Applied {
         path: before.path().to_owned(),
         faults: remaining,
         hash: after.hash().to_owned(),
-        remarks: unset.chain(new.map(|fault| fault.to_string())).collect(),
+        remarks: unset
+            .chain(new.map(|fault| fault.to_string()))
+            .chain(trouble)
+            .collect(),
         needs_restart: needs_restart(&changes(&before.value(), &after.value())),
     })
 }
@@ -288,12 +295,27 @@ pub fn shared_with_gateway(setup: &Setup, config: &Config) -> Vec<Fault> {
 
 fn validate(setup: &Setup, out: &mut Out) -> Outcome {
     let document = setup.document()?;
-    let loaded = document.load(&variable);
+    let config = setup.config().map_err(|mut failure| {
+        // What is only remarked on would be found at the next try otherwise.
+        let remarks = document.warnings(&variable).into_iter();
+        failure
+            .facts
+            .extend(remarks.map(|it| ("remark", it.to_string())));
+        failure
+    })?;
+    let loaded = document.load(&units::gateway_variables(setup));
     let loaded = loaded.map_err(|faults| config_faults(document.path(), &faults))?;
     let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-    let shared = shared_with_gateway(setup, &loaded.config);
+    let shared = shared_with_gateway(setup, &config);
     warnings.extend(shared.iter().map(ToString::to_string));
     warnings.extend(config_file::check_mode(&document));
+    warnings.extend(setup.missing_config()?);
+    if config.gateway.mode != Some(GatewayMode::Remote) {
+        if let Some(trouble) = troubles::of_start(setup, &config) {
+            return Err(Failure::configuration(trouble.message).mend(trouble.mend));
+        }
+        warnings.extend(troubles::unbound(&config).map(|trouble| trouble.message));
+    }
     let unserved = told_unserved(&loaded.unserved);
     if out.wants_json() {
         out.json(

@@ -37,11 +37,14 @@ pub fn run(command: DevicesCommand, setup: &Setup, out: &mut Out) -> Outcome {
             let params = device_and_role(&all, &args.device, args.role)?;
             let payload = session.call("device.token.revoke", &params)?;
             told(&payload, "lost its token", out)?;
-            if !out.wants_json() {
-                let note = "the gateway's own secret lets it in again: change that too";
-                out.field("but", Paint::Warning, note)?;
-            }
-            Ok(())
+            secret_stays(out)
+        }
+        DevicesCommand::Remove(args) => {
+            let device = find(list(&all, "paired"), "deviceId", &args.device, "device")?;
+            let params = json!({"deviceId": text(device, "deviceId")});
+            let payload = session.call("device.pair.remove", &params)?;
+            told(&payload, "is removed", out)?;
+            secret_stays(out)
         }
     };
     session.client.close();
@@ -82,10 +85,6 @@ fn print(all: &Value, out: &mut Out) -> Outcome {
         "DEVICE", "NAME", "CLIENT", "ROLE", "SCOPES", "PAIRED", "USED",
     ]);
     for device in paired {
-        let used = list(device, "tokens")
-            .iter()
-            .filter_map(|t| t["lastUsedAtMs"].as_u64())
-            .max();
         table.row([
             short_id(text(device, "deviceId")).into(),
             name(device).into(),
@@ -93,11 +92,23 @@ fn print(all: &Value, out: &mut Out) -> Outcome {
             granted(device),
             scopes(device).into(),
             age(device, "approvedAtMs", now).into(),
-            age(&json!({"used": used}), "used", now).into(),
+            used(device, now),
         ]);
     }
     table.print(out, 2)?;
     Ok(())
+}
+
+/// When the device was last connected, by whatever let it in.
+fn used(device: &Value, now_ms: u64) -> Cell {
+    if device["connected"] == true {
+        return Cell::new("connected", Paint::Good);
+    }
+    let tokens = list(device, "tokens").iter();
+    let times = tokens.map(|token| &token["lastUsedAtMs"]);
+    let times = times.chain([&device["lastSeenAtMs"]]);
+    let last = times.filter_map(Value::as_u64).max();
+    age(&json!({"used": last}), "used", now_ms).into()
 }
 
 /// What people call it: the name that it was given, else its own, else its platform.
@@ -219,6 +230,15 @@ fn device_and_role(all: &Value, typed: &str, role: Option<String>) -> Result<Val
         }
     };
     Ok(json!({"deviceId": text(device, "deviceId"), "role": role}))
+}
+
+/// What taking a device's token away does not end.
+fn secret_stays(out: &mut Out) -> Outcome {
+    if !out.wants_json() {
+        let note = "the gateway's own secret lets it in again: change that too";
+        out.field("but", Paint::Warning, note)?;
+    }
+    Ok(())
 }
 
 fn told(payload: &Value, what: &str, out: &mut Out) -> Outcome {

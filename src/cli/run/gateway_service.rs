@@ -27,7 +27,7 @@ use crate::service::systemd::Manager;
 const FINAL_CODES: [u8; 2] = [2, state_dir::EXIT_CONFIG];
 
 /// Who may have the unit, in the order in which they are asked.
-const MANAGERS: [Manager; 2] = [Manager::User, Manager::System];
+pub(super) const MANAGERS: [Manager; 2] = [Manager::User, Manager::System];
 
 /// Writes the unit, and starts it where there is a systemd to ask.
 pub fn install(args: GatewayInstall, setup: &Setup, out: &mut Out) -> Outcome {
@@ -43,8 +43,14 @@ pub fn install(args: GatewayInstall, setup: &Setup, out: &mut Out) -> Outcome {
         (true, Some(_)) => Manager::System,
         (false, None) => Manager::User,
     };
-    // Faults of the configuration are told now and not to a log.
-    setup.config()?;
+    // What would keep it from starting is told now and not to a log.
+    if let Some(missing) = setup.missing_config()? {
+        return Err(Failure::configuration(missing));
+    }
+    let config = setup.config()?;
+    if let Some(trouble) = troubles::of_start(setup, &config) {
+        return Err(Failure::configuration(trouble.message).mend(trouble.mend));
+    }
     let told = Told {
         done: "runs, and is kept running",
         hint: (manager == Manager::User).then_some(
@@ -111,8 +117,9 @@ fn would_start(setup: &Setup) -> Outcome {
         return Ok(());
     };
     let shown = session.call("config.get", &json!({})).unwrap_or_default();
+    let troubles = troubles::of_config(&shown, &session.to);
     session.client.close();
-    match troubles::of_config(&shown).into_iter().next() {
+    match troubles.into_iter().next() {
         None => Ok(()),
         Some(trouble) => Err(Failure::configuration(format!(
             "it would not start again, so it runs on: {}",
@@ -171,7 +178,7 @@ fn unit(args: &GatewayInstall, setup: &Setup) -> Result<Unit, Failure> {
 }
 
 /// The unit's file name.
-fn name(setup: &Setup) -> String {
+pub(super) fn name(setup: &Setup) -> String {
     match &setup.paths.profile {
         Some(profile) => format!("clawdia-gateway-{profile}.service"),
         None => "clawdia-gateway.service".to_owned(),

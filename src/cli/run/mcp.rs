@@ -23,6 +23,12 @@ pub fn run(setup: &Setup, out: &mut Out) -> Outcome {
     }
     for server in servers {
         print(server, out)?;
+        if text(server, "state") == "off" {
+            let name = printable(text(server, "name"));
+            out.hint(&format!(
+                "  on: clawdia config set mcp.servers.{name}.enabled true"
+            ))?;
+        }
         for tool in list(server, "tools").iter().filter_map(Value::as_str) {
             out.line(&format!("  {}", printable(tool)))?;
         }
@@ -41,7 +47,10 @@ pub fn print(server: &Value, out: &mut Out) -> Outcome {
         _ => (Paint::Dim, String::new()),
     };
     let (state, transport) = (text(server, "state"), text(server, "transport"));
-    let told = format!("{state} over {transport}{more}");
+    let told = match transport {
+        "" => state.to_owned(),
+        transport => format!("{state} over {transport}{more}"),
+    };
     out.field(&printable(text(server, "name")), paint, &told)?;
     Ok(())
 }

@@ -274,15 +274,17 @@ fn refused(error: ClientError, setup: &Setup, place: Option<&GatewayPlace>) -> F
     failure
 }
 
-/// The browser control server that the configuration names, if a gateway may use it.
+/// The browser control server that the configuration names, if a gateway may use it. Without one there is no browser to
+/// lend, and none is offered.
 fn browser(config: &Config, setup: &Setup) -> Option<BrowserControl> {
     let proxy = &config.node_host.browser_proxy;
     if !proxy.enabled || !config.browser.enabled {
         return None;
     }
+    let address = config.browser.control()?;
     let token = config.browser.control_token.as_ref();
     Some(BrowserControl {
-        address: config.browser.control(),
+        address: Some(address),
         token: token.map(|token| token.expose().to_owned()),
         allow_profiles: proxy.allow_profiles.clone(),
         file_roots: node::file_roots(&setup.paths.state_dir.join("media")),

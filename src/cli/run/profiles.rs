@@ -85,6 +85,13 @@ fn sharing(gateways: &[Gateway]) -> Vec<(&Gateway, &Gateway)> {
     found
 }
 
+/// The names of all profiles that have a state directory.
+pub fn names(own: &Paths) -> Vec<String> {
+    let dirs = state_dirs(own).into_iter();
+    dirs.map(|(profile, _)| profile.unwrap_or_else(|| "default".to_owned()))
+        .collect()
+}
+
 /// The state directories of all profiles, the unnamed one first: `<base>` and `<base>-NAME`.
 fn state_dirs(own: &Paths) -> Vec<(Option<String>, PathBuf)> {
     let base = base(own);

@@ -24,6 +24,12 @@ pub fn run(args: GatewayRunArgs, setup: &Setup) -> Outcome {
     one_of("--bind", &args.bind, &modes)?;
     one_of("--auth", &args.auth, &["token", "password"])?;
     let secrets = setup.flag_secrets()?;
+    let is_unconfigured = args.allow_unconfigured || setup.globals.dev;
+    if let Some(missing) = setup.missing_config()?.filter(|_| !is_unconfigured) {
+        return Err(Failure::configuration(missing)
+            .mend("clawdia config set gateway.mode local   # makes it")
+            .mend("clawdia gateway run --allow-unconfigured   # starts on defaults"));
+    }
     if args.force {
         stop_former(setup)?;
     }

@@ -66,12 +66,17 @@ pub fn restore(file: &str, setup: &Setup, out: &mut Out) -> Outcome {
             .mend(format!("clawdia restore {file}")));
     }
     let restored = backup::restore(&places, Path::new(file), now_ms)?;
+    let about = restored.about;
     let kept = restored.kept_in.map(|kept| kept.display().to_string());
     if out.wants_json() {
-        out.json(&json!({"createdAtMs": restored.created_at_ms, "keptIn": kept}))?;
+        out.json(&json!({"createdAtMs": about.created_at_ms, "checked": about.has_digests, "keptIn": kept}))?;
     } else {
-        let age = super::super::text::ago(now_ms, restored.created_at_ms);
+        let age = super::super::text::ago(now_ms, about.created_at_ms);
         out.done(&format!("the state of {age} is back"))?;
+        if !about.has_digests {
+            let remark = "an earlier version made this backup, without checksums: damage to its values was not looked for";
+            out.field("remark", Paint::Warning, remark)?;
+        }
         if let Some(kept) = kept {
             let what = format!("what was here before, in {kept}");
             out.field("kept", Paint::Plain, &what)?;

@@ -30,7 +30,7 @@ pub fn run(deep: bool, setup: &Setup, out: &mut Out) -> Outcome {
     // Who may not read the configuration hears nothing about it.
     let shown = session.call("config.get", &json!({})).unwrap_or_default();
     let mut troubles = troubles(&session, setup, &answer)?;
-    troubles.extend(troubles::of_config(&shown));
+    troubles.extend(troubles::of_config(&shown, &session.to));
     let told: Vec<Value> = troubles.iter().map(Trouble::to_json).collect();
     answer["troubles"] = told.into();
     if deep {
@@ -60,7 +60,7 @@ fn troubles(session: &Session, setup: &Setup, answer: &Value) -> Result<Vec<Trou
     found.extend(troubles::of_tools(&answer["status"]));
     if session.to.target == Target::Own {
         let config = setup.client_config()?;
-        found.extend(troubles::of_settings(&config));
+        found.extend(troubles::of_settings(setup, &config));
         found.extend(troubles::of_tls(&config, &answer["status"]));
     }
     Ok(found)

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{list, text};
+use super::super::setup::{Destination, Setup};
+use super::{list, text, units};
 use crate::agent::Api;
+use crate::client::secret::Target;
 use crate::config::paths::expand_home;
 use crate::config::{Config, DmPolicy};
 use crate::io::server::bind::Plan;
@@ -38,10 +40,15 @@ impl Trouble {
 }
 
 /// Of the settings of this machine's own gateway.
-pub fn of_settings(config: &Config) -> Vec<Trouble> {
+pub fn of_settings(setup: &Setup, config: &Config) -> Vec<Trouble> {
+    let mut found = of_files(config);
+    found.extend(of_start(setup, config).or_else(|| unbound(config)));
+    found
+}
+
+fn of_files(config: &Config) -> Vec<Trouble> {
     let mut found = models(config);
     found.extend(page(config));
-    found.extend(bind(config));
     found.extend(deaf(config));
     found
 }
@@ -57,12 +64,22 @@ pub fn of_tls(config: &Config, status: &Value) -> Option<Trouble> {
     })
 }
 
-/// What keeps the gateway from taking its configuration file over, as it says itself (`config.get`).
-pub fn of_config(shown: &Value) -> Vec<Trouble> {
+/// What keeps the gateway from taking its configuration file over, as it says itself (`config.get`); the file is on the
+/// machine on which that gateway runs.
+pub fn of_config(shown: &Value, to: &Destination) -> Vec<Trouble> {
+    let validate = "clawdia config validate";
+    let mend = match (to.target, &to.way) {
+        (Target::Own, _) => validate.to_owned(),
+        (_, Some((login, _))) => format!("ssh {} {validate}", login.target),
+        (_, None) if to.url.is_loopback() => {
+            format!("ssh HOST {validate}   # where the gateway runs")
+        }
+        (_, None) => format!("ssh {} {validate}", to.url.host),
+    };
     let issue = |issue: &Value| {
         let (path, what) = (text(issue, "path"), text(issue, "message"));
         let text = format!("the gateway goes on with an earlier one: {path} {what}");
-        Trouble::new("configuration", text, "clawdia config validate")
+        Trouble::new("configuration", text, &*mend)
     };
     list(shown, "issues").iter().map(issue).collect()
 }
@@ -148,21 +165,39 @@ fn page(config: &Config) -> Option<Trouble> {
     ))
 }
 
-/// What would keep the gateway from listening where the configuration says, at its next start.
-fn bind(config: &Config) -> Option<Trouble> {
+/// What keeps the gateway from starting though its settings are valid: it would let others in who show nothing.
+pub fn of_start(setup: &Setup, config: &Config) -> Option<Trouble> {
+    let variables = units::gateway_variables(setup);
+    let given = ["CLAWDIA_GATEWAY_TOKEN", "CLAWDIA_GATEWAY_PASSWORD"];
+    // A secret that refers to a variable which only the gateway has is chosen all the same.
+    let written = setup.document().map(|document| document.value());
+    let written = written.is_ok_and(|value| {
+        let auth = &value["gateway"]["auth"];
+        !auth["token"].is_null() || !auth["password"].is_null()
+    });
+    let is_chosen = written || given.iter().any(|name| variables(name).is_some());
+    (!is_chosen).then(|| unprotected(config)).flatten()
+}
+
+fn unprotected(config: &Config) -> Option<Trouble> {
+    let plan = Plan::new(config, None, false).ok()?;
+    plan.open_address()?;
+    let bind = config.gateway.bind.as_str();
+    let text =
+        format!("the gateway does not start: gateway.bind is {bind:?} and no secret is chosen");
+    let mend = "clawdia config set gateway.auth.token \"$(openssl rand -hex 32)\"";
+    Some(Trouble::new("bind", text, mend))
+}
+
+/// Where this machine has no such address to listen on, at the next start.
+pub fn unbound(config: &Config) -> Option<Trouble> {
     let has_secret = config.gateway.auth.secret().is_some();
-    let mend = "clawdia config set gateway.bind loopback";
     let fault = match Plan::new(config, None, has_secret) {
         Err(fault) => fault.message,
-        Ok(plan) if plan.open_address().is_some() && !has_secret => {
-            let bind = config.gateway.bind.as_str();
-            let mend = "clawdia config set gateway.auth.token \"$(openssl rand -hex 32)\"";
-            let text = format!("gateway.bind is {bind:?} and no secret is chosen");
-            return Some(Trouble::new("bind", text, mend));
-        }
         Ok(plan) => plan.fault()?,
     };
     let text = format!("the next start would fail: {fault}");
+    let mend = "clawdia config set gateway.bind loopback";
     Some(Trouble::new("bind", text, mend))
 }
 
@@ -210,7 +245,10 @@ mod tests {
 
     fn names(config: Value) -> Vec<String> {
         let config: Config = serde_json::from_value(config).unwrap();
-        let found = of_settings(&config).into_iter();
+        let mut found = of_files(&config);
+        let open = unprotected(&config).filter(|_| config.gateway.auth.secret().is_none());
+        found.extend(open.or_else(|| unbound(&config)));
+        let found = found.into_iter();
         found
             .map(|it| format!("{}: {}", it.name, it.message))
             .collect()
@@ -292,7 +330,10 @@ mod tests {
         );
         let page = json!({"gateway": {"controlUi": {"root": "/no/such/folder"}}});
         finds(page, "page: gateway.controlUi.root has no page");
-        finds(json!({"gateway": {"bind": "lan"}}), "bind: gateway.bind is");
+        finds(
+            json!({"gateway": {"bind": "lan"}}),
+            "bind: the gateway does not start",
+        );
         // RFC 5737: nobody's address.
         let foreign = json!({"gateway": {"bind": "custom", "customBindHost": "192.0.2.1",
             "auth": {"token": "chosen"}}});

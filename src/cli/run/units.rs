@@ -1,5 +1,6 @@
 //! What `clawdia gateway` and `clawdia node` do alike with their units.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -7,8 +8,9 @@ use serde_json::{Value, json};
 use super::super::exit::{Failure, Outcome};
 use super::super::out::Out;
 use super::super::setup::{Setup, variable};
-use crate::service::Unit;
+use super::gateway_service;
 use crate::service::systemd::{self, Manager};
+use crate::service::{Unit, environment};
 
 /// A unit's file that is there.
 pub struct Installed {
@@ -97,6 +99,43 @@ impl Installed {
         }
         let answer = json!({"ok": true, "unit": self.name});
         tell(&format!("{} is gone; {stays}", self.name), &answer, out)
+    }
+}
+
+/// The variables that this profile's gateway has: this shell's, else those that its unit sets.
+pub fn gateway_variables(setup: &Setup) -> impl Fn(&str) -> Option<String> {
+    let name = gateway_service::name(setup);
+    let of_unit = OnceCell::new();
+    move |variable_name| {
+        let own = variable(variable_name).filter(|value| !value.is_empty());
+        own.or_else(|| {
+            let set = of_unit.get_or_init(|| {
+                let unit = find(&gateway_service::MANAGERS, &name);
+                let home = std::env::home_dir();
+                unit.map(|unit| environment::of_unit(&unit.path, home.as_deref()))
+                    .unwrap_or_default()
+            });
+            set.get(variable_name).cloned()
+        })
+    }
+}
+
+/// The command by which a variable that only the gateway has is seen by those that look at its configuration.
+pub fn how_to_show_variables(setup: &Setup) -> String {
+    let name = gateway_service::name(setup);
+    match find(&gateway_service::MANAGERS, &name) {
+        Some(unit) => {
+            let user = if unit.manager == Manager::User {
+                "--user "
+            } else {
+                ""
+            };
+            format!(
+                "systemctl {user}edit {name}   # EnvironmentFile=FILE under [Service] is read here too"
+            )
+        }
+        None => "NAME=VALUE clawdia config validate   # with what the gateway is started with"
+            .to_owned(),
     }
 }
 

@@ -209,7 +209,9 @@ impl Gateway {
                     match gateway.state.devices().get(&pending.device_id) {
                         Some(device) if is_approved => {
                             w.key("device");
-                            rows::write_device(w, device);
+                            let seen_ms = gateway.last_connected_ms(device);
+                            let is_here = gateway.is_connected(&device.device_id);
+                            rows::write_device(w, device, is_here, seen_ms);
                         }
                         _ => w.field_str("deviceId", &pending.device_id),
                     }

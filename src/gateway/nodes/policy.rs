@@ -2,6 +2,9 @@
 //! its platform, with what the configuration adds and takes away.
 
 use crate::config::NodesConfig;
+use crate::config::checks::{
+    MESSAGE_COMMANDS as MESSAGES, SCREEN_COMMANDS as SCREENED, SYSTEM_COMMANDS as SYSTEM,
+};
 use crate::state::{ClientFacts, Device, Text};
 
 /// The platforms that have a list of their own.
@@ -15,26 +18,6 @@ pub enum Platform {
     /// Any other: nothing but what the configuration allows.
     Unknown,
 }
-
-/// A trailing `*` stands for anything.
-const SCREENED: &[&str] = &[
-    "canvas.*",
-    "camera.list",
-    "camera.snap",
-    "camera.clip",
-    "screen.record",
-    "location.get",
-];
-const SYSTEM: &[&str] = &[
-    "system.run",
-    "system.run.prepare",
-    "system.which",
-    "system.notify",
-    "system.execApprovals.get",
-    "system.execApprovals.set",
-    "browser.proxy",
-];
-const MESSAGES: &[&str] = &["sms.send"];
 
 /// What starts commands that have methods of their own and a scope of their own.
 const APPROVALS: &str = "system.execApprovals.";

@@ -106,7 +106,7 @@ fn a_backup_of_a_running_gateway_brings_everything_back() {
     fs::write(home.config(), "{}").unwrap();
     fs::remove_file(token_path(&home.state_dir())).unwrap();
     let restored = home.restore(&home.backup(), 9).unwrap();
-    assert_eq!(restored.created_at_ms, 7);
+    assert_eq!(restored.about.created_at_ms, 7);
     assert_eq!(home.stored(), expected);
     assert_eq!(load_or_create_token(&home.state_dir()), Ok(token));
     assert_eq!(fs::read_to_string(home.config()).unwrap(), "{ /* mine */ }");
@@ -218,5 +218,54 @@ fn a_restore_that_was_cut_off_leaves_no_empty_gateway_and_can_be_repeated() {
     assert!(store::open(&lock, Arc::new(|| {})).is_err());
     drop(lock);
     home.restore(&home.backup(), 9).unwrap();
+    assert_eq!(home.stored(), state);
+}
+
+/// Changes one byte of what was written with the backup, wherever it stands in the file.
+fn damage(file: &Path, text: &str) {
+    let mut bytes = fs::read(file).unwrap();
+    let mut places = bytes.windows(text.len());
+    let at = places.position(|it| it == text.as_bytes()).unwrap();
+    bytes[at] ^= 1;
+    fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn a_changed_byte_is_refused_and_its_member_is_named() {
+    let home = Home::new();
+    let token = load_or_create_token(&home.state_dir()).unwrap();
+    fs::create_dir(home.config().parent().unwrap()).unwrap();
+    fs::write(home.config(), "{ /* mine */ }").unwrap();
+    home.pair(1, || {});
+    let name = &fixture::device(1).client.display_name.clone();
+    let name = name.as_deref().unwrap();
+    for (text, member) in [
+        (&*token, TOKEN_FILE),
+        ("/* mine */", "configuration"),
+        (name, DATABASE_FILE),
+    ] {
+        let _ = fs::remove_file(home.backup());
+        home.back_up().unwrap();
+        damage(&home.backup(), text);
+        let fault = home.restore(&home.backup(), 9).unwrap_err();
+        let expected = format!("its {member} changed");
+        assert!(fault.message.contains(&expected), "{fault}");
+    }
+}
+
+#[test]
+fn a_backup_of_an_earlier_version_is_restored_unchecked() {
+    let home = Home::new();
+    let state = home.pair(1, || {});
+    home.back_up().unwrap();
+    let conn = Connection::open(home.backup()).unwrap();
+    let unlike = "UPDATE backup SET version = 1;";
+    conn.execute_batch(unlike).unwrap();
+    let fault = home.restore(&home.backup(), 9).unwrap_err();
+    assert!(fault.message.contains("changed"), "{fault}");
+    conn.execute_batch("DROP TABLE backup_digest;").unwrap();
+    conn.close().unwrap();
+    let restored = home.restore(&home.backup(), 9).unwrap();
+    assert!(!restored.about.has_digests);
     assert_eq!(home.stored(), state);
 }

@@ -221,7 +221,8 @@ fn secret_of(config: &Config) -> Result<GatewaySecret, (&'static str, SecretErro
 }
 
 fn list(path: &str, faults: &[Fault]) -> String {
-    let mut text = format!("{path} has {} fault(s):", faults.len());
+    let plural = if faults.len() == 1 { "" } else { "s" };
+    let mut text = format!("{path} has {} fault{plural}:", faults.len());
     for fault in faults {
         text.push_str("\n  ");
         text.push_str(&fault.to_string());

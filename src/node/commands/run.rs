@@ -10,7 +10,7 @@ use super::approvals::new_id;
 use super::{Context, PROGRESS, Tell};
 use crate::approvals::{Command, Policy, Reason, Use, Verdict};
 use crate::client::random;
-use crate::host::environment::Environment;
+use crate::host::environment::{Environment, linked_folders};
 use crate::host::output::{self, Tail, last_chars};
 use crate::host::process::{self, Ended, Task};
 use crate::limits::{
@@ -130,6 +130,7 @@ impl Request {
     ) -> Result<Option<PathBuf>, Fault> {
         let home = context.home.as_deref().and_then(Path::to_str);
         let policy = context.approvals.load()?.file.policy(&self.agent, home);
+        let policy = policy.with_links(linked_folders());
         let find = |name: &str| {
             let path = self.environment.find(name, &self.cwd)?;
             path.to_str().map(str::to_owned)
@@ -141,6 +142,7 @@ impl Request {
             tell("exec.denied", self.event(json!({"reason": reason})));
             Err(Fault::unavailable(message))
         };
+        let program = find(&self.command.argv()[0]);
         match policy.evaluate(&self.command, find) {
             Verdict::Allow(uses) => self.note_uses(context, &policy, &uses),
             Verdict::Deny(Reason::Security) => {
@@ -150,21 +152,23 @@ impl Request {
                     format!("SYSTEM_RUN_DISABLED: security=deny in {file} on the node"),
                 );
             }
+            // Nobody is asked about what is not there.
+            _ if program.is_none() => return Ok(None),
             Verdict::Ask(_) | Verdict::Deny(_) if is_approved => {}
             Verdict::Ask(_) => {
                 let text = "SYSTEM_RUN_DENIED: approval required";
                 return deny(Reason::Always.as_str(), text.to_owned());
             }
             Verdict::Deny(reason) => {
-                let text = "SYSTEM_RUN_DENIED: allowlist miss";
-                return deny(reason.as_str(), text.to_owned());
+                let looked_for = program.unwrap_or_default();
+                let text = format!("SYSTEM_RUN_DENIED: allowlist miss ({looked_for})");
+                return deny(reason.as_str(), text);
             }
         }
         if decision == Some("allow-always") {
             self.allow_always(context, policy.to_allow(&self.command, find))?;
         }
-        let program = &self.command.argv()[0];
-        Ok(self.environment.find(program, &self.cwd))
+        Ok(program.map(PathBuf::from))
     }
 
     /// A person's "always" is stored before the command runs.

@@ -201,6 +201,15 @@ fn always_is_remembered_and_never_asking_is_a_denial() {
     let (done, _) = node.run(json!({"command":["true"]}));
     assert_eq!(done.unwrap()["exitCode"], 0);
 
+    // Nobody is asked about what is not there.
+    let (done, told) = node.run(json!({"command":["no-such-program"]}));
+    let error = done.unwrap()["error"].clone();
+    assert_eq!(error, "no-such-program: not found on the node");
+    assert!(
+        told.iter().all(|(event, _)| *event != "exec.denied"),
+        "{told:?}"
+    );
+
     let silent = super::tests::node(listed(&[], "off"));
     silent.denied(
         json!({"command":["true"]}),

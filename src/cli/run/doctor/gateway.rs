@@ -39,7 +39,7 @@ pub fn talk(mut session: Session, found: &mut Findings) {
         Err(failure) => found.failed("status", &failure),
     }
     match session.call("config.get", &json!({})) {
-        Ok(shown) => troubled(troubles::of_config(&shown), found),
+        Ok(shown) => troubled(troubles::of_config(&shown, &session.to), found),
         Err(failure) => found.failed("configuration", &failure),
     }
     match session.call("device.pair.list", &json!({})) {

@@ -121,17 +121,18 @@ fn print(check: &Check, out: &mut Out) -> Outcome {
 }
 
 fn look(setup: &Setup, found: &mut Findings) {
-    let Some(config) = settings::configuration(setup, found) else {
-        // Nothing else can be judged without it.
+    let config = settings::configuration(setup, found);
+    settings::state(setup, found);
+    let Some(config) = config else {
+        // Which gateway is meant cannot be known without it.
         return;
     };
     let elsewhere = setup.globals.url.is_some() || config.gateway.mode == Some(GatewayMode::Remote);
-    settings::state(setup, found);
     if !elsewhere {
         settings::secret(setup, &config, found);
         settings::certificate(&config, found);
         settings::discovery(&config, found);
-        troubled(troubles::of_settings(&config), found);
+        troubled(troubles::of_settings(setup, &config), found);
         reach::models(&config, found);
         if !reach::process(setup, &config, found) {
             return;

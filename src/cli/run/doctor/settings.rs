@@ -3,29 +3,26 @@
 use std::path::Path;
 
 use super::super::config::shared_with_gateway;
-use super::super::security;
+use super::super::{security, units};
 use super::{Findings, Setup, State};
-use crate::cli::setup::variable;
 use crate::config::checks::told_unserved;
 use crate::config::{Config, MdnsMode};
 use crate::io::{config_file, private, store};
 
 pub fn configuration(setup: &Setup, found: &mut Findings) -> Option<std::sync::Arc<Config>> {
     const NAME: &str = "configuration";
-    let document = match setup.document() {
-        Ok(document) => document,
-        Err(failure) => {
-            found.failed(NAME, &failure);
-            return None;
-        }
+    let (config, fault) = match setup.config_as_far() {
+        Ok((config, fault)) => (Some(config), fault),
+        Err(failure) => (None, Some(failure)),
     };
-    let config = match setup.client_config() {
-        Ok(config) => config,
-        Err(failure) => {
-            found.failed(NAME, &failure);
-            return None;
-        }
-    };
+    if let Some(failure) = fault {
+        found.failed(NAME, &failure);
+        return config;
+    }
+    let document = setup.document().ok()?;
+    if let Some(missing) = setup.missing_config().ok().flatten() {
+        found.add(NAME, State::Remark, missing, &[]);
+    }
     match (document.text(), config_file::check_mode(&document)) {
         (_, Some(remark)) => {
             let mend = format!("chmod 600 {}", document.path());
@@ -34,7 +31,7 @@ pub fn configuration(setup: &Setup, found: &mut Findings) -> Option<std::sync::A
         (None, None) => found.good(NAME, format!("{}: none, so defaults", document.path())),
         (Some(_), None) => found.good(NAME, document.path()),
     }
-    let loaded = document.load(&variable);
+    let loaded = document.load(&units::gateway_variables(setup));
     for fault in loaded.as_ref().err().into_iter().flatten() {
         let told = format!(
             "{} {} in this shell; the gateway needs it",
@@ -60,7 +57,7 @@ pub fn configuration(setup: &Setup, found: &mut Findings) -> Option<std::sync::A
             found.good(NAME, unserved);
         }
     }
-    Some(config)
+    config
 }
 
 pub fn state(setup: &Setup, found: &mut Findings) {

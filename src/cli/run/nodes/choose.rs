@@ -105,11 +105,27 @@ pub fn choose(typed: &str, session: &mut Session) -> Result<Node, Failure> {
     pick(typed, list(&payload, "nodes"))
 }
 
-/// The only node that is connected and has a command.
-pub fn only(command: &str, session: &mut Session) -> Result<Node, Failure> {
+/// The only node that is connected and has a command. `word` is what stands where a program does: one that is a node's
+/// name was meant to say which.
+pub fn only(command: &str, word: Option<&str>, session: &mut Session) -> Result<Node, Failure> {
     let payload = session.call("node.list", &json!({}))?;
-    let nodes = list(&payload, "nodes").iter().map(Node::new);
+    only_of(command, word, list(&payload, "nodes"))
+}
+
+fn only_of(command: &str, word: Option<&str>, rows: &[Value]) -> Result<Node, Failure> {
+    let nodes: Vec<Node> = rows.iter().map(Node::new).collect();
+    if let Some(word) = word
+        && nodes
+            .iter()
+            .any(|node| is_called(&node.row, word) || node.id == word)
+    {
+        return Err(
+            Failure::usage(format!("{word} is a node, and no program was named"))
+                .mend(format!("clawdia nodes run --node {word} -- uptime")),
+        );
+    }
     let mut able: Vec<Node> = nodes
+        .into_iter()
         .filter(|node| node.is_connected() && node.has_command(command))
         .collect();
     match able.len() {
@@ -153,22 +169,35 @@ fn start_of(id: &str, others: &[&str]) -> String {
     starts.next().unwrap_or(id).to_owned()
 }
 
-/// The same among rows of `node.list`.
-pub fn pick(typed: &str, rows: &[Value]) -> Result<Node, Failure> {
-    const START_BYTES_MIN: usize = 4;
+/// Whether that is the node's name; only its letters and digits count.
+fn is_called(row: &Value, name: &str) -> bool {
     let bare = |text: &str| -> String {
         let letters = text.chars().filter(|it| it.is_alphanumeric());
         letters.flat_map(char::to_lowercase).collect()
     };
+    !bare(name).is_empty() && bare(text(row, "displayName")) == bare(name)
+}
+
+/// The node besides `node` that commands would take the name for.
+pub fn namesake(name: &str, node: &Node, session: &mut Session) -> Result<Option<Node>, Failure> {
+    let payload = session.call("node.list", &json!({}))?;
+    let mut others = list(&payload, "nodes").iter();
+    let found = others.find(|row| text(row, "nodeId") != node.id && is_called(row, name));
+    Ok(found.map(Node::new))
+}
+
+/// The same among rows of `node.list`.
+pub fn pick(typed: &str, rows: &[Value]) -> Result<Node, Failure> {
+    const START_BYTES_MIN: usize = 4;
     // The address of one on the gateway's own machine is not told.
     let is_loopback = typed
         .parse()
         .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
     let fits = |row: &&Value| {
-        let (id, name) = (text(row, "nodeId"), text(row, "displayName"));
+        let id = text(row, "nodeId");
         id == typed
             || typed.len() >= START_BYTES_MIN && id.starts_with(typed)
-            || !bare(typed).is_empty() && bare(name) == bare(typed)
+            || is_called(row, typed)
             || !typed.is_empty() && text(row, "remoteIp") == typed
             || is_loopback && row["connected"] == true && row["remoteIp"].is_null()
     };
@@ -240,6 +269,27 @@ mod tests {
             let node = pick(typed, &rows()).unwrap_or_else(|fault| panic!("{typed}: {fault:?}"));
             assert_eq!(node.id, id, "{typed}");
         }
+    }
+
+    #[test]
+    fn a_node_that_stands_where_a_program_does_is_told() {
+        let mut rows = rows();
+        let only = |word: Option<&str>, rows: &[Value]| only_of("system.run", word, rows);
+        assert_eq!(only(Some("uptime"), &rows).unwrap().id, "aa11bb22");
+        for word in ["build-box", "phone", "twin", "aa33"] {
+            let told = only(Some(word), &rows).err().unwrap();
+            assert_eq!(
+                told.message,
+                format!("{word} is a node, and no program was named")
+            );
+            assert_eq!(
+                told.mend,
+                [format!("clawdia nodes run --node {word} -- uptime")]
+            );
+        }
+        rows[3]["commands"] = json!(["system.run"]);
+        let told = only(Some("uptime"), &rows).err().unwrap();
+        assert_eq!(told.message, "which node? --node Build Box, --node twin");
     }
 
     #[test]

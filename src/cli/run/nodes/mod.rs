@@ -12,7 +12,7 @@ use super::super::commands::{NodesCommand, NodesInvoke, NodesNotify, NodesRename
 use super::super::exit::{Failure, Outcome};
 use super::super::out::{Out, Paint};
 use super::super::setup::{Session, Setup};
-use super::super::text::printable;
+use super::super::text::{printable, short_id};
 use super::{list, text};
 use crate::client::{ClientError, Incoming, random};
 use crate::limits::{CLIENT_INVOKE_GRACE_MS, INVOKE_TIMEOUT_MS};
@@ -53,6 +53,13 @@ fn rename(args: &NodesRename, session: &mut Session, out: &mut Out) -> Outcome {
         return Err(Failure::usage("the new name is empty"));
     }
     let node = choose(&args.node, session)?;
+    if let Some(other) = choose::namesake(&args.name, &node, session)? {
+        let id = short_id(&other.id);
+        let fault = format!("{} is the name of another node already: {id}", args.name);
+        return Err(Failure::failed(fault).mend(format!(
+            "clawdia nodes rename {id} NAME   # gives that one another name"
+        )));
+    }
     let params = json!({"nodeId": node.id, "displayName": args.name});
     let payload = session.call("node.rename", &params)?;
     if out.wants_json() {

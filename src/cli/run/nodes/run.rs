@@ -29,7 +29,11 @@ pub fn run(args: &NodesRun, setup: &Setup, session: &mut Session, out: &mut Out)
     let env = variables(&args.env)?;
     let node = match &args.node {
         Some(typed) => choose(typed, session)?,
-        None => only("system.run", session)?,
+        None => only(
+            "system.run",
+            args.words.first().map(String::as_str),
+            session,
+        )?,
     };
     let command = command_of(args, text(&node.row, "platform"))?;
     let timeout_ms = setup.globals.timeout_ms.unwrap_or(INVOKE_TIMEOUT_MS);

@@ -8,6 +8,7 @@ use crate::order;
 use crate::state::{Device, Grant, PendingPairing};
 use crate::wire::json::Writer;
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Gateway {
@@ -27,17 +28,29 @@ impl Gateway {
             .filter(|device| actor.sees(&device.device_id))
             .collect();
         order::sort_by_key(&mut paired, |device| Reverse(device.approved_at_ms));
+        let here = self.devices_here();
         w.object(|w| {
             w.key("pending");
             w.array(|w| pending.iter().for_each(|pending| write_pending(w, pending)));
             w.key("paired");
-            w.array(|w| paired.iter().for_each(|device| write_device(w, device)));
+            w.array(|w| {
+                for device in paired {
+                    let seen_ms = self.last_connected_ms(device);
+                    write_device(w, device, here.contains(&*device.device_id), seen_ms);
+                }
+            });
         });
+    }
+
+    fn devices_here(&self) -> BTreeSet<&str> {
+        let conns = self.operators.iter().chain(&self.nodes);
+        let live = conns.filter_map(|conn| self.peers.get(*conn)?.live());
+        live.filter_map(|live| live.device_id.as_deref()).collect()
     }
 }
 
-/// Writes a paired device with what it may do in each role.
-pub fn write_device(w: &mut Writer<'_>, device: &Device) {
+/// Writes a paired device with what it may do in each role, whether it is connected and when it last was.
+pub fn write_device(w: &mut Writer<'_>, device: &Device, is_here: bool, seen_ms: u64) {
     let scopes = device
         .grants
         .iter()
@@ -58,6 +71,10 @@ pub fn write_device(w: &mut Writer<'_>, device: &Device) {
         w.field_strs("scopes", scopes.names());
         w.field_u64("createdAtMs", device.created_at_ms);
         w.field_u64("approvedAtMs", device.approved_at_ms);
+        w.field_bool("connected", is_here);
+        // A row begins with the time at which it was made, when its device may be away.
+        let seen_ms = Some(seen_ms).filter(|at| is_here || *at > device.created_at_ms);
+        w.field_opt_u64("lastSeenAtMs", seen_ms);
         w.key("tokens");
         w.array(|w| device.grants.iter().for_each(|grant| write_token(w, grant)));
     });

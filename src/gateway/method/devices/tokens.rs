@@ -1,4 +1,5 @@
-//! `device.token.rotate/revoke`: a token changes, and whoever came in with it has to go.
+//! `device.token.rotate/revoke` and `device.pair.remove`: what a device comes in with changes or goes, and whoever
+//! came in with it has to go.
 
 use super::{managed, refused};
 use crate::gateway::auth::scope::{Scope, ScopeSet};
@@ -9,11 +10,12 @@ use crate::gateway::{Gateway, Refusal};
 use crate::ids::ConnId;
 use crate::log::{Level, LogLine};
 use crate::now::Now;
-use crate::state::{Device, DeviceToken, Record, Role};
+use crate::state::{Device, DeviceToken, Record, Role, no_texts};
 use crate::wire::json::Writer;
 use std::sync::Arc;
 
 const UNKNOWN_DEVICE: &str = "unknown deviceId/role";
+const UNKNOWN_ID: &str = "unknown deviceId";
 
 /// `device.token.rotate`: a new token, within what the device was approved for. The old one
 /// is worth nothing from then on, and whoever came in as this device has to come in again.
@@ -78,6 +80,41 @@ pub fn revoke(gateway: &mut Gateway, now: Now, call: Call<'_>, params: Params<'_
     })
 }
 
+/// `device.pair.remove`: the device is as one that was never here.
+pub fn remove(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, '_>) -> Handled {
+    let device = gateway.device_named(call, params)?;
+    let actor = gateway.actor(call.conn);
+    for grant in &device.grants {
+        let held = grant
+            .token
+            .as_ref()
+            .map_or(no_texts(), |it| it.scopes.clone());
+        let scopes = ScopeSet::of_texts(&grant.scopes).union(ScopeSet::of_texts(&held));
+        actor
+            .view()
+            .may_manage(&managed(&device, grant.role, scopes))
+            .map_err(|forbidden| refused(forbidden, UNKNOWN_ID))?;
+    }
+    let id = device.device_id.clone();
+    let record = Record::DeviceRemove {
+        device_id: id.clone(),
+    };
+    let call = call.keep();
+    let keys = vec![Key::Device(id.as_ref().into())];
+    gateway.commit(keys, vec![record], move |gateway, now, result| {
+        if let Err(fault) = result {
+            return gateway.refuse_kept(&call, &Refusal::not_stored(&fault));
+        }
+        let line = LogLine::new(now.unix_ms, Level::Info, "gateway/devices", "removed");
+        gateway.log_with(line.with("device", &*id));
+        gateway.reply_kept(&call, |_, w| w.object(|w| w.field_str("deviceId", &id)));
+        for role in [Role::Operator, Role::Node] {
+            gateway.close_device_peers(&id, role, "device removed");
+        }
+    });
+    Ok(Outcome::Later)
+}
+
 /// The scopes that a rotation asks for; None where it asks for the same again.
 pub(super) fn wanted_scopes(params: Params<'_, '_>) -> Result<Option<ScopeSet>, Refusal> {
     if params.get("scopes").is_none() {
@@ -102,20 +139,26 @@ impl Gateway {
         call: Call<'_>,
         params: Params<'_, '_>,
     ) -> Result<(Arc<Device>, Role), Stop> {
+        let device = self.device_named(call, params);
+        match (device, Role::parse(params.required_text("role"))) {
+            (Ok(device), Some(role)) => Ok((device, role)),
+            (Err(Stop::Busy), _) => Err(Stop::Busy),
+            _ => Err(Refusal::invalid(UNKNOWN_DEVICE).into()),
+        }
+    }
+
+    /// The device that the caller names, as far as it may know of it.
+    fn device_named(&self, call: Call<'_>, params: Params<'_, '_>) -> Result<Arc<Device>, Stop> {
         let id = params.required_text("deviceId");
         if self.commits.is_reserved(&Key::Device(id.into())) {
             return Err(Stop::Busy);
         }
         let actor = self.actor(call.conn);
-        let device = self
-            .state
-            .devices()
-            .get(id)
-            .filter(|device| actor.view().sees(&device.device_id));
-        match (device, Role::parse(params.required_text("role"))) {
-            (Some(device), Some(role)) => Ok((device.clone(), role)),
-            _ => Err(Refusal::invalid(UNKNOWN_DEVICE).into()),
-        }
+        let device = self.state.devices().get(id);
+        let device = device.filter(|device| actor.view().sees(&device.device_id));
+        device
+            .cloned()
+            .ok_or_else(|| Refusal::invalid(UNKNOWN_ID).into())
     }
 
     /// Stores a role's token, answers, and closes whoever came in with what was before.
@@ -148,14 +191,14 @@ impl Gateway {
                         reply(&token, w);
                     });
                 });
-                gateway.close_device_peers(&id, role);
+                gateway.close_device_peers(&id, role, "device token changed");
             },
         );
         Ok(Outcome::Later)
     }
 
     /// Closes every connection of a device in a role; what it still waits for is dropped.
-    fn close_device_peers(&mut self, device: &str, role: Role) {
+    fn close_device_peers(&mut self, device: &str, role: Role, why: &str) {
         self.codes.forget_made_by(device);
         let all = match role {
             Role::Operator => &self.operators,
@@ -167,7 +210,7 @@ impl Gateway {
         };
         let conns: Vec<ConnId> = all.iter().filter(is_its).copied().collect();
         for conn in conns {
-            self.close(conn, 1008, "device token changed");
+            self.close(conn, 1008, why);
         }
     }
 }

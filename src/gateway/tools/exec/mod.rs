@@ -147,7 +147,8 @@ impl Gateway {
         };
         let policy = snapshot
             .file
-            .policy(&wanted.agent_id, found.home.as_deref());
+            .policy(&wanted.agent_id, found.home.as_deref())
+            .with_links(found.links.clone());
         let find = |name: &str| found.programs.get(name).cloned();
         let fault = match policy.evaluate(&wanted.command, find) {
             Verdict::Allow(_) => return self.start_command(wanted, &found),
@@ -157,8 +158,9 @@ impl Gateway {
                  change that: {MEND}"
             ),
             Verdict::Deny(_) => format!(
-                "the approvals of this gateway do not allow {}. Its owner can change that: {MEND}",
-                wanted.command.text()
+                "the approvals of this gateway do not allow {} ({}). Its owner can change that: {MEND}",
+                wanted.command.text(),
+                find(&wanted.command.argv()[0]).unwrap_or_else(|| "not found".to_owned()),
             ),
         };
         self.on_tool_done(tag, ToolResult::error(fault));

@@ -83,6 +83,7 @@ impl World {
             folder: find.workspace,
             home: None,
             programs: find.programs.into_iter().map(path).collect(),
+            links: Vec::new(),
         };
         self.driver.acted(ticket, Acted::Found(found));
         self.driver.settle();
