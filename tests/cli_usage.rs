@@ -111,6 +111,18 @@ fn a_usage_error_names_the_help_that_is_meant() {
 }
 
 #[test]
+fn a_message_without_its_option_is_told_how_to_be_given() {
+    let home = Home::new();
+    let ran = home.run(&["agent", "hello"]);
+    assert!(
+        ran.code == 2 && ran.err.contains("clawdia agent --message"),
+        "{ran:?}"
+    );
+    let ran = home.run(&["agent", "--mesage", "hello"]);
+    assert!(!ran.err.contains("in quotes"), "{ran:?}");
+}
+
+#[test]
 fn commands_do_without_the_variables_that_only_the_gateway_has() {
     let home = Home::new();
     home.configure("{ gateway: { auth: { token: '${NOT_HERE}' } } }");

@@ -44,7 +44,7 @@ pub const GLOBAL_OPTIONS: [GlobalOption; 12] = [
     option(
         "--timeout",
         "duration",
-        "how long to wait: 500ms, 10s (default), 2m",
+        "how long to wait: 500ms, 2m (default: 10s, where a command names no other)",
     ),
     option(
         "--profile",

@@ -86,10 +86,26 @@ fn parse(typed: &[String]) -> Result<(Globals, Cli), ExitCode> {
     match from_args(&high) {
         Ok(parsed) => Ok((globals, parsed)),
         Err(early) if early.status.is_ok() => Err(print_help(&early.output)),
-        Err(early) => Err(Failure::usage(usage_text(&early.output))
-            .mend(low::help_for(typed))
-            .report(globals.json, globals.no_color, &Hints::new(&globals))),
+        Err(early) => {
+            let failure = Failure::usage(usage_text(&early.output));
+            let failure = match surplus_message(&high, &early.output) {
+                Some(command) => failure.mend(command),
+                None => failure,
+            };
+            Err(failure.mend(low::help_for(typed)).report(
+                globals.json,
+                globals.no_color,
+                &Hints::new(&globals),
+            ))
+        }
     }
+}
+
+/// The command that was meant where a message stands in `agent` without its option.
+fn surplus_message(words: &[String], output: &str) -> Option<String> {
+    let word = output.trim().strip_prefix("Unrecognized argument: ")?;
+    let is_message = words.first().is_some_and(|it| it == "agent") && !word.starts_with('-');
+    is_message.then(|| "clawdia agent --message \"…\"   # the message in quotes".to_owned())
 }
 
 fn from_args(words: &[String]) -> Result<Cli, EarlyExit> {

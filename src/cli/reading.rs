@@ -123,7 +123,7 @@ impl Setup {
             true => failure,
             false => failure.fact("profiles", known.join(", ")),
         };
-        Some(failure.mend("clawdia gateway run   # makes it"))
+        Some(failure.mend("clawdia gateway run"))
     }
 }
 

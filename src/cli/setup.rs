@@ -12,10 +12,10 @@ use super::exit::Failure;
 use super::far::{self, Way};
 use super::globals::Globals;
 use super::refusal::{self, Tried};
-use crate::client::identity::Identity;
+use crate::client::identity::OnFirstUse;
 use crate::client::secret::{self, Available, Secret, Secrets, Target};
 use crate::client::tokens::{GatewayIdentity, TokenStore};
-use crate::client::{Client, ClientError, ConnectOptions, GatewayUrl, transport};
+use crate::client::{Client, ClientError, ConnectOptions, GatewayUrl};
 use crate::config::paths::Paths;
 use crate::config::pin::Pins;
 use crate::config::{AuthMode, Config, GatewayMode};
@@ -339,11 +339,7 @@ impl Setup {
             None => &to.secrets,
         };
         let tokens = self.tokens();
-        if !self.identity_dir().exists() {
-            // Nothing is made here for a gateway that is not there.
-            transport::open(&to.url, to.pin.as_deref(), deadline)?;
-        }
-        let identity = Identity::load_or_create(&self.identity_dir())?;
+        let identity = OnFirstUse::new(&self.identity_dir())?;
         let options = ConnectOptions {
             url: &to.url,
             secrets,

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::error::{ClientError, ErrorKind, GatewayError};
-use super::identity::{Identity, ProofFields};
+use super::identity::{Device, Identity, ProofFields};
 use super::party::Party;
 use super::secret::{self, Secrets};
 use super::session::{Client, Hello};
@@ -27,8 +27,8 @@ pub struct ConnectOptions<'a> {
     /// Pins of the certificates that the gateway may show; without them an authority that this
     /// machine trusts has to have signed it.
     pub pin: Option<&'a str>,
-    /// The device key.
-    pub identity: &'a Identity,
+    /// Who has the device key, asked for it once the gateway has answered.
+    pub identity: &'a dyn Device,
     /// Where device tokens are kept.
     pub tokens: &'a TokenStore,
     /// `client.mode`: `cli`, `probe` or `node`.
@@ -75,7 +75,9 @@ pub fn connect_as(
         Some(secret) => Some(secret.value.as_str()),
         None => stored.as_deref(),
     };
-    let params = connect_params(party, options, Shown { token, code }, &nonce, unix_ms());
+    let shown = Shown { token, code };
+    let identity = options.identity.identity()?;
+    let params = connect_params(party, options, identity, shown, &nonce, unix_ms());
     let request = json!({"type":"req","id":"connect","method":"connect","params":params});
     ws.send_text(&request.to_string(), deadline)?;
     let payload = answer(&mut ws, deadline)?;
@@ -123,11 +125,12 @@ struct Shown<'a> {
 fn connect_params(
     party: &Party,
     options: &ConnectOptions<'_>,
+    identity: &Identity,
     shown: Shown<'_>,
     nonce: &str,
     signed_at_ms: u64,
 ) -> Value {
-    let signature = options.identity.prove(&ProofFields {
+    let signature = identity.prove(&ProofFields {
         client_id: party.client_id,
         client_mode: options.mode,
         role: party.role,
@@ -148,8 +151,8 @@ fn connect_params(
         "role": party.role,
         "scopes": party.scopes,
         "device": {
-            "id": options.identity.device_id(),
-            "publicKey": options.identity.public_key(),
+            "id": identity.device_id(),
+            "publicKey": identity.public_key(),
             "signature": signature,
             "signedAt": signed_at_ms,
             "nonce": nonce,

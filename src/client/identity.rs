@@ -1,6 +1,7 @@
 //! Who this machine is: an Ed25519 key that is made once, and the proof of holding it.
 
-use std::path::Path;
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -35,6 +36,55 @@ pub struct ProofFields<'a> {
     pub nonce: &'a str,
 }
 
+/// Who has a device key, be it only once that is needed.
+pub trait Device {
+    /// The key.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read or made.
+    fn identity(&self) -> Result<&Identity, ClientError>;
+}
+
+impl Device for Identity {
+    fn identity(&self) -> Result<&Identity, ClientError> {
+        Ok(self)
+    }
+}
+
+/// A device whose key is made at its first use, so that nothing is made for a gateway that is not there.
+pub struct OnFirstUse {
+    dir: PathBuf,
+    key: OnceCell<Identity>,
+}
+
+impl OnFirstUse {
+    /// Reads the key in `dir`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The file is damaged.
+    pub fn new(dir: &Path) -> Result<Self, ClientError> {
+        let known = Identity::load(&dir.join(FILE))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            key: known.map_or_else(OnceCell::new, OnceCell::from),
+        })
+    }
+}
+
+impl Device for OnFirstUse {
+    fn identity(&self) -> Result<&Identity, ClientError> {
+        if let Some(key) = self.key.get() {
+            return Ok(key);
+        }
+        let made = Identity::load_or_create(&self.dir)?;
+        Ok(self.key.get_or_init(|| made))
+    }
+}
+
+const FILE: &str = "device.json";
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Stored {
@@ -48,7 +98,7 @@ impl Identity {
     /// Reads `<dir>/device.json`, or makes a key and the file on first use. A damaged file is
     /// an error and stays as it is: a new key would need a new pairing at every gateway.
     pub fn load_or_create(dir: &Path) -> Result<Self, ClientError> {
-        let path = dir.join("device.json");
+        let path = dir.join(FILE);
         if let Some(identity) = Self::load(&path)? {
             return Ok(identity);
         }

@@ -246,7 +246,7 @@ impl<'a> Host<'a> {
                 secrets: &target.secrets,
                 gateway: Some(&target.gateway),
                 pin: target.pin.as_deref(),
-                identity: &identity,
+                identity: &*identity,
                 tokens: &tokens,
                 mode: "node",
                 insecure,

@@ -95,6 +95,7 @@ pub struct DevicesRotate {
     subcommand,
     name = "revoke",
     help_triggers("--help", "-h", "help"),
+    note = "The device stays in the list, and its other role as it is; `devices remove` takes it out.",
     example = "{command_name} a3abfd30 --role node"
 )]
 pub struct DevicesRevoke {

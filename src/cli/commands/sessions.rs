@@ -8,6 +8,8 @@ use argh::{ArgsInfo, FromArgs};
     subcommand,
     name = "agent",
     help_triggers("--help", "-h", "help"),
+    note = "Without --session it is the main session of the default agent. --timeout is how long the run may take \
+            (default: as configured, and ten minutes are waited for it).",
     example = "{command_name} --message \"who is connected?\"\n\
                git diff | {command_name} --session review --message -"
 )]

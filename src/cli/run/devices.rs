@@ -14,6 +14,9 @@ use super::{age, joined, list, or_dash, text, unix_ms};
 
 /// Does what was asked with devices.
 pub fn run(command: DevicesCommand, setup: &Setup, out: &mut Out) -> Outcome {
+    if let DevicesCommand::Approve(args) = &command {
+        check(args)?;
+    }
     let mut session = setup.connect()?;
     if let DevicesCommand::Pair(args) = &command {
         let outcome = pair::run(args, &mut session, out);
@@ -149,20 +152,26 @@ fn scopes(device: &Value) -> String {
     or_dash(&joined(device, "scopes")).replace("operator.", "")
 }
 
+/// What is wrong with the command line, whoever waits.
+fn check(args: &DevicesApprove) -> Outcome {
+    match (&args.request, args.latest) {
+        (Some(_), true) => Err(Failure::usage("--latest and an id exclude each other")),
+        (None, false) => {
+            let fault = "which request? `clawdia devices list` shows them";
+            Err(Failure::usage(fault))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn approve(args: &DevicesApprove, all: &Value, session: &mut Session, out: &mut Out) -> Outcome {
     let pending = list(all, "pending");
-    let request = match (&args.request, args.latest) {
-        (Some(_), true) => return Err(Failure::usage("--latest and an id exclude each other")),
-        (Some(id), false) => find(pending, "requestId", id, "request")?,
-        (None, true) => pending
+    let request = match &args.request {
+        Some(id) => find(pending, "requestId", id, "request")?,
+        None => pending
             .iter()
             .max_by_key(|request| request["ts"].as_u64())
             .ok_or_else(|| Failure::failed("no device waits"))?,
-        (None, false) => {
-            return Err(Failure::usage(
-                "which request? `clawdia devices list` shows them",
-            ));
-        }
     };
     if !out.wants_json() {
         let what = format!(

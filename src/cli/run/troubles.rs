@@ -242,6 +242,8 @@ pub fn of_tools(status: &Value) -> Vec<Trouble> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::GatewayUrl;
+    use crate::client::secret::Secrets;
 
     fn names(config: Value) -> Vec<String> {
         let config: Config = serde_json::from_value(config).unwrap();
@@ -354,5 +356,28 @@ mod tests {
         assert_eq!(dead[0].message, "telegram: 401: Unauthorized");
         let dead = of(json!({"configured": true, "running": false}));
         assert_eq!(dead[0].message, "telegram: it does not run");
+    }
+
+    #[test]
+    fn what_the_gateway_says_of_its_file_is_mended_where_it_runs() {
+        let shown = json!({"issues": [{"path": "gateway.port", "message": "is 0"}]});
+        let mend = |target: Target, url: &str| {
+            let to = Destination {
+                url: GatewayUrl::parse(url).unwrap(),
+                target,
+                secrets: Secrets::default(),
+                pin: None,
+                may_ask_pin: false,
+                gateway: None,
+                way: None,
+            };
+            of_config(&shown, &to).remove(0).mend
+        };
+        let validate = "clawdia config validate";
+        assert_eq!(mend(Target::Own, "ws://127.0.0.1:1"), validate);
+        let far = mend(Target::Remote, "wss://gw.example");
+        assert_eq!(far, format!("ssh gw.example {validate}"));
+        let by_hand = mend(Target::Other, "ws://127.0.0.1:1");
+        assert!(by_hand.starts_with("ssh HOST "), "{by_hand}");
     }
 }

@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 
 /// Does what was asked with nodes.
 pub fn run(command: NodesCommand, setup: &Setup, out: &mut Out) -> Outcome {
+    if let NodesCommand::Run(args) = &command {
+        run::check(args)?;
+    }
     let mut session = setup.connect()?;
     let outcome = match command {
         NodesCommand::Status(args) => {

@@ -18,7 +18,8 @@ use crate::limits::{APPROVAL_TIMEOUT_MS, CLIENT_INVOKE_GRACE_MS, INVOKE_TIMEOUT_
 /// What a node says when a person has to be asked first; it did nothing then.
 const WANTS_APPROVAL: &str = "SYSTEM_RUN_DENIED: approval required";
 
-pub fn run(args: &NodesRun, setup: &Setup, session: &mut Session, out: &mut Out) -> Outcome {
+/// What is wrong with the command line, whatever nodes there are.
+pub fn check(args: &NodesRun) -> Outcome {
     if args.raw.is_none() && args.words.is_empty() {
         let failure = Failure::usage("what is to be run?");
         return Err(failure.mend("clawdia nodes run --node NODE -- uptime"));
@@ -26,6 +27,10 @@ pub fn run(args: &NodesRun, setup: &Setup, session: &mut Session, out: &mut Out)
     if args.raw.is_some() && !args.words.is_empty() {
         return Err(Failure::usage("--raw and a command exclude each other"));
     }
+    variables(&args.env).map(drop)
+}
+
+pub fn run(args: &NodesRun, setup: &Setup, session: &mut Session, out: &mut Out) -> Outcome {
     let env = variables(&args.env)?;
     let node = match &args.node {
         Some(typed) => choose(typed, session)?,
