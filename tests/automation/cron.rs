@@ -386,3 +386,30 @@ fn what_was_right_once_can_still_be_switched_off() {
     let off = json!({"id": id, "patch": {"enabled": false}});
     assert_eq!(driver.ok(operator, "cron.update", off)["enabled"], false);
 }
+
+#[test]
+fn a_job_that_is_about_to_start_is_not_started_again() {
+    let mut driver = driver(Steps::Held);
+    let operator = driver.operator();
+    let id = add(&mut driver, operator, turn(json!({})));
+    // A fresh process has to read the zone first, and its disk takes a while.
+    let mut driver = driver.restart();
+    driver.steps_by = Steps::Held;
+    let operator = driver.operator();
+    driver.store.held = true;
+    let run = json!({"id": id, "mode": "force"});
+    let first = driver.request(operator, "cron.run", run.clone());
+    let again = driver.request(operator, "cron.run", run);
+    driver.settle();
+    let first = driver.response(operator, &first).unwrap();
+    assert_eq!(first["payload"]["ran"], true, "{first}");
+    let again = driver.response(operator, &again).unwrap();
+    assert_eq!(again["payload"]["reason"], "already-running", "{again}");
+    // It comes due meanwhile as well.
+    driver.advance(10 * MINUTE_MS);
+    driver.store.held = false;
+    driver.settle();
+    assert_eq!(driver.steps.len(), 1);
+    let found = job(&mut driver, operator, &id);
+    assert!(found["state"]["runningAtMs"].is_u64(), "{found}");
+}

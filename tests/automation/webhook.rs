@@ -1,6 +1,7 @@
 //! A channel's service that brings its updates, through the core.
 
-use clawdia::driver::{Driver, Options, Steps};
+use clawdia::driver::{Driver, Options, Steps, TOKEN};
+use clawdia::limits::CHANNEL_TAKEN_MS;
 use serde_json::{Value, json};
 
 const SECRET: &str = "secret-of_the-webhook";
@@ -115,6 +116,31 @@ fn nobody_else_brings_anything() {
     let fields = shows(SECRET) + page;
     assert_eq!(ask(&mut driver, post, &fields, &body), 429, "guesses count");
     assert_eq!(ask(&mut driver, post, &shows(SECRET), &body), 200);
+}
+
+#[test]
+fn the_gateways_own_secret_opens_no_webhook_and_is_not_told_from_any_other() {
+    let mut driver = driver("");
+    let post = format!("POST {PATH}");
+    let body = update(5, "hi").to_string();
+    assert_eq!(ask(&mut driver, &post, &shows(TOKEN), &body), 401);
+    driver.reload(&format!(
+        "{{channels: {{telegram: {{botToken: '1:a', webhookUrl: 'https://bot.example/in', webhookSecret: '{TOKEN}'}}}}}}"
+    ));
+    driver.settle();
+    assert_eq!(ask(&mut driver, &post, &shows(TOKEN), &body), 503);
+    assert!(driver.store.all_messages().next().is_none());
+}
+
+#[test]
+fn updates_that_are_counted_anew_after_a_quiet_week_are_taken() {
+    let mut driver = driver("");
+    assert_eq!(bring(&mut driver, 500, "before"), 200);
+    driver.now.unix_ms += CHANNEL_TAKEN_MS;
+    for _ in 0..2 {
+        assert_eq!(bring(&mut driver, 42, "after"), 200);
+        assert_eq!(driver.service.sent_to("7").len(), 2);
+    }
 }
 
 #[test]
