@@ -49,9 +49,10 @@ impl Sessions {
     /// When somebody is not let in, or a run does not end well.
     pub fn run(&self, place: &Place, table: &mut Table) -> io::Result<()> {
         place.is_own()?;
+        let at_once = self.at_once.max(1);
         let desk = Arc::new(Desk::default());
         let port = serve(desk.clone(), Duration::from_millis(self.step_ms))?;
-        let gateway = place.gateway(&config(port, self.at_once.max(1)))?;
+        let gateway = place.gateway(&config(port, at_once))?;
         let pid = gateway.pid.unwrap_or_default();
         let mut talker = Party::join(gateway.door.clone(), As::Operator, &gateway.token)?.0;
         let before = resident_bytes(pid)?;
@@ -68,7 +69,7 @@ impl Sessions {
         })?;
         let took = begun.elapsed();
         let seen = desk.seen();
-        let (sessions, at_once) = (self.sessions as f64, self.at_once as f64);
+        let (sessions, at_once) = (self.sessions as f64, at_once as f64);
         table.tell(
             "messages accepted while none is answered",
             accepted as f64,
