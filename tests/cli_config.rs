@@ -123,6 +123,14 @@ fn all_that_is_wrong_is_told_at_once() {
         ran.err.contains("gateway.port") && ran.err.contains("tools.dney"),
         "{ran:?}"
     );
+    let slip = [
+        "config",
+        "set",
+        "gateway.nodes.denyCommands",
+        "['system.rnu']",
+    ];
+    let told = "which is no known command; did you mean system.run?";
+    assert!(Home::new().run(&slip).ok().out.contains(told));
     let empty = home.run(&["config", "set", "", "1"]);
     assert!(
         empty.code == 2 && empty.err.contains("\"\": is not a path"),

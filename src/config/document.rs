@@ -100,12 +100,16 @@ impl Document {
         self.load_with(env, Unset::IsLeftOut)
     }
 
-    /// Keys that nobody knows, also beside faults.
+    /// Keys that nobody knows, also beside faults, and what was probably meant otherwise.
     pub fn warnings(&self, env: Lookup<'_>) -> Vec<Fault> {
+        let Ok(tree) = &self.tree else {
+            return Vec::new();
+        };
         let text = self.text.as_deref().unwrap_or("{}");
-        let tree = self.tree.as_ref().ok();
-        tree.map(|tree| validate(text, &tree.root, env, Unset::IsLeftOut).warnings)
-            .unwrap_or_default()
+        let mut warnings = validate(text, &tree.root, env, Unset::IsLeftOut).warnings;
+        let config = self.without_faults(env);
+        warnings.extend(config.as_ref().map(checks::remarks).unwrap_or_default());
+        warnings
     }
 
     /// What is left where each faulty value counts as not written; None where the text is damaged.
