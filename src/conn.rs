@@ -37,7 +37,16 @@ impl<'b> Input<'b> {
     /// What is not understood yet.
     #[inline(always)]
     pub fn rest(&self) -> &[u8] {
-        &self.bytes[self.at..self.end]
+        match self.bytes.get(self.at..self.end) {
+            Some(rest) => rest,
+            None => &[],
+        }
+    }
+
+    /// Whether everything is understood.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.at >= self.end
     }
 
     /// Counts bytes of the rest as understood.
@@ -50,7 +59,13 @@ impl<'b> Input<'b> {
     /// The bytes of an item; a message's padding is behind them.
     #[inline(always)]
     pub fn padded(&mut self, range: &Range<usize>) -> &mut [u8] {
-        &mut self.bytes[range.start..range.end + JSON_PADDING_BYTES]
+        match self
+            .bytes
+            .get_mut(range.start..range.end + JSON_PADDING_BYTES)
+        {
+            Some(padded) => padded,
+            None => &mut [],
+        }
     }
 
     /// The bytes of an item.
@@ -188,23 +203,23 @@ impl Conn {
             return None;
         }
         let head = frame::decode_short_message(input.rest())?;
-        let binary = head.opcode == Opcode::Binary;
-        let start = input.at + head.head_len;
-        let available = (input.end - start) as u64;
-        if head.payload_len > available.min(limits.bytes_max) || binary && !limits.binary {
+        let start = input.at + frame::SHORT_HEAD_BYTES;
+        let end = start + head.payload_len;
+        let is_taken =
+            head.payload_len as u64 <= limits.bytes_max && (!head.binary || limits.binary);
+        if end > input.end || !is_taken {
             return None;
         }
-        let end = start + head.payload_len as usize;
-        let payload = &mut input.bytes[start..end];
+        let payload = input.bytes.get_mut(start..end)?;
         let ascii = unmask(payload, head.mask);
-        if limits.checks_whole_text && !ascii && !binary && utf8::check(payload).is_err() {
+        if limits.checks_whole_text && !ascii && !head.binary && utf8::check(payload).is_err() {
             // As it was, for who says what is wrong.
             unmask(payload, head.mask);
             return None;
         }
         input.at = end;
         Some(Short {
-            binary,
+            binary: head.binary,
             range: start..end,
         })
     }

@@ -37,27 +37,33 @@ impl std::fmt::Display for ConnId {
 /// going round in its memory: a line is emptied to the last before it is filled again.
 #[derive(Debug, Default)]
 pub struct Line {
+    /// Never shortened: a place is used again without asking for room.
     conns: Vec<ConnId>,
     at: usize,
+    end: usize,
 }
 
 impl Line {
     /// Takes its place at the end.
     #[inline(always)]
     pub fn push(&mut self, conn: ConnId) {
-        self.conns.push(conn);
+        match self.conns.get_mut(self.end) {
+            Some(place) => *place = conn,
+            None => self.conns.push(conn),
+        }
+        self.end += 1;
     }
 
     /// The first of those that are left.
     #[inline(always)]
     pub fn take_first(&mut self) -> Option<ConnId> {
-        let Some(conn) = self.conns.get(self.at) else {
-            self.conns.clear();
-            self.at = 0;
+        if self.at == self.end {
+            (self.at, self.end) = (0, 0);
             return None;
-        };
+        }
+        let conn = *self.conns.get(self.at)?;
         self.at += 1;
-        Some(*conn)
+        Some(conn)
     }
 }
 
@@ -79,6 +85,6 @@ mod tests {
         line.push(conn(4));
         assert_eq!(line.take_first(), Some(conn(4)));
         assert_eq!(line.take_first(), None);
-        assert!(line.conns.is_empty());
+        assert_eq!(line.conns.len(), 2);
     }
 }

@@ -5,7 +5,7 @@
 //! what a peer's socket does not take at once is copied into bytes of the peer's own.
 
 use crate::wire::emit;
-use crate::wire::json::{Writer, fill_place};
+use crate::wire::json::{PLACE_DIGITS, Writer, fill_place};
 
 /// RFC 6455 5.2: a text frame.
 const OPCODE_TEXT: u8 = 1;
@@ -21,9 +21,9 @@ const SPARE_BYTES_MAX: usize = 128 * 1024;
 pub struct Turn {
     events: Vec<u8>,
     scratch: Vec<u8>,
-    // Boxed, so that an empty outbox is one pointer.
-    #[allow(clippy::vec_box)]
-    spare: Vec<Box<Queue>>,
+    /// The first of the spare queues; each leads to the next.
+    spare: Option<Box<Queue>>,
+    spares: usize,
     spare_bytes: usize,
     queued_total: usize,
 }
@@ -53,12 +53,19 @@ impl SharedFrame {
     /// Writes the receiver's number into the frame's bytes.
     #[inline(always)]
     fn number(&self, bytes: &mut [u8], seq: u64) {
-        let place = self
-            .seq_at
-            .and_then(|at| bytes[at as usize..].first_chunk_mut());
-        if let Some(place) = place {
-            fill_place(place, seq);
+        if let Some(at) = self.seq_at {
+            number(bytes, at as usize, seq);
         }
+    }
+}
+
+/// Writes a receiver's number into its place, which begins there.
+#[inline(always)]
+fn number(bytes: &mut [u8], at: usize, seq: u64) {
+    if let Some(place) = bytes.get_mut(at..at + PLACE_DIGITS)
+        && let Some(place) = place.first_chunk_mut()
+    {
+        fill_place(place, seq);
     }
 }
 
@@ -107,9 +114,11 @@ impl Turn {
 
     #[inline(always)]
     fn take_queue(&mut self) -> Box<Queue> {
-        let Some(queue) = self.spare.pop() else {
+        let Some(mut queue) = self.spare.take() else {
             return Box::default();
         };
+        std::mem::swap(&mut self.spare, &mut queue.next);
+        self.spares -= 1;
         self.spare_bytes -= queue.capacity_bytes();
         queue
     }
@@ -123,12 +132,23 @@ impl Turn {
         queue.taken = 0;
         let bytes = queue.capacity_bytes();
         let spare_bytes = self.spare_bytes + bytes;
-        if self.spare.len() < SPARE_QUEUES_MAX
+        if self.spares < SPARE_QUEUES_MAX
             && bytes <= SPARE_BYTES_MAX
             && spare_bytes <= SPARE_TOTAL_BYTES_MAX
         {
             self.spare_bytes = spare_bytes;
-            self.spare.push(queue);
+            self.spares += 1;
+            std::mem::swap(&mut self.spare, &mut queue.next);
+            self.spare = Some(queue);
+        }
+    }
+}
+
+impl Drop for Turn {
+    /// One spare queue after the other: a long chain that drops itself would need as much of the stack.
+    fn drop(&mut self) {
+        while let Some(mut queue) = self.spare.take() {
+            self.spare = queue.next.take();
         }
     }
 }
@@ -176,6 +196,8 @@ struct Queue {
     shared_len: usize,
     /// Bytes that the peer has taken since the queue was last empty.
     taken: u64,
+    /// While it is spare: the next of the spare ones.
+    next: Option<Box<Queue>>,
 }
 
 #[derive(Clone, Copy)]
@@ -250,7 +272,13 @@ impl Outbox {
 
     #[inline(always)]
     fn queue(&mut self, turn: &mut Turn) -> &mut Queue {
-        let queue = self.queue.get_or_insert_with(|| turn.take_queue());
+        let queue = match &mut self.queue {
+            Some(queue) => queue,
+            none => {
+                *none = Some(turn.take_queue());
+                none.as_mut().expect("it was just put there")
+            }
+        };
         if let Some((frame, seq)) = self.lone.take() {
             queue.push_shared(frame, seq);
         }
@@ -280,9 +308,9 @@ impl Outbox {
             self.clear(turn);
             return Flush::Broken;
         };
-        queue.taken += taken as u64;
         turn.queued_total -= taken;
         if taken < before {
+            queue.taken += taken as u64;
             return Flush::Blocked;
         }
         if let Some(queue) = self.queue.take() {
@@ -300,21 +328,34 @@ impl Outbox {
         seq: u64,
         mut sink: impl Sink,
     ) -> Flush {
-        let bytes = &mut turn.events[frame.range()];
-        frame.number(bytes, seq);
-        let Some(taken) = sink.take(bytes) else {
+        let range = frame.range();
+        if let Some(at) = frame.seq_at {
+            number(&mut turn.events, range.start + at as usize, seq);
+        }
+        let taken = match turn.events.get(range) {
+            Some(bytes) => sink.take(bytes),
+            None => None,
+        };
+        let Some(taken) = taken else {
             turn.queued_total -= frame.wire_len();
             return Flush::Broken;
         };
         turn.queued_total -= taken;
-        if taken == bytes.len() {
+        if taken == frame.wire_len() {
             return Flush::Done;
         }
-        let rest = frame.range().start + taken..frame.range().end;
-        let mut queue = turn.take_queue();
-        queue.own.extend_from_slice(&turn.events[rest]);
-        self.queue = Some(queue);
+        self.keep_rest(turn, frame, taken);
         Flush::Blocked
+    }
+
+    #[inline(never)]
+    fn keep_rest(&mut self, turn: &mut Turn, frame: SharedFrame, taken: usize) {
+        let range = frame.range();
+        let mut queue = turn.take_queue();
+        queue
+            .own
+            .extend_from_slice(&turn.events[range.start + taken..range.end]);
+        self.queue = Some(queue);
     }
 }
 
@@ -347,24 +388,24 @@ impl Queue {
         sink: &mut impl Sink,
     ) -> Option<usize> {
         if self.shared.is_empty() {
-            let taken = sink.take(&self.own[self.sent..])?;
+            let taken = sink.take(self.own.get(self.sent..)?)?;
             self.sent += taken;
             if self.sent < self.own.len() {
                 self.compact();
             }
             return Some(taken);
         }
-        self.offer_many(events, scratch, sink)
+        // The sink stays in registers: no other function gets it.
+        let whole = self.join(events, scratch);
+        let taken = sink.take(whole)?;
+        self.keep(whole, taken);
+        Some(taken)
     }
 
+    /// All that waits in one piece, each frame with its number.
     #[inline(never)]
-    fn offer_many(
-        &mut self,
-        events: &mut [u8],
-        scratch: &mut Vec<u8>,
-        sink: &mut impl Sink,
-    ) -> Option<usize> {
-        let whole = match self.one_range() {
+    fn join<'t>(&self, events: &'t mut [u8], scratch: &'t mut Vec<u8>) -> &'t [u8] {
+        match self.one_range() {
             Some((start, end)) if self.sent == self.own.len() => {
                 for reference in &self.shared {
                     reference
@@ -377,17 +418,15 @@ impl Queue {
                 self.gather(events, scratch);
                 &scratch[..]
             }
-        };
-        let taken = sink.take(whole)?;
+        }
+    }
+
+    /// What was not taken becomes the peer's own.
+    #[inline(never)]
+    fn keep(&mut self, whole: &[u8], taken: usize) {
         self.own.clear();
         self.own.extend_from_slice(&whole[taken..]);
         self.sent = 0;
-        self.forget_shared();
-        Some(taken)
-    }
-
-    #[inline(always)]
-    fn forget_shared(&mut self) {
         self.shared.clear();
         self.shared_len = 0;
     }

@@ -131,8 +131,12 @@ impl<'a> Message<'a> {
     }
 
     /// The message's bytes.
+    #[inline(always)]
     pub fn bytes(&self) -> &[u8] {
-        &self.padded[..self.len()]
+        match self.padded.get(..self.len()) {
+            Some(bytes) => bytes,
+            None => &[],
+        }
     }
 
     /// The message's length in bytes.
@@ -231,6 +235,15 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// A connection's bounds.
+    #[inline(always)]
+    pub(super) fn limits(&self, promoted: bool) -> &MessageLimits {
+        match promoted {
+            true => &self.after,
+            false => &self.before,
+        }
+    }
+
     /// The same limits before and after, no deadline before, no pings: an echo server's.
     pub fn open(limits: MessageLimits) -> Self {
         Self {

@@ -149,7 +149,7 @@ impl<A: App> Conversation<'_, A> {
     #[inline(always)]
     fn run_items(&mut self, input: &mut Input<'_>) -> Result<Next, Box<Leave>> {
         let mut next = Next::Wait;
-        while !input.rest().is_empty() {
+        while !input.is_empty() {
             if let Some(Short { binary, range }) = self.conn.poll_short(input, self.limits) {
                 self.tell(binary, &range, input);
             } else {

@@ -7,7 +7,8 @@ use crate::ids::ConnId;
 use crate::limits::CONTROL_BYTES_MAX;
 use crate::outbox::Outbox;
 
-use super::socket::Socket;
+use super::socket::{Carrier, Socket};
+use super::sys;
 use super::tls::Cipher;
 
 /// One accepted connection, as small as it can be: there may be tens of thousands.
@@ -111,10 +112,10 @@ impl Peer {
 
     #[inline(always)]
     pub(super) fn read(&mut self, buffer: &mut [u8], cipher: &mut Cipher) -> io::Result<usize> {
-        if self.socket.is_secured() {
-            return self.read_secured(buffer, cipher);
+        match self.socket.carrier() {
+            Carrier::Plain(socket) => sys::receive(socket, buffer),
+            Carrier::Tls(_) => self.read_secured(buffer, cipher),
         }
-        self.socket.read(buffer, cipher)
     }
 
     /// As an outbox asks for it: how many bytes were taken, `None` for a broken socket.
@@ -123,10 +124,14 @@ impl Peer {
         if self.blocked {
             return Some(0);
         }
-        if self.socket.is_secured() {
-            return self.write_secured(bytes, cipher);
+        match self.socket.carrier() {
+            Carrier::Plain(socket) => sys::send(socket, bytes),
+            Carrier::Tls(stream) => {
+                let written = stream.write(bytes, cipher);
+                self.blocked |= stream.unsent_len() > 0;
+                taken(written)
+            }
         }
-        taken(self.socket.write(bytes, cipher))
     }
 
     // Apart, so that who speaks without TLS does not pay for it.
@@ -136,13 +141,6 @@ impl Peer {
         // A handshake writes while it reads.
         self.blocked |= self.socket.unsent_len() > 0;
         read
-    }
-
-    #[inline(never)]
-    fn write_secured(&mut self, bytes: &[u8], cipher: &mut Cipher) -> Option<usize> {
-        let written = self.socket.write(bytes, cipher);
-        self.blocked |= self.socket.unsent_len() > 0;
-        taken(written)
     }
 
     /// The bytes that are still to be sent to a peer that leaves.
@@ -161,7 +159,6 @@ impl Peer {
     }
 }
 
-#[inline(always)]
 fn taken(written: io::Result<usize>) -> Option<usize> {
     match written {
         Ok(len) => Some(len),

@@ -290,7 +290,9 @@ impl Reactor {
             let read = if room == 0 {
                 None
             } else {
-                let buffer = &mut self.receive[held..RECEIVE_BUFFER_BYTES];
+                let Some(buffer) = self.receive.get_mut(held..RECEIVE_BUFFER_BYTES) else {
+                    return;
+                };
                 match peer.read(buffer, &mut self.cipher) {
                     Ok(0) => {
                         return self.leave(app, now, id, Leave::silent(Closed::Lost, Linger::Drop));
@@ -317,7 +319,20 @@ impl Reactor {
             let going_on = if peer.leaving.is_some() {
                 self.listen_out(app, id, held + len)
             } else {
-                self.converse(app, now, id, held + len)
+                let mut conversation = Conversation {
+                    app,
+                    now,
+                    id,
+                    limits: self.settings.limits(peer.promoted),
+                    pool: &mut self.pool,
+                    blocked: peer.blocked,
+                    conn: &mut peer.conn,
+                    aside: &mut self.aside,
+                    in_app: false,
+                };
+                let next = conversation.run(&mut Input::new(&mut self.receive, held + len));
+                let is_plain = matches!(next, Next::Wait) && self.aside.is_nothing();
+                is_plain && !peer.conn.is_answering() || self.conclude(app, now, id, next)
             };
             if !going_on || !more && read.is_none_or(|len| len < room && len > 0) {
                 return;
@@ -329,36 +344,7 @@ impl Reactor {
         }
     }
 
-    /// Handles the first `len` bytes of the receive buffer; whether the peer may be read on.
-    #[inline(always)]
-    fn converse<A: App>(&mut self, app: &mut A, now: Now, id: ConnId, len: usize) -> bool {
-        let Some(peer) = self.peers.get_mut(id) else {
-            return false;
-        };
-        let limits = if peer.promoted {
-            &self.settings.after
-        } else {
-            &self.settings.before
-        };
-        let mut conversation = Conversation {
-            app,
-            now,
-            id,
-            limits,
-            pool: &mut self.pool,
-            blocked: peer.blocked,
-            conn: &mut peer.conn,
-            aside: &mut self.aside,
-            in_app: false,
-        };
-        let next = conversation.run(&mut Input::new(&mut self.receive, len));
-        if matches!(next, Next::Wait) && self.aside.is_nothing() && !peer.conn.is_answering() {
-            return true;
-        }
-        self.conclude(app, now, id, next)
-    }
-
-    /// What follows a conversation that was more than messages.
+    /// What follows a conversation that was more than messages; whether the peer may be read on.
     #[cold]
     #[inline(never)]
     fn conclude<A: App>(&mut self, app: &mut A, now: Now, id: ConnId, next: Next) -> bool {

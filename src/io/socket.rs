@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -17,6 +18,12 @@ pub enum Socket {
     Tls(Box<TlsStream>),
 }
 
+/// How a socket's bytes travel.
+pub enum Carrier<'a> {
+    Plain(BorrowedFd<'a>),
+    Tls(&'a mut TlsStream),
+}
+
 /// Where a connection comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerAddr {
@@ -29,36 +36,28 @@ pub enum PeerAddr {
 }
 
 impl Socket {
-    /// Reads what is there. `Ok(0)` is the end; `WouldBlock` that nothing is there now.
+    /// What the kernel carries as it is, or the stream that speaks TLS.
     #[inline(always)]
-    pub fn read(&mut self, buffer: &mut [u8], cipher: &mut Cipher) -> io::Result<usize> {
+    pub fn carrier(&mut self) -> Carrier<'_> {
         match self {
-            Self::Tcp(stream) => sys::receive(stream, buffer),
-            Self::Unix(stream) => sys::receive(stream, buffer),
-            Self::Tls(stream) => stream.read(buffer, cipher),
+            Self::Tcp(stream) => Carrier::Plain(TcpStream::as_fd(stream)),
+            Self::Unix(stream) => Carrier::Plain(UnixStream::as_fd(stream)),
+            Self::Tls(stream) => Carrier::Tls(stream),
         }
     }
 
-    /// Whether it speaks TLS.
-    #[inline(always)]
-    pub fn is_secured(&self) -> bool {
-        matches!(self, Self::Tls(_))
+    /// Reads what is there. `Ok(0)` is the end; `WouldBlock` that nothing is there now.
+    pub fn read(&mut self, buffer: &mut [u8], cipher: &mut Cipher) -> io::Result<usize> {
+        match self.carrier() {
+            Carrier::Plain(socket) => sys::receive(socket, buffer),
+            Carrier::Tls(stream) => stream.read(buffer, cipher),
+        }
     }
 
     /// Whether the last read left something that no readiness announces.
     #[inline(always)]
     pub fn holds_more(&self) -> bool {
         matches!(self, Self::Tls(stream) if stream.holds_more())
-    }
-
-    /// Writes what the kernel takes, at least one byte, or says `WouldBlock`.
-    #[inline(always)]
-    pub fn write(&mut self, bytes: &[u8], cipher: &mut Cipher) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => sys::send(stream, bytes),
-            Self::Unix(stream) => sys::send(stream, bytes),
-            Self::Tls(stream) => stream.write(bytes, cipher),
-        }
     }
 
     /// Bytes that were written and that the kernel did not take yet: it takes nothing now.

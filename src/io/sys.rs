@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::os::fd::AsFd;
 use std::process::Command;
 
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -145,14 +146,14 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(len)
 }
 
-/// Sends what the kernel takes of `bytes`; how many that were.
-///
-/// # Errors
-///
-/// `WouldBlock` while it takes none, or whatever is wrong with the connection.
+/// Sends what the kernel takes of `bytes`: how many that were, 0 while it takes none, `None` for a broken connection.
 #[inline(always)]
-pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
-    Ok(rustix::net::send(socket, bytes, WITHOUT_SIGNAL)?)
+pub fn send(socket: impl AsFd, bytes: &[u8]) -> Option<usize> {
+    match rustix::net::send(socket, bytes, WITHOUT_SIGNAL) {
+        Ok(len) => Some(len),
+        Err(Errno::AGAIN | Errno::INTR) => Some(0),
+        Err(_) => None,
+    }
 }
 
 /// The user of the process that connected to a Unix socket.
@@ -200,7 +201,6 @@ pub fn take_inherited(count: u32) -> io::Result<Vec<std::os::fd::OwnedFd>> {
 
 /// Whether accept failed because this process or the system is out of descriptors.
 pub fn is_out_of_descriptors(error: &io::Error) -> bool {
-    use rustix::io::Errno;
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(
         errno,
@@ -220,7 +220,7 @@ pub fn die_with_this_thread(command: &mut Command) {
         // Who ended before the line above sends no signal any more.
         match getppid() == Some(parent) {
             true => Ok(()),
-            false => Err(rustix::io::Errno::SRCH.into()),
+            false => Err(Errno::SRCH.into()),
         }
     };
     // SAFETY: between fork and exec it makes two system calls, and neither allocates nor locks.

@@ -5,6 +5,8 @@ use super::frame::SERVER_HEAD_BYTES_MAX;
 /// Room for the usual frame head: bodies of 126 to 65,535 bytes need exactly this.
 const HEAD_ROOM: usize = 4;
 const FIN: u8 = 0x80;
+/// Head and body where the length is in the head's second byte.
+const SHORT_FRAME_BYTES_MAX: usize = 2 + 125;
 
 /// Makes room for a frame's head at the end of `out`; the body is to be appended behind it.
 ///
@@ -46,12 +48,20 @@ pub fn seal(out: &mut Vec<u8>, start: usize, opcode: u8) -> isize {
 /// Appends a whole frame whose payload is there already.
 #[inline(always)]
 pub fn frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+    // Each length form is written with its own constant length. Head and body of a short one are put together first: to
+    // append twice takes longer.
+    let mut short = [0; SHORT_FRAME_BYTES_MAX];
+    if let Some(body) = short.get_mut(2..2 + payload.len()) {
+        body.copy_from_slice(payload);
+        short[0] = FIN | opcode;
+        short[1] = payload.len() as u8;
+        if let Some(frame) = short.get(..2 + payload.len()) {
+            out.extend_from_slice(frame);
+        }
+        return;
+    }
     out.reserve(SERVER_HEAD_BYTES_MAX + payload.len());
-    // Each length form is written with its own constant length; there is room, and two single bytes take less than a slice.
-    if payload.len() < 126 {
-        out.push(FIN | opcode);
-        out.push(payload.len() as u8);
-    } else if let Ok(len) = u16::try_from(payload.len()) {
+    if let Ok(len) = u16::try_from(payload.len()) {
         let [high, low] = len.to_be_bytes();
         out.extend_from_slice(&[FIN | opcode, 126, high, low]);
     } else {

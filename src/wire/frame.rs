@@ -36,6 +36,16 @@ pub struct Head {
     pub head_len: usize,
 }
 
+/// The head of a whole data message of less than 126 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShortHead {
+    pub binary: bool,
+    pub payload_len: usize,
+    pub mask: [u8; 4],
+}
+
+/// Two bytes and the key.
+pub const SHORT_HEAD_BYTES: usize = 6;
 /// Longest head that a client sends: two bytes, 64 bits of length, the key.
 pub const CLIENT_HEAD_BYTES_MAX: usize = 14;
 /// Longest head that we send: no key.
@@ -95,25 +105,21 @@ pub fn decode(bytes: &[u8]) -> Result<Option<Head>, Fail> {
     }))
 }
 
-/// The head at the start of `bytes` if it is the commonest one: a whole data message of less than
-/// 126 bytes. `None` says nothing about others; [`decode`] does.
+/// The head at the start of `bytes`, of [`SHORT_HEAD_BYTES`], if it is the commonest one: a whole data message of
+/// less than 126 bytes. `None` says nothing about others; [`decode`] does.
 #[inline(always)]
-pub fn decode_short_message(bytes: &[u8]) -> Option<Head> {
+pub fn decode_short_message(bytes: &[u8]) -> Option<ShortHead> {
     let [first, second, a, b, c, d, ..] = bytes else {
         return None;
     };
-    let opcode = match first {
-        0x81 => Opcode::Text,
-        0x82 => Opcode::Binary,
-        _ => return None,
-    };
     let payload_len = second.wrapping_sub(MASKED);
-    (payload_len < 126).then_some(Head {
-        fin: true,
-        opcode,
+    if !matches!(first, 0x81 | 0x82) || payload_len >= 126 {
+        return None;
+    }
+    Some(ShortHead {
+        binary: *first == 0x82,
+        payload_len: usize::from(payload_len),
         mask: [*a, *b, *c, *d],
-        payload_len: u64::from(payload_len),
-        head_len: 6,
     })
 }
 
@@ -176,7 +182,11 @@ mod tests {
                 (true, Opcode::Text, [1, 2, 3, 4])
             );
             assert_eq!(head.head_len, bytes.len());
-            let short = (len < 126).then_some(head);
+            let short = (len < 126).then_some(ShortHead {
+                binary: false,
+                payload_len: len,
+                mask: [1, 2, 3, 4],
+            });
             assert_eq!(decode_short_message(&bytes), short);
             for cut in 0..bytes.len() {
                 assert_eq!(decode_short_message(&bytes[..cut]), None);

@@ -70,6 +70,7 @@ impl Echo {
             .filter(|peer| peer.id == conn)
     }
 
+    #[inline(never)]
     fn broadcast(&mut self, message: &Message<'_>) {
         let frame = match (self.mode, std::str::from_utf8(message.bytes())) {
             (Mode::Events, Ok(text)) => event_frame(&mut self.turn, text),
@@ -125,7 +126,7 @@ impl App for Echo {
         Answer::Whole { keep: false }
     }
 
-    #[inline]
+    #[inline(always)]
     fn on_message(&mut self, _now: Now, conn: ConnId, message: Message<'_>) {
         if self.mode != Mode::Echo {
             return self.broadcast(&message);
@@ -168,7 +169,7 @@ impl App for Echo {
 
     fn poll_dirty(&mut self) -> Option<(ConnId, &mut Outbox, &mut Turn)> {
         let conn = self.dirty.take_first()?;
-        let peer = &mut self.peers[conn.slot()];
+        let peer = self.peers.get_mut(conn.slot())?;
         peer.dirty = false;
         Some((conn, &mut peer.outbox, &mut self.turn))
     }
