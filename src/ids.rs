@@ -85,6 +85,10 @@ mod tests {
         line.push(conn(4));
         assert_eq!(line.take_first(), Some(conn(4)));
         assert_eq!(line.take_first(), None);
-        assert_eq!(line.conns.len(), 3, "a place for each that ever waited at once");
+        assert_eq!(
+            line.conns.len(),
+            3,
+            "a place for each that ever waited at once"
+        );
     }
 }

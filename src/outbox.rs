@@ -238,7 +238,10 @@ impl Outbox {
     /// Queues one final frame of any kind.
     #[inline(always)]
     pub fn frame(&mut self, turn: &mut Turn, opcode: u8, payload: &[u8]) {
-        let queue = self.queue(turn);
+        // Not by a closure: one that is handed over in several places is inlined in none.
+        let Some(queue) = self.queue(turn) else {
+            return;
+        };
         let before = queue.own.len();
         emit::frame(&mut queue.own, opcode, payload);
         let len = queue.own.len() - before;
@@ -256,33 +259,33 @@ impl Outbox {
         turn.queued_total += frame.wire_len();
         if self.is_empty() {
             self.lone = Some((frame, seq));
-        } else {
-            self.queue(turn).push_shared(frame, seq);
+        } else if let Some(queue) = self.queue(turn) {
+            queue.push_shared(frame, seq);
         }
     }
 
     #[inline(always)]
     fn own(&mut self, turn: &mut Turn, f: impl FnOnce(&mut Vec<u8>)) {
-        let queue = self.queue(turn);
+        let Some(queue) = self.queue(turn) else {
+            return;
+        };
         let before = queue.own.len();
         f(&mut queue.own);
         let len = queue.own.len() - before;
         turn.queued_total += len;
     }
 
+    /// The queue, which is there from now on: never none.
     #[inline(always)]
-    fn queue(&mut self, turn: &mut Turn) -> &mut Queue {
-        let queue = match &mut self.queue {
-            Some(queue) => queue,
-            none => {
-                *none = Some(turn.take_queue());
-                none.as_mut().expect("it was just put there")
-            }
-        };
+    fn queue(&mut self, turn: &mut Turn) -> Option<&mut Queue> {
+        if self.queue.is_none() {
+            self.queue = Some(turn.take_queue());
+        }
+        let queue = self.queue.as_deref_mut()?;
         if let Some((frame, seq)) = self.lone.take() {
             queue.push_shared(frame, seq);
         }
-        queue
+        Some(queue)
     }
 
     /// Drops what waits, as when the connection went.
