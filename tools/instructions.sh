@@ -75,7 +75,7 @@ figure() {
 
 figure 'echo 64 B, 64 connections, 1 in flight' 700 690 1 6400 38400 echo
 figure 'echo 64 B, 64 connections, 16 in flight' 350 313 1 10240 71680 echo --in-flight 16
-figure 'echo 64 B, 1 connection, a turn each' - 1031 1 1000 6000 echo --connections 1
+figure 'echo 64 B, 1 connection, a turn each' - 1070 1 1000 6000 echo --connections 1
 figure 'event 256 B to 1000, a numbered delivery' 150 149 1000 10 60 events --connections 1000 --size 256
 figure 'broadcast 256 B to 1000, a delivery' 150 128 1000 10 60 broadcast --connections 1000 --size 256
 
