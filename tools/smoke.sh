@@ -26,6 +26,10 @@ grep -q '"ok": *true' "$dir/health" || fail "health says '$(cat "$dir/health")'"
 answer=$(clawdia agent --message hi 2>>"$dir/log") || fail "agent has failed"
 [[ $answer = *"agent of this gateway"* ]] || fail "the agent says '$answer'"
 
+# Left alone it gives back the pages of its program, and goes on all the same.
+sleep 1
+clawdia health >/dev/null 2>>"$dir/log" || fail "no health after a rest"
+
 kill -TERM $gateway
 code=0
 wait $gateway || code=$?
