@@ -41,7 +41,8 @@ pub trait App {
     /// Frames may be sent: the answer to the upgrade is in the outbox.
     fn on_open(&mut self, now: Now, conn: ConnId);
 
-    /// The head of a plain request, before any of its body is read: the longest body to take.
+    /// The head of a plain request, before any of its body is read: how many bytes of body to take, which are those that
+    /// the head tells ([`Head::content_len`]) where they are not too many for the program. Below 2 GiB.
     ///
     /// # Errors
     ///

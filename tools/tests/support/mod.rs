@@ -73,9 +73,12 @@ impl App for Probe {
 
     fn on_request_head(&mut self, _: Now, _: ConnId, head: &Head<'_>) -> Result<usize, Refusal> {
         if head.target == "/secret" {
-            Err(Refusal::new(401, "no"))
-        } else {
-            Ok(BODY_MAX)
+            return Err(Refusal::new(401, "no"));
+        }
+        let len = usize::try_from(head.content_len()?).unwrap_or(usize::MAX);
+        match len <= BODY_MAX {
+            true => Ok(len),
+            false => Err(Refusal::new(413, "body too long")),
         }
     }
 
