@@ -398,6 +398,11 @@ fn the_doctor_knocks_at_servers_and_looks_at_the_database() {
     let refused = home.run(&["gateway", "restart"]);
     assert_eq!(refused.code, 78, "{refused:?}");
     assert!(refused.err.contains("it runs on"), "{refused:?}");
+    // Nor with what is valid and lets no gateway start.
+    home.configure("{ gateway: { bind: 'lan' } }");
+    let refused = home.run(&["gateway", "restart"]);
+    assert_eq!(refused.code, 78, "{refused:?}");
+    assert!(refused.err.contains("no secret is chosen"), "{refused:?}");
     home.run(&["health"]).ok();
     gateway.stop();
     listener.set_nonblocking(true).unwrap();

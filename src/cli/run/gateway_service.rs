@@ -117,9 +117,11 @@ fn would_start(setup: &Setup) -> Outcome {
         return Ok(());
     };
     let shown = session.call("config.get", &json!({})).unwrap_or_default();
-    let troubles = troubles::of_config(&shown, &session.to);
+    let refused = troubles::of_config(&shown, &session.to).into_iter().next();
     session.client.close();
-    match troubles.into_iter().next() {
+    // Taken over or not: what a gateway that runs need not ask may keep one from starting.
+    let unfit = || troubles::of_start(setup, &config).or_else(|| troubles::unbound(&config));
+    match refused.or_else(unfit) {
         None => Ok(()),
         Some(trouble) => Err(Failure::configuration(format!(
             "it would not start again, so it runs on: {}",
