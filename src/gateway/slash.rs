@@ -260,7 +260,7 @@ impl Gateway {
                 session.thinking_level = self.kept_thinking(session, level);
                 format!("Thinking is now {}.", level.as_str())
             }
-            None => format!("{wanted} is no level: off, minimal, low, medium or high."),
+            None => format!("{wanted} is no level: off, minimal, low, medium, high or xhigh."),
         }
     }
 }

@@ -23,7 +23,7 @@ pub struct Agent {
     /// the session's name within the default agent
     #[argh(option, arg_name = "name")]
     pub session: Option<String>,
-    /// how hard to think: off, minimal, low, medium or high
+    /// how hard to think: off, minimal, low, medium, high or xhigh
     #[argh(option, arg_name = "level")]
     pub thinking: Option<String>,
     /// how long to wait here; the run itself goes on (default: 10 s more than --timeout)
@@ -48,7 +48,7 @@ pub struct Chat {
     /// the session's name within the default agent, or its whole key
     #[argh(option, arg_name = "name")]
     pub session: Option<String>,
-    /// how hard to think: off, minimal, low, medium or high
+    /// how hard to think: off, minimal, low, medium, high or xhigh
     #[argh(option, arg_name = "level")]
     pub thinking: Option<String>,
     /// how many earlier messages to begin with (default: 10)
@@ -133,7 +133,7 @@ pub struct SessionsPatch {
     /// a name for people, at most 64 characters
     #[argh(option, arg_name = "text")]
     pub label: Option<String>,
-    /// how hard to think: off, minimal, low, medium or high
+    /// how hard to think: off, minimal, low, medium, high or xhigh
     #[argh(option, arg_name = "level")]
     pub thinking: Option<String>,
     /// whether tools are shown: on or off

@@ -88,7 +88,7 @@ pub struct CronAdd {
     /// the model that answers, as provider/model
     #[argh(option, arg_name = "name")]
     pub model: Option<String>,
-    /// how hard to think: off, minimal, low, medium or high
+    /// how hard to think: off, minimal, low, medium, high or xhigh
     #[argh(option, arg_name = "level")]
     pub thinking: Option<String>,
     /// the longest time of a run
@@ -156,7 +156,7 @@ pub struct CronEdit {
     /// the model that answers, as provider/model
     #[argh(option, arg_name = "name")]
     pub model: Option<String>,
-    /// how hard to think: off, minimal, low, medium or high
+    /// how hard to think: off, minimal, low, medium, high or xhigh
     #[argh(option, arg_name = "level")]
     pub thinking: Option<String>,
     /// the longest time of a run
