@@ -13,7 +13,10 @@ if [ -z "${BIN-}" ]; then
   BIN=${CARGO_TARGET_DIR:-target}/release
 fi
 peers=${CARGO_TARGET_DIR:-target}/peers
-cargo build --quiet --release --manifest-path tools/peers/Cargo.toml --target-dir "$peers"
+# The floor and the others are built for speed, without what makes our program small.
+fast() { RUSTFLAGS='-C debuginfo=0' CARGO_PROFILE_RELEASE_OPT_LEVEL=3 cargo build --quiet --release --target-dir "$peers" "$@"; }
+fast --manifest-path tools/peers/Cargo.toml
+fast -p clawdia-tools --bin wire-floor
 others=(fastwebsockets="$peers/release/peer-fastwebsockets" tungstenite="$peers/release/peer-tungstenite")
 if command -v npm >/dev/null; then
   mkdir -p "$peers/ws"
@@ -21,4 +24,4 @@ if command -v npm >/dev/null; then
   (cd "$peers/ws" && npm install --ignore-scripts --no-audit --no-fund --silent)
   others+=(ws="node $peers/ws/ws.mjs")
 fi
-"$BIN/compare" "$@" floor="$BIN/wire-floor" clawdia="$BIN/wire-echo" "${others[@]}"
+"$BIN/compare" "$@" floor="$peers/release/wire-floor" clawdia="$BIN/wire-echo" "${others[@]}"
