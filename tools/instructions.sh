@@ -73,15 +73,15 @@ figure() {
   [ "$each" -lt "$most" ] || over=1
 }
 
-figure 'echo 64 B, 64 connections, 1 in flight' 700 690 1 6400 38400 echo
-figure 'echo 64 B, 64 connections, 16 in flight' 350 313 1 10240 71680 echo --in-flight 16
-figure 'echo 64 B, 1 connection, a turn each' - 1070 1 1000 6000 echo --connections 1
-figure 'event 256 B to 1000, a numbered delivery' 150 149 1000 10 60 events --connections 1000 --size 256
-figure 'broadcast 256 B to 1000, a delivery' 150 128 1000 10 60 broadcast --connections 1000 --size 256
+figure 'echo 64 B, 64 connections, 1 in flight' 700 684 1 6400 38400 echo
+figure 'echo 64 B, 64 connections, 16 in flight' 350 310 1 10240 71680 echo --in-flight 16
+figure 'echo 64 B, 1 connection, a turn each' - 1114 1 1000 6000 echo --connections 1
+figure 'event 256 B to 1000, a numbered delivery' 150 152 1000 10 60 events --connections 1000 --size 256
+figure 'broadcast 256 B to 1000, a delivery' 150 132 1000 10 60 broadcast --connections 1000 --size 256
 
 # What the gateway does once for a new home, node and device is done before it is counted.
 for kind in health node.invoke connect; do total $kind 1 >/dev/null; done
-figure 'health' - 8550 1 200 2200 health
-figure 'node.invoke and its result' - 62650 1 100 1100 node.invoke
-figure 'connect with device proof, hello, close' - 1439700 1 20 220 connect
+figure 'health' - 8730 1 200 2200 health
+figure 'node.invoke and its result' - 64160 1 100 1100 node.invoke
+figure 'connect with device proof, hello, close' - 1448500 1 20 220 connect
 [ -z "$against" ] || exit $over
