@@ -1,7 +1,7 @@
 //! A plain request before any of its body is read: whether it may go on, by its head alone.
 
 use super::Gateway;
-use super::auth::limiter::{Guesser, SecretKind};
+use super::auth::limiter::SecretKind;
 use super::auth::locality::Client;
 use super::auth::origin::Provenance;
 use super::auth::secret::SecretFault;
@@ -66,16 +66,16 @@ impl Gateway {
         provenance: &Provenance,
         head: &Head<'_>,
     ) -> Result<(), Refusal> {
-        let guesser = Guesser::new(client, provenance.origin(), SecretKind::Shared);
-        if guesser.is_some_and(|it| self.limiter.check(it, self.now.mono_ms).is_err()) {
-            return Err(Refusal::new(429, "too many attempts"));
-        }
+        let (origin, mono_ms) = (provenance.origin(), self.now.mono_ms);
+        let guesser = self
+            .limiter
+            .admit(client, origin, SecretKind::Shared, mono_ms)?;
         let shown = bearer(head);
         match self.loaded.secret.check(shown, shown) {
             Ok(()) => Ok(()),
             Err(fault) => {
-                if let (true, Some(guesser)) = (fault.is_guess(), guesser) {
-                    self.limiter.failed(guesser, self.now.mono_ms);
+                if fault.is_guess() {
+                    self.limiter.failed(guesser, mono_ms);
                 }
                 Err(match fault {
                     SecretFault::Mismatch(_) => Refusal::new(401, "unauthorized: wrong secret"),

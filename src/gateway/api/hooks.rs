@@ -5,7 +5,7 @@ use super::{Fault, mapping, parse};
 use crate::agent::{ModelRef, Thinking};
 use crate::config::types::HookAction;
 use crate::gateway::Gateway;
-use crate::gateway::auth::limiter::{Guesser, SecretKind};
+use crate::gateway::auth::limiter::SecretKind;
 use crate::gateway::auth::locality::Client;
 use crate::gateway::auth::origin::Provenance;
 use crate::gateway::auth::secret::equal;
@@ -61,10 +61,10 @@ impl Gateway {
         provenance: &Provenance,
         head: &Head<'_>,
     ) -> Result<usize, Refusal> {
-        let guesser = Guesser::new(client, provenance.origin(), SecretKind::Hook);
-        if guesser.is_some_and(|it| self.limiter.check(it, self.now.mono_ms).is_err()) {
-            return Err(Refusal::new(429, "too many attempts"));
-        }
+        let (origin, mono_ms) = (provenance.origin(), self.now.mono_ms);
+        let guesser = self
+            .limiter
+            .admit(client, origin, SecretKind::Hook, mono_ms)?;
         let hooks = &self.config().hooks;
         let max = hooks.max_body_bytes;
         let Some(token) = hooks.token.as_ref().map(|token| token.expose()) else {
@@ -84,9 +84,7 @@ impl Gateway {
         match shown.map(str::trim) {
             Some(shown) if equal(shown.as_bytes(), token.as_bytes()) => Ok(max),
             Some(_) => {
-                if let Some(guesser) = guesser {
-                    self.limiter.failed(guesser, self.now.mono_ms);
-                }
+                self.limiter.failed(guesser, mono_ms);
                 Err(Refusal::new(401, "unauthorized: wrong hooks token"))
             }
             None => Err(Refusal::new(

@@ -5,7 +5,6 @@
 //! out others by it; and each kind of secret is counted alone, so a device with a good
 //! token passes while the shared secret is locked.
 
-use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::address::Subscriber;
@@ -13,6 +12,7 @@ use super::locality::Client;
 use super::origin::Origin;
 use super::secret::sha256;
 use crate::limits::{GUESS_ENTRIES_MAX, GUESS_LOCK_MS, GUESS_WINDOW_MS, GUESSES_MAX};
+use crate::wire::http::Refusal;
 
 /// What is being guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +47,7 @@ impl Guesser {
     /// Whom to count a guess of `client` on, whose upgrade carried `origin`. None for a
     /// program on this machine, which could read the secret from the configuration; a page
     /// that some browser here has open could not.
-    pub fn new(client: &Client, origin: Option<&Origin>, kind: SecretKind) -> Option<Self> {
+    fn new(client: &Client, origin: Option<&Origin>, kind: SecretKind) -> Option<Self> {
         let who = match origin {
             None if client.local => return None,
             Some(origin) if client.local => Who::LocalPage(sha256(origin.to_string().as_bytes())),
@@ -60,14 +60,6 @@ impl Guesser {
         who: Who::Remote(Subscriber::V4([0; 4])),
         kind: SecretKind::Shared,
     };
-
-    /// Whom to count a guess from `ip` on, wherever it is.
-    pub fn at(ip: IpAddr, kind: SecretKind) -> Self {
-        Self {
-            who: Who::Remote(Subscriber::of(ip)),
-            kind,
-        }
-    }
 }
 
 /// The guesser has to wait. The error is `unauthorized: too many attempts`, retryable.
@@ -80,6 +72,13 @@ pub struct Locked {
 impl Locked {
     /// What the peer is told.
     pub const TEXT: &'static str = "unauthorized: too many attempts";
+}
+
+/// What a plain request is told.
+impl From<Locked> for Refusal {
+    fn from(_: Locked) -> Self {
+        Self::new(429, "too many attempts")
+    }
 }
 
 /// The failures of the last minute and the locks, of a bounded number of guessers.
@@ -113,8 +112,21 @@ impl State {
 
 impl Limiter {
     /// To be asked before a secret is compared: a locked guesser learns nothing, not even
-    /// when it is right. Asking prolongs no lock.
-    pub fn check(&self, guesser: Guesser, mono_ms: u64) -> Result<(), Locked> {
+    /// when it is right. Gives on whom a wrong one is counted, if it is counted at all.
+    pub fn admit(
+        &self,
+        client: &Client,
+        origin: Option<&Origin>,
+        kind: SecretKind,
+        mono_ms: u64,
+    ) -> Result<Option<Guesser>, Locked> {
+        let guesser = Guesser::new(client, origin, kind);
+        guesser.map_or(Ok(()), |guesser| self.check(guesser, mono_ms))?;
+        Ok(guesser)
+    }
+
+    /// Asking prolongs no lock.
+    fn check(&self, guesser: Guesser, mono_ms: u64) -> Result<(), Locked> {
         match self.guessers.get(&guesser) {
             Some(State::Locked { until_ms }) if *until_ms > mono_ms => Err(Locked {
                 retry_after_ms: until_ms - mono_ms,
@@ -124,7 +136,10 @@ impl Limiter {
     }
 
     /// Counts a wrong guess, also one that came beside something that was right.
-    pub fn failed(&mut self, guesser: Guesser, mono_ms: u64) {
+    pub fn failed(&mut self, guesser: impl Into<Option<Guesser>>, mono_ms: u64) {
+        let Some(guesser) = guesser.into() else {
+            return;
+        };
         self.forget_ended(mono_ms);
         let mut failures = match self.remove(guesser) {
             Some(locked @ State::Locked { .. }) => return self.insert(guesser, locked),
@@ -185,13 +200,19 @@ impl Limiter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::net::IpAddr;
+
+    fn at(ip: IpAddr, kind: SecretKind) -> Guesser {
+        let who = Who::Remote(Subscriber::of(ip));
+        Guesser { who, kind }
+    }
 
     fn remote(ip: &str) -> Guesser {
-        Guesser::at(ip.parse().unwrap(), SecretKind::Shared)
+        at(ip.parse().unwrap(), SecretKind::Shared)
     }
 
     fn nth(n: u32) -> Guesser {
-        Guesser::at(IpAddr::V4((0x0a00_0000 + n).into()), SecretKind::Shared)
+        at(IpAddr::V4((0x0a00_0000 + n).into()), SecretKind::Shared)
     }
 
     fn fail(limiter: &mut Limiter, guesser: Guesser, times: u32, mono_ms: u64) {
@@ -227,6 +248,26 @@ mod tests {
             Err(last)
         );
         assert_eq!(limiter.check(guesser, 60_999 + GUESS_LOCK_MS), Ok(()));
+    }
+
+    #[test]
+    fn who_is_locked_is_told_so_before_his_secret_is_looked_at() {
+        let mut limiter = Limiter::default();
+        let kind = SecretKind::Hook;
+        let far = client("1.2.3.4", false);
+        let guesser = limiter.admit(&far, None, kind, 0).unwrap();
+        for _ in 0..GUESSES_MAX {
+            limiter.failed(guesser, 0);
+        }
+        let locked = limiter.admit(&far, None, kind, 1).unwrap_err();
+        assert_eq!(Refusal::from(locked).status, 429);
+        // A program on this machine is counted on nobody.
+        let here = client("127.0.0.1", true);
+        for _ in 0..=GUESSES_MAX {
+            let nobody = limiter.admit(&here, None, kind, 0);
+            assert_eq!(nobody, Ok(None));
+            limiter.failed(None, 0);
+        }
     }
 
     #[test]
@@ -278,14 +319,9 @@ mod tests {
     fn each_kind_of_secret_is_counted_alone() {
         let mut limiter = Limiter::default();
         let ip = "1.2.3.4".parse().unwrap();
-        fail(
-            &mut limiter,
-            Guesser::at(ip, SecretKind::Shared),
-            GUESSES_MAX,
-            0,
-        );
+        fail(&mut limiter, at(ip, SecretKind::Shared), GUESSES_MAX, 0);
         for kind in [SecretKind::DeviceToken, SecretKind::SetupCode] {
-            assert_eq!(limiter.check(Guesser::at(ip, kind), 0), Ok(()));
+            assert_eq!(limiter.check(at(ip, kind), 0), Ok(()));
         }
     }
 

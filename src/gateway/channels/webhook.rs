@@ -4,7 +4,7 @@
 use super::{Link, Phase};
 use crate::channels::{self, Job};
 use crate::gateway::Gateway;
-use crate::gateway::auth::limiter::{Guesser, SecretKind};
+use crate::gateway::auth::limiter::SecretKind;
 use crate::gateway::auth::locality::Client;
 use crate::gateway::auth::origin::Provenance;
 use crate::gateway::auth::secret::equal;
@@ -32,10 +32,10 @@ impl Gateway {
         head: &Head<'_>,
         path: &str,
     ) -> Result<usize, Refusal> {
-        let guesser = Guesser::new(client, provenance.origin(), SecretKind::Webhook);
-        if guesser.is_some_and(|it| self.limiter.check(it, self.now.mono_ms).is_err()) {
-            return Err(Refusal::new(429, "too many attempts"));
-        }
+        let (origin, mono_ms) = (provenance.origin(), self.now.mono_ms);
+        let guesser = self
+            .limiter
+            .admit(client, origin, SecretKind::Webhook, mono_ms)?;
         match head.only(SECRET_HEADER)? {
             // Looked at only once it is known to be the webhook's: nobody tries the gateway's own here.
             Some(shown) if self.webhook_slot(path, shown).is_some() => {
@@ -48,9 +48,7 @@ impl Gateway {
                 }
             }
             Some(_) => {
-                if let Some(guesser) = guesser {
-                    self.limiter.failed(guesser, self.now.mono_ms);
-                }
+                self.limiter.failed(guesser, mono_ms);
                 Err(Refusal::new(401, "unauthorized: wrong webhook secret"))
             }
             None => Err(Refusal::new(

@@ -87,7 +87,7 @@ impl Gateway {
                     let was = |token| self.was_token_of(device, connect.role, token);
                     shown.into_iter().flatten().any(was)
                 });
-                if let (true, Some(guesser)) = (fault.is_guess() && !was_its_own, guesser) {
+                if fault.is_guess() && !was_its_own {
                     self.limiter.failed(guesser, self.now.mono_ms);
                 }
                 Err(Refusal::invalid(fault.text()).into())
@@ -121,9 +121,7 @@ impl Gateway {
                 Err(Refusal::invalid(text).into())
             }
             Err(None) => {
-                if let Some(guesser) = guesser {
-                    self.limiter.failed(guesser, mono_ms);
-                }
+                self.limiter.failed(guesser, mono_ms);
                 Err(Refusal::invalid(CODE_REFUSED).into())
             }
         }
@@ -140,17 +138,14 @@ impl Gateway {
         kind: SecretKind,
     ) -> Result<Option<Guesser>, Refusal> {
         let origin = challenged.provenance.origin();
-        let guesser = Guesser::new(&challenged.client, origin, kind);
-        if let Some(guesser) = guesser {
-            self.limiter
-                .check(guesser, self.now.mono_ms)
-                .map_err(|locked| Refusal {
-                    retryable: true,
-                    retry_after_ms: Some(locked.retry_after_ms),
-                    ..Refusal::invalid(Locked::TEXT)
-                })?;
-        }
-        Ok(guesser)
+        let admitted = self
+            .limiter
+            .admit(&challenged.client, origin, kind, self.now.mono_ms);
+        admitted.map_err(|locked| Refusal {
+            retryable: true,
+            retry_after_ms: Some(locked.retry_after_ms),
+            ..Refusal::invalid(Locked::TEXT)
+        })
     }
 }
 
