@@ -350,6 +350,8 @@ fn a_job_that_could_never_do_what_it_says_is_refused_when_it_is_made() {
         ),
         (delivered("telegram"), "channels.telegram.botToken"),
         (delivered("discord"), "channels.discord"),
+        (delivered("last"), "channels.telegram.botToken"),
+        (payload(json!({"deliver": true})), "is not configured"),
         (payload(json!({"thinking": "mega"})), "off, minimal, low"),
         (payload(json!({"model": "no/model"})), "models.providers"),
         (at(START.unix_ms - MINUTE_MS - 1), "is past (it is 20"),
@@ -370,8 +372,14 @@ fn a_job_that_could_never_do_what_it_says_is_refused_when_it_is_made() {
         operator,
         turn(payload(json!({"channel": "discord"}))),
     );
+    assert_eq!(driver.ok(operator, "cron.status", json!({}))["jobs"], 3);
+    driver.reload("{channels: {telegram: {botToken: '1:a'}}}");
     add(&mut driver, operator, turn(delivered("last")));
-    assert_eq!(driver.ok(operator, "cron.status", json!({}))["jobs"], 4);
+    add(
+        &mut driver,
+        operator,
+        turn(payload(json!({"deliver": true}))),
+    );
 }
 
 #[test]

@@ -94,13 +94,13 @@ pub struct CronAdd {
     /// the longest time of a run
     #[argh(option, arg_name = "duration")]
     pub run_timeout: Option<String>,
-    /// send the answer to a channel as well
+    /// send the answer to a channel as well: where the agent was written from last
     #[argh(switch)]
     pub deliver: bool,
-    /// the channel, for example telegram
+    /// send it to this channel, for example telegram
     #[argh(option, arg_name = "name")]
     pub channel: Option<String>,
-    /// who gets it there
+    /// send it to this receiver there
     #[argh(option, arg_name = "receiver")]
     pub to: Option<String>,
     /// what the job is for
@@ -162,13 +162,13 @@ pub struct CronEdit {
     /// the longest time of a run
     #[argh(option, arg_name = "duration")]
     pub run_timeout: Option<String>,
-    /// send the answer to a channel as well
+    /// send the answer to a channel as well: where the agent was written from last
     #[argh(switch)]
     pub deliver: bool,
-    /// the channel, for example telegram
+    /// send it to this channel, for example telegram
     #[argh(option, arg_name = "name")]
     pub channel: Option<String>,
-    /// who gets it there
+    /// send it to this receiver there
     #[argh(option, arg_name = "receiver")]
     pub to: Option<String>,
     /// what the job is for

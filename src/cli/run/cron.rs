@@ -304,7 +304,8 @@ fn read_payload(what: &What) -> Result<Option<Value>, Failure> {
     if let Some(time) = &what.run_timeout {
         turn["timeoutSeconds"] = duration_ms(time)?.div_ceil(1_000).max(1).into();
     }
-    if what.deliver {
+    // Who says where to wants it sent.
+    if what.deliver || what.channel.is_some() || what.to.is_some() {
         turn["deliver"] = true.into();
     }
     let is_turn = turn.as_object().is_some_and(|members| members.len() > 1);
@@ -423,5 +424,14 @@ mod tests {
         assert_eq!(read_payload(&what).unwrap().unwrap()["kind"], "systemEvent");
         what.model = some("a/b");
         assert!(read_payload(&what).is_err());
+        for (channel, to) in [(some("telegram"), None), (None, some("7"))] {
+            let what = What {
+                message: some("m"),
+                channel,
+                to,
+                ..What::default()
+            };
+            assert_eq!(read_payload(&what).unwrap().unwrap()["deliver"], true);
+        }
     }
 }

@@ -126,10 +126,8 @@ impl Gateway {
             self.check_model(model).map_err(invalid)?;
         }
         Thinking::asked(thinking.as_deref().unwrap_or_default()).map_err(invalid)?;
-        match channel.as_deref() {
-            Some(channel) if *deliver == Some(true) && channel != "last" => {
-                self.check_channel(channel).map_err(of)
-            }
+        match deliver {
+            Some(true) => self.check_delivery(channel.as_deref()).map_err(of),
             _ => Ok(()),
         }
     }

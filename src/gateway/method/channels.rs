@@ -98,6 +98,20 @@ impl Gateway {
         Err(Refusal::invalid(text))
     }
 
+    /// The same where no channel is named, or the one of the last message: there has to be one.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub(in crate::gateway) fn check_delivery(&self, channel: Option<&str>) -> Result<(), Refusal> {
+        let mut served = channels::KINDS.iter().map(|kind| kind.name);
+        match channel.filter(|it| *it != "last") {
+            Some(channel) => self.check_channel(channel),
+            None if served.any(|name| self.default_account(name).is_some()) => Ok(()),
+            None => self.check_channel(channels::KINDS.first().map_or("", |kind| kind.name)),
+        }
+    }
+
     fn is_channel_configured(&self, channel: &str) -> bool {
         self.config().channels.get(channel).is_some_and(|entry| {
             let has_token = |entry: &serde_json::Map<String, serde_json::Value>| {
