@@ -9,7 +9,7 @@ use crate::outbox::Outbox;
 
 use super::socket::{Carrier, Socket};
 use super::sys;
-use super::tls::Cipher;
+use super::tls::{Cipher, TlsStream};
 
 /// One accepted connection, as small as it can be: there may be tens of thousands.
 pub(super) struct Peer {
@@ -114,7 +114,7 @@ impl Peer {
     pub(super) fn read(&mut self, buffer: &mut [u8], cipher: &mut Cipher) -> io::Result<usize> {
         match self.socket.carrier() {
             Carrier::Plain(socket) => sys::receive(socket, buffer),
-            Carrier::Tls(_) => self.read_secured(buffer, cipher),
+            Carrier::Tls(stream) => read_secured(stream, buffer, cipher, &mut self.blocked),
         }
     }
 
@@ -134,15 +134,6 @@ impl Peer {
         }
     }
 
-    // Apart, so that who speaks without TLS does not pay for it.
-    #[inline(never)]
-    fn read_secured(&mut self, buffer: &mut [u8], cipher: &mut Cipher) -> io::Result<usize> {
-        let read = self.socket.read(buffer, cipher);
-        // A handshake writes while it reads.
-        self.blocked |= self.socket.unsent_len() > 0;
-        read
-    }
-
     /// The bytes that are still to be sent to a peer that leaves.
     pub(super) fn take_farewell(&mut self) -> Option<Outbox> {
         match self.aside.take().map(|aside| *aside) {
@@ -157,6 +148,20 @@ impl Peer {
             matches!(self.aside.as_deref(), Some(Queued::Farewell(outbox)) if !outbox.is_empty());
         !queued && self.socket.unsent_len() == 0
     }
+}
+
+// Apart, so that who speaks without TLS does not pay for it.
+#[inline(never)]
+fn read_secured(
+    stream: &mut TlsStream,
+    buffer: &mut [u8],
+    cipher: &mut Cipher,
+    blocked: &mut bool,
+) -> io::Result<usize> {
+    let read = stream.read(buffer, cipher);
+    // A handshake writes while it reads.
+    *blocked |= stream.unsent_len() > 0;
+    read
 }
 
 fn taken(written: io::Result<usize>) -> Option<usize> {

@@ -9,7 +9,7 @@ use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 
 use super::sys;
-use super::tls::{Cipher, TlsStream};
+use super::tls::TlsStream;
 
 /// An accepted socket that never blocks. Nothing above this file asks what carries the bytes.
 pub enum Socket {
@@ -43,14 +43,6 @@ impl Socket {
             Self::Tcp(stream) => Carrier::Plain(TcpStream::as_fd(stream)),
             Self::Unix(stream) => Carrier::Plain(UnixStream::as_fd(stream)),
             Self::Tls(stream) => Carrier::Tls(stream),
-        }
-    }
-
-    /// Reads what is there. `Ok(0)` is the end; `WouldBlock` that nothing is there now.
-    pub fn read(&mut self, buffer: &mut [u8], cipher: &mut Cipher) -> io::Result<usize> {
-        match self.carrier() {
-            Carrier::Plain(socket) => sys::receive(socket, buffer),
-            Carrier::Tls(stream) => stream.read(buffer, cipher),
         }
     }
 

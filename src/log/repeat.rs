@@ -58,13 +58,14 @@ impl Repeats {
             held: None,
             held_len: 0,
         });
-        let fields = hash_of(&line.fields);
-        if entry.written.contains(&fields) || entry.written.len() >= LOG_BURST_LINES_MAX {
+        // In a flood nothing of a line is looked at any more.
+        let written = entry.written.len() < LOG_BURST_LINES_MAX
+            && entry.written.insert(hash_of(&line.fields));
+        if written {
+            out.push((line, 0));
+        } else {
             entry.held = Some(line);
             entry.held_len += 1;
-        } else {
-            entry.written.insert(fields);
-            out.push((line, 0));
         }
         out
     }
