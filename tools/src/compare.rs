@@ -1,9 +1,12 @@
 //! The same load on several servers, one after the other and again, so that whatever else the
 //! machine does meets all of them.
 
-use std::io;
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
+use clawdia::wire::frame::Opcode;
+
+use crate::client::{connect, masked_frame};
 use crate::load::{Clients, Load};
 use crate::process::process_cpu_us;
 use crate::server::Server;
@@ -29,13 +32,15 @@ pub enum Traffic {
     Echo,
     /// From one to all; what is counted is deliveries.
     Broadcast,
+    /// None: one after the other connects, is upgraded and says goodbye. What is counted is connections.
+    Upgrade,
 }
 
 impl Traffic {
     /// The word that servers know it by.
     pub fn word(self) -> &'static str {
         match self {
-            Self::Echo => "echo",
+            Self::Echo | Self::Upgrade => "echo",
             Self::Broadcast => "broadcast",
         }
     }
@@ -100,15 +105,30 @@ pub const ROWS: &[Row] = &[
     echo("echo 16 KiB, 64 connections", 64, 1, 16_384, 25_600, 1.2),
     broadcast("broadcast 256 B to 1,000", 1_000, 1, 60),
     broadcast("broadcast 256 B to 1,000, 16 in flight", 1_000, 16, 240),
+    // Some servers notice who has gone at the next message only: twice as many still have a descriptor each.
+    broadcast("broadcast 256 B to 9,000", 9_000, 1, 10),
+    broadcast("broadcast 256 B to 9,000, 16 in flight", 9_000, 16, 32),
+    Row {
+        name: "accept, upgrade, close",
+        traffic: Traffic::Upgrade,
+        connections: 1,
+        in_flight: 1,
+        payload_bytes: 0,
+        messages: 2_000,
+        goal: 1.25,
+    },
 ];
 
 impl Row {
-    /// What one message, or one delivery, cost the server: microseconds of processor time.
+    /// What one message, delivery or connection cost the server: microseconds of processor time.
     ///
     /// # Errors
     ///
     /// When the server refuses somebody, answers something else or not in time.
     pub fn round(&self, server: &Server) -> io::Result<f64> {
+        if self.traffic == Traffic::Upgrade {
+            return self.connections(server);
+        }
         let mut clients = Clients::connect(Load {
             addr: server.addr(),
             connections: self.connections,
@@ -118,23 +138,27 @@ impl Row {
             deadline: Instant::now() + Duration::from_secs(300),
             events: false,
         })?;
-        // What a server does once for a new connection, and its kernel, is no part of a message.
-        match self.traffic {
-            Traffic::Echo => clients.echo(self.connections)?,
-            Traffic::Broadcast => clients.broadcast(1, None)?,
-        }
-        let before = process_cpu_us(server.pid())?;
-        let units = match self.traffic {
-            Traffic::Echo => {
-                clients.echo(self.messages)?;
-                self.messages
-            }
-            Traffic::Broadcast => {
-                clients.broadcast(self.messages, None)?;
-                self.messages * self.connections
-            }
+        let echoes = self.traffic == Traffic::Echo;
+        let mut send = |messages| match echoes {
+            true => clients.echo(messages),
+            false => clients.broadcast(messages, None),
         };
-        Ok((process_cpu_us(server.pid())? - before) as f64 / units as f64)
+        // What a server does once for a new connection, and its kernel, is no part of a message.
+        send(if echoes { self.connections } else { 1 })?;
+        let before = process_cpu_us(server.pid())?;
+        send(self.messages)?;
+        let spent = process_cpu_us(server.pid())? - before;
+        let units = self.messages * if echoes { 1 } else { self.connections };
+        Ok(spent as f64 / units as f64)
+    }
+
+    fn connections(&self, server: &Server) -> io::Result<f64> {
+        let close = masked_frame(Opcode::Close, &1000_u16.to_be_bytes());
+        let before = process_cpu_us(server.pid())?;
+        for _ in 0..self.messages {
+            connect(server.addr())?.write_all(&close)?;
+        }
+        Ok((process_cpu_us(server.pid())? - before) as f64 / self.messages as f64)
     }
 }
 

@@ -21,6 +21,8 @@ const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocke
 struct Floor {
     poll: Poll,
     peers: Vec<Option<TcpStream>>,
+    /// Places of `peers` that are empty.
+    free: Vec<usize>,
     broadcasts: bool,
     input: Vec<u8>,
     output: Vec<u8>,
@@ -40,10 +42,10 @@ fn main() -> io::Result<()> {
     let poll = Poll::new()?;
     poll.registry()
         .register(&mut listener, LISTENER, Interest::READABLE)?;
-    let peers = Vec::new();
     let mut floor = Floor {
         poll,
-        peers,
+        peers: Vec::new(),
+        free: Vec::new(),
         broadcasts,
         input: vec![0; 64 * 1024],
         output: Vec::new(),
@@ -65,19 +67,22 @@ impl Floor {
     fn accept(&mut self, listener: &TcpListener) -> io::Result<()> {
         while let Ok((mut stream, _)) = listener.accept() {
             stream.set_nodelay(true)?;
-            let token = Token(self.peers.len());
+            let at = self.free.pop().unwrap_or(self.peers.len());
             self.poll
                 .registry()
-                .register(&mut stream, token, Interest::READABLE)?;
-            self.peers.push(Some(stream));
+                .register(&mut stream, Token(at), Interest::READABLE)?;
+            match self.peers.get_mut(at) {
+                Some(place) => *place = Some(stream),
+                None => self.peers.push(Some(stream)),
+            }
         }
         Ok(())
     }
 
     fn serve(&mut self, index: usize) {
         // Whatever goes wrong, the peer is gone; that is all there is to it.
-        if self.answer(index).is_err() {
-            self.peers[index] = None;
+        if self.answer(index).is_err() && self.peers[index].take().is_some() {
+            self.free.push(index);
         }
     }
 
