@@ -225,7 +225,7 @@ fn status_and_doctor_do_not_say_that_all_is_well_when_it_is_not() {
             "{ gateway: { controlUi: { root: '/no/such/folder' } } }",
             "index.html",
         ),
-        ("{ gateway: { bind: 'lan' } }", "no secret is chosen"),
+        ("{ gateway: { bind: 'lan' } }", "neither token nor password"),
         (
             "{ gateway: { bind: 'custom', customBindHost: '192.0.2.1',
                           auth: { token: 'a-secret-that-somebody-chose' } } }",
@@ -351,7 +351,10 @@ fn a_typing_error_a_foreign_key_and_a_shared_secret_are_told_by_validate_doctor_
     let home = Home::new();
     drop(home.gateway(&[]));
     let token = home.run(&["token"]).ok().out;
-    home.configure(&format!("{{ hooks: {{ token: '{}' }} }}", token.trim()));
+    let (token, port) = (token.trim(), support::free_port());
+    home.configure(&format!(
+        "{{ hooks: {{ token: '{token}' }}, gateway: {{ port: {port} }} }}"
+    ));
     let told = home.run(&["config", "validate"]).ok().out;
     assert!(told.contains("hooks.token"), "{told}");
 }
@@ -402,7 +405,10 @@ fn the_doctor_knocks_at_servers_and_looks_at_the_database() {
     home.configure("{ gateway: { bind: 'lan' } }");
     let refused = home.run(&["gateway", "restart"]);
     assert_eq!(refused.code, 78, "{refused:?}");
-    assert!(refused.err.contains("no secret is chosen"), "{refused:?}");
+    assert!(
+        refused.err.contains("neither token nor password"),
+        "{refused:?}"
+    );
     home.run(&["health"]).ok();
     gateway.stop();
     listener.set_nonblocking(true).unwrap();

@@ -108,6 +108,12 @@ fn surplus_message(words: &[String], output: &str) -> Option<String> {
     is_message.then(|| "clawdia agent --message \"…\"   # the message in quotes".to_owned())
 }
 
+/// What another process of ours was told, as far as it can be read.
+fn reread(words: &[String]) -> Option<(Globals, Cli)> {
+    let (globals, high) = low::split(words).ok()?;
+    Some((globals, from_args(&high).ok()?))
+}
+
 fn from_args(words: &[String]) -> Result<Cli, EarlyExit> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Cli::from_args(&["clawdia"], &words)

@@ -1,6 +1,7 @@
 //! Other processes: naming one for good, signalling that one and no other, and who listens.
 
 use std::io;
+use std::path::PathBuf;
 
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,37 @@ fn signal_if(process: &ProcessId, signal: Signal) -> io::Result<bool> {
 #[cfg(not(target_os = "linux"))]
 fn signal_if(_process: &ProcessId, _signal: Signal) -> io::Result<bool> {
     Ok(false)
+}
+
+/// What a process was started with, and so will be again where it starts itself anew.
+pub struct Started {
+    /// Without the program's name.
+    pub words: Vec<String>,
+    /// Leads to the folder that relative paths of it are meant in.
+    pub folder: PathBuf,
+    variables: Vec<String>,
+}
+
+impl Started {
+    /// None where the system does not tell.
+    pub fn of(pid: u32) -> Option<Self> {
+        let list = |file: &str| -> Option<Vec<String>> {
+            let bytes = std::fs::read(format!("/proc/{pid}/{file}")).ok()?;
+            let text = String::from_utf8_lossy(&bytes);
+            Some(text.split_terminator('\0').map(str::to_owned).collect())
+        };
+        Some(Self {
+            words: list("cmdline")?.into_iter().skip(1).collect(),
+            folder: format!("/proc/{pid}/cwd").into(),
+            variables: list("environ")?,
+        })
+    }
+
+    /// One of its variables.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let mut variables = self.variables.iter();
+        variables.find_map(|it| Some(it.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+    }
 }
 
 /// Who listens on a TCP port of this machine.
@@ -294,6 +326,32 @@ mod tests {
         }
         child.wait().unwrap();
         assert!(!id.signal(Signal::KILL).unwrap());
+    }
+
+    #[test]
+    fn what_a_process_was_started_with_is_seen() {
+        let mut sleep = Command::new("sleep");
+        let mut child = sleep
+            .arg("60")
+            .env("A", "1=2")
+            .env("AB", "")
+            .spawn()
+            .unwrap();
+        // Between its fork and its words it has none, or still ours.
+        let started = loop {
+            let started = Started::of(child.id()).unwrap();
+            if started.words == ["60"] && started.variable("AB").is_some() {
+                break started;
+            }
+            std::thread::yield_now();
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let of = |name| started.variable(name);
+        assert_eq!(
+            (of("A"), of("AB"), of("ABC")),
+            (Some("1=2".into()), Some(String::new()), None)
+        );
     }
 
     #[test]

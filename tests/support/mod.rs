@@ -46,6 +46,12 @@ pub fn ended(child: &mut Child) -> Option<i32> {
     }
 }
 
+/// A port that nobody has.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 /// How a command ended.
 #[derive(Debug)]
 pub struct Ran {

@@ -101,7 +101,7 @@ pub struct GatewayRestart {}
 pub struct GatewayUninstall {}
 
 /// run the gateway in the foreground until it is told to stop
-#[derive(FromArgs, ArgsInfo, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug, Default)]
 #[argh(
     subcommand,
     name = "run",

@@ -10,7 +10,7 @@ use super::super::out::{Out, Paint};
 use super::super::reading::config_faults;
 use super::super::setup::{Session, Setup, variable};
 use super::super::text::{count, printable_lines};
-use super::{text, troubles, units};
+use super::{next_start, text, units};
 use crate::client::{ClientError, ErrorKind};
 use crate::config::change::{changes, needs_restart};
 use crate::config::checks::{shared_secrets, told_unserved};
@@ -21,6 +21,7 @@ use crate::config::table::Shape;
 use crate::config::{Config, Fault, GatewayMode, ReloadMode};
 use crate::config::{redact, syntax};
 use crate::io::config_file;
+use crate::io::server::trial::About;
 use crate::limits::CONFIG_TAKEN_MS;
 
 /// Reads or changes the configuration.
@@ -249,16 +250,16 @@ pub fn apply(setup: &Setup, edit: impl FnOnce(&mut Value) -> Outcome) -> Result<
     let known = before.warnings(&variable);
     let unknown = after.warnings(&variable).into_iter();
     let new = unknown.filter(|fault| !known.iter().any(|old| old.path == fault.path));
-    let config = loaded.as_ref().ok().map(|loaded| &loaded.config);
-    let trouble = config.and_then(|config| troubles::of_start(setup, config));
-    let trouble = trouble.map(|it| format!("{} ({})", it.message, it.mend));
+    // A file with faults is told of in any case.
+    let refused = loaded.is_ok().then(|| next_start::refused(setup)).flatten();
+    let refused = refused.map(|it| format!("the next start would fail: {} ({})", it.text, it.mend));
     Ok(Applied {
         path: before.path().to_owned(),
         faults: remaining,
         hash: after.hash().to_owned(),
         remarks: unset
             .chain(new.map(|fault| fault.to_string()))
-            .chain(trouble)
+            .chain(refused)
             .collect(),
         needs_restart: needs_restart(&changes(&before.value(), &after.value())),
     })
@@ -311,10 +312,10 @@ fn validate(setup: &Setup, out: &mut Out) -> Outcome {
     warnings.extend(config_file::check_mode(&document));
     warnings.extend(setup.missing_config()?);
     if config.gateway.mode != Some(GatewayMode::Remote) {
-        if let Some(trouble) = troubles::of_start(setup, &config) {
-            return Err(Failure::configuration(trouble.message).mend(trouble.mend));
+        let refused = next_start::refused(setup).filter(|it| it.about == About::Secret);
+        if let Some(refused) = refused {
+            return Err(refused.failure("the gateway does not start: "));
         }
-        warnings.extend(troubles::unbound(&config).map(|trouble| trouble.message));
     }
     let unserved = told_unserved(&loaded.unserved);
     if out.wants_json() {

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::super::commands::GatewayInstall;
+use super::super::commands::{GatewayInstall, GatewayRunArgs};
 use super::super::exit::{Failure, Outcome};
 use super::super::out::Out;
 use super::super::setup::Setup;
 use super::config::connect_own;
 use super::serve::{await_end, signal_holder};
-use super::troubles;
 use super::units::{self, Installed, Told};
+use super::{next_start, troubles};
 use crate::io::lock::LockHolder;
 use crate::io::process::ProcessId;
 use crate::io::state_dir;
@@ -44,12 +44,14 @@ pub fn install(args: GatewayInstall, setup: &Setup, out: &mut Out) -> Outcome {
         (false, None) => Manager::User,
     };
     // What would keep it from starting is told now and not to a log.
-    if let Some(missing) = setup.missing_config()? {
-        return Err(Failure::configuration(missing));
-    }
-    let config = setup.config()?;
-    if let Some(trouble) = troubles::of_start(setup, &config) {
-        return Err(Failure::configuration(trouble.message).mend(trouble.mend));
+    setup.config()?;
+    let port = args.port;
+    let words = GatewayRunArgs {
+        port,
+        ..GatewayRunArgs::default()
+    };
+    if let Some(refused) = next_start::refused_as(words, setup, None) {
+        return Err(refused.failure("the gateway does not start: "));
     }
     let told = Told {
         done: "runs, and is kept running",
@@ -82,10 +84,11 @@ pub fn stop(setup: &Setup, out: &mut Out) -> Outcome {
 
 /// The same, to be started again.
 pub fn restart(setup: &Setup, out: &mut Out) -> Outcome {
-    match installed(setup) {
+    let unit = installed(setup);
+    would_start(setup, unit.is_some())?;
+    match unit {
         Some(unit) => unit.ask("restart", out),
         None => {
-            would_start(setup)?;
             let former = signal(Signal::USR1, setup)?;
             await_start(setup, &former)?;
             told(&former, "has started again", out)
@@ -107,9 +110,23 @@ fn signal(signal: Signal, setup: &Setup) -> Result<LockHolder, Failure> {
         .ok_or_else(|| Failure::failed("no gateway runs here").mend("clawdia gateway run"))
 }
 
-/// A gateway that nobody else starts keeps its environment: what it cannot take over of its configuration now would
-/// not let it start again either.
-fn would_start(setup: &Setup) -> Outcome {
+/// Refuses, before anything is stopped, what the next start would be refused for.
+fn would_start(setup: &Setup, is_unit: bool) -> Outcome {
+    if setup.lock_holder().is_none() {
+        return Ok(());
+    }
+    let runs_on = "it would not start again, so it runs on: ";
+    let elsewhere =
+        "clawdia gateway stop   # then start it where its environment has what it needs";
+    if let Some(refused) = next_start::refused(setup) {
+        return Err(refused.failure(runs_on).mend(elsewhere));
+    }
+    // systemd starts it with variables of its own, which may be what was mended.
+    if is_unit {
+        return Ok(());
+    }
+    // Any other keeps its environment: what it cannot take over of its configuration now would not let it start again
+    // either.
     let config = setup.client_config()?;
     let deadline = Instant::now() + Duration::from_millis(CONFIG_TAKEN_MS);
     // One that cannot be asked has a reason to be started again.
@@ -119,16 +136,13 @@ fn would_start(setup: &Setup) -> Outcome {
     let shown = session.call("config.get", &json!({})).unwrap_or_default();
     let refused = troubles::of_config(&shown, &session.to).into_iter().next();
     session.client.close();
-    // Taken over or not: what a gateway that runs need not ask may keep one from starting.
-    let unfit = || troubles::of_start(setup, &config).or_else(|| troubles::unbound(&config));
-    match refused.or_else(unfit) {
+    match refused {
         None => Ok(()),
-        Some(trouble) => Err(Failure::configuration(format!(
-            "it would not start again, so it runs on: {}",
-            trouble.message
-        ))
-        .mend(trouble.mend)
-        .mend("clawdia gateway stop   # then start it where its environment has what it needs")),
+        Some(trouble) => Err(
+            Failure::configuration(format!("{runs_on}{}", trouble.message))
+                .mend(trouble.mend)
+                .mend(elsewhere),
+        ),
     }
 }
 

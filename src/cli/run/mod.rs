@@ -20,6 +20,7 @@ pub mod logs;
 pub mod mcp;
 pub mod message;
 pub mod models;
+mod next_start;
 pub mod node;
 pub mod node_service;
 pub mod nodes;

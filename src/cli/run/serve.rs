@@ -20,6 +20,19 @@ pub fn run(args: GatewayRunArgs, setup: &Setup) -> Outcome {
         let fault = "--url says where a gateway is; `run` takes --bind and --port";
         return Err(Failure::usage(fault));
     }
+    let force = args.force;
+    let options = options(args, setup)?;
+    if force {
+        stop_former(setup)?;
+    }
+    match server::run(options)? {
+        Ended::Stopped => Ok(()),
+        Ended::ToRestart => Err(start_again()),
+    }
+}
+
+/// What a start is told by these words, where it may be one.
+pub(super) fn options(args: GatewayRunArgs, setup: &Setup) -> Result<Options, Failure> {
     let modes = ["loopback", "lan", "tailnet", "auto", "custom"];
     one_of("--bind", &args.bind, &modes)?;
     one_of("--auth", &args.auth, &["token", "password"])?;
@@ -30,10 +43,7 @@ pub fn run(args: GatewayRunArgs, setup: &Setup) -> Outcome {
             .mend("clawdia config set gateway.mode local   # makes it")
             .mend("clawdia gateway run --allow-unconfigured   # starts on defaults"));
     }
-    if args.force {
-        stop_former(setup)?;
-    }
-    let ended = server::run(Options {
+    Ok(Options {
         paths: setup.paths.clone(),
         port: args.port,
         bind: args.bind,
@@ -41,11 +51,7 @@ pub fn run(args: GatewayRunArgs, setup: &Setup) -> Outcome {
         token: secrets.token.map(|secret| Secret::new(secret.value)),
         password: secrets.password.map(|secret| Secret::new(secret.value)),
         verbose: args.verbose,
-    })?;
-    match ended {
-        Ended::Stopped => Ok(()),
-        Ended::ToRestart => Err(start_again()),
-    }
+    })
 }
 
 /// Becomes the same program with the same words, under the same process id, so that a supervisor

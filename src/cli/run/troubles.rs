@@ -6,12 +6,12 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::super::setup::{Destination, Setup};
-use super::{list, text, units};
+use super::{list, next_start, text};
 use crate::agent::Api;
 use crate::client::secret::Target;
 use crate::config::paths::expand_home;
 use crate::config::{Config, DmPolicy};
-use crate::io::server::bind::Plan;
+use crate::io::server::trial::About;
 
 /// The provider that needs no configuration.
 const BUILTIN: &str = "builtin";
@@ -42,7 +42,17 @@ impl Trouble {
 /// Of the settings of this machine's own gateway.
 pub fn of_settings(setup: &Setup, config: &Config) -> Vec<Trouble> {
     let mut found = of_files(config);
-    found.extend(of_start(setup, config).or_else(|| unbound(config)));
+    let refused = next_start::refused(setup).filter(|it| match it.about {
+        // What the file is at fault for is told where it is read, and who has the port of a gateway that does not run
+        // where that is looked for.
+        About::Settings => false,
+        About::Port => setup.lock_holder().is_some(),
+        About::Secret | About::Address | About::Certificate => true,
+    });
+    found.extend(refused.map(|it| {
+        let text = format!("the next start would fail: {}", it.text.replace('\n', "; "));
+        Trouble::new(it.name(), text, it.mend)
+    }));
     found
 }
 
@@ -165,42 +175,6 @@ fn page(config: &Config) -> Option<Trouble> {
     ))
 }
 
-/// What keeps the gateway from starting though its settings are valid: it would let others in who show nothing.
-pub fn of_start(setup: &Setup, config: &Config) -> Option<Trouble> {
-    let variables = units::gateway_variables(setup);
-    let given = ["CLAWDIA_GATEWAY_TOKEN", "CLAWDIA_GATEWAY_PASSWORD"];
-    // A secret that refers to a variable which only the gateway has is chosen all the same.
-    let written = setup.document().map(|document| document.value());
-    let written = written.is_ok_and(|value| {
-        let auth = &value["gateway"]["auth"];
-        !auth["token"].is_null() || !auth["password"].is_null()
-    });
-    let is_chosen = written || given.iter().any(|name| variables(name).is_some());
-    (!is_chosen).then(|| unprotected(config)).flatten()
-}
-
-fn unprotected(config: &Config) -> Option<Trouble> {
-    let plan = Plan::new(config, None, false).ok()?;
-    plan.open_address()?;
-    let bind = config.gateway.bind.as_str();
-    let text =
-        format!("the gateway does not start: gateway.bind is {bind:?} and no secret is chosen");
-    let mend = "clawdia config set gateway.auth.token \"$(openssl rand -hex 32)\"";
-    Some(Trouble::new("bind", text, mend))
-}
-
-/// Where this machine has no such address to listen on, at the next start.
-pub fn unbound(config: &Config) -> Option<Trouble> {
-    let has_secret = config.gateway.auth.secret().is_some();
-    let fault = match Plan::new(config, None, has_secret) {
-        Err(fault) => fault.message,
-        Ok(plan) => plan.fault()?,
-    };
-    let text = format!("the next start would fail: {fault}");
-    let mend = "clawdia config set gateway.bind loopback";
-    Some(Trouble::new("bind", text, mend))
-}
-
 /// Channels that are configured and do not run, as `health` tells of them.
 pub fn of_channels(health: &Value) -> Vec<Trouble> {
     let channels = health["channels"].as_object().into_iter().flatten();
@@ -247,10 +221,7 @@ mod tests {
 
     fn names(config: Value) -> Vec<String> {
         let config: Config = serde_json::from_value(config).unwrap();
-        let mut found = of_files(&config);
-        let open = unprotected(&config).filter(|_| config.gateway.auth.secret().is_none());
-        found.extend(open.or_else(|| unbound(&config)));
-        let found = found.into_iter();
+        let found = of_files(&config).into_iter();
         found
             .map(|it| format!("{}: {}", it.name, it.message))
             .collect()
@@ -332,14 +303,6 @@ mod tests {
         );
         let page = json!({"gateway": {"controlUi": {"root": "/no/such/folder"}}});
         finds(page, "page: gateway.controlUi.root has no page");
-        finds(
-            json!({"gateway": {"bind": "lan"}}),
-            "bind: the gateway does not start",
-        );
-        // RFC 5737: nobody's address.
-        let foreign = json!({"gateway": {"bind": "custom", "customBindHost": "192.0.2.1",
-            "auth": {"token": "chosen"}}});
-        finds(foreign, "bind: the next start would fail");
     }
 
     #[test]

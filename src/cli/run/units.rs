@@ -103,7 +103,7 @@ impl Installed {
 }
 
 /// The variables that this profile's gateway has: this shell's, else those that its unit sets.
-pub fn gateway_variables(setup: &Setup) -> impl Fn(&str) -> Option<String> {
+pub fn gateway_variables(setup: &Setup) -> impl Fn(&str) -> Option<String> + use<> {
     let name = gateway_service::name(setup);
     let of_unit = OnceCell::new();
     move |variable_name| {

@@ -69,16 +69,36 @@ impl Plan {
         self.addresses.iter().copied().find(|ip| !ip.is_loopback())
     }
 
-    /// Why none of the addresses can be bound on this machine, whatever the port.
-    pub fn fault(&self) -> Option<String> {
+    /// That no other machine comes in, for who has no secret that somebody chose.
+    ///
+    /// # Errors
+    ///
+    /// Where one does: exit 78.
+    pub fn is_closed(&self) -> Result<(), StartFault> {
+        let Some(ip) = self.open_address() else {
+            return Ok(());
+        };
+        Err(StartFault::refused(format!(
+            "listening on {ip} lets other machines in, and there is neither token nor password \
+             (set one: clawdia config set gateway.auth.token SECRET, CLAWDIA_GATEWAY_TOKEN or \
+             --token-file FILE; or stay on this machine: --bind loopback)"
+        )))
+    }
+
+    /// Whether any of the addresses can be bound on this machine, whatever the port.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::open`].
+    pub fn is_here(&self) -> Result<(), StartFault> {
         let mut faults = Vec::new();
         for ip in &self.addresses {
             match bind(*ip, 0) {
-                Ok(_) => return None,
+                Ok(_) => return Ok(()),
                 Err(fault) => faults.push(fault),
             }
         }
-        Some(faults.join("; "))
+        Err(StartFault::refused(faults.join("\n")))
     }
 
     /// Takes the sockets that a supervisor has bound, or binds what was asked for.
@@ -140,7 +160,7 @@ impl Plan {
     /// # Errors
     ///
     /// When none can: exit 78, with the fault of each.
-    fn listen(&self, port: u16) -> Result<(Vec<Listener>, Bound), StartFault> {
+    pub fn listen(&self, port: u16) -> Result<(Vec<Listener>, Bound), StartFault> {
         let mut faults = Vec::new();
         for ip in &self.addresses {
             let beside = self.mode != BindMode::Auto && ip.to_canonical() != LOOPBACK;

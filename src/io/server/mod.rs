@@ -14,6 +14,7 @@ mod identity;
 mod source;
 mod tailnet;
 mod tls;
+pub mod trial;
 
 use crate::agent::Providers;
 use crate::agent::builtin::{Builtin, PACING_MS};

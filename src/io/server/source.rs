@@ -15,10 +15,15 @@ use crate::io::state_dir::StartFault;
 use crate::io::{config_file, secret};
 use std::sync::Arc;
 
+/// One environment variable of whoever starts.
+pub type Env = Box<dyn Fn(&str) -> Option<String> + Send>;
+
 /// The options of one start, and how a configuration is read under them.
 pub struct Source {
     /// As given on the command line.
     pub options: Options,
+    /// The environment of that start.
+    pub env: Env,
 }
 
 /// One environment variable.
@@ -27,9 +32,10 @@ pub fn variable(name: &str) -> Option<String> {
 }
 
 impl Source {
-    /// With the options of the command line.
+    /// With the options of the command line and the environment of this process.
     pub fn new(options: Options) -> Self {
-        Self { options }
+        let env = Box::new(variable);
+        Self { options, env }
     }
 
     /// Reads the file as it is now.
@@ -58,7 +64,7 @@ impl Source {
     /// Every fault at once, a line each.
     pub fn resolve(&self, document: Document) -> Result<LoadedConfig, StartFault> {
         let loaded = document
-            .load(&variable)
+            .load(&self.env)
             .map_err(|faults| StartFault::refused(list(document.path(), &faults)))?;
         let mut config = Config::clone(&loaded.config);
         if config.gateway.mode == Some(GatewayMode::Remote) {
@@ -82,7 +88,7 @@ impl Source {
     /// Flags and environment before the file.
     fn override_auth(&self, config: &mut Config) -> Result<(), StartFault> {
         let auth = &mut config.gateway.auth;
-        let env = |name| variable(name).map(crate::config::Secret::new);
+        let env = |name| (self.env)(name).map(crate::config::Secret::new);
         let given = |flag: &Option<crate::config::Secret>| flag.clone();
         if let Some(token) = given(&self.options.token).or_else(|| env("CLAWDIA_GATEWAY_TOKEN")) {
             auth.token = Some(token);
@@ -122,13 +128,7 @@ impl Source {
             return Ok(loaded);
         }
         let plan = Plan::new(&loaded.config, self.options.bind.as_deref(), false)?;
-        if let Some(ip) = plan.open_address() {
-            return Err(StartFault::refused(format!(
-                "listening on {ip} lets other machines in, and there is neither token nor password \
-                 (set one: clawdia config set gateway.auth.token SECRET, CLAWDIA_GATEWAY_TOKEN or \
-                 --token-file FILE; or stay on this machine: --bind loopback)"
-            )));
-        }
+        plan.is_closed()?;
         let token = secret::load_or_create_token(&self.options.paths.state_dir)?;
         let secret = GatewaySecret::token(&token)
             .map_err(|fault| StartFault::refused(format!("the generated token {fault}")))?;
@@ -198,7 +198,7 @@ impl Source {
     pub fn port(&self, config: &Config) -> Result<u16, StartFault> {
         let paths = &self.options.paths;
         paths
-            .gateway_port(self.options.port, &variable, config.gateway.port)
+            .gateway_port(self.options.port, &self.env, config.gateway.port)
             .map_err(|fault| StartFault::refused(fault.to_string()))
     }
 }

@@ -6,7 +6,7 @@ use crate::io::clock;
 use crate::io::interfaces::outward_address;
 use crate::io::state_dir::StartFault;
 use crate::io::tls::Acceptor;
-use crate::io::tls::certificate::Place;
+use crate::io::tls::certificate::{Pair, Place};
 use crate::io::tls::pin::Own;
 use crate::io::tls::server::Maker;
 use std::net::IpAddr;
@@ -50,8 +50,23 @@ impl Tls {
     ///
     /// What is wrong with the files: there is no way back to speaking without TLS.
     pub fn acceptor(&self) -> Result<Acceptor, StartFault> {
-        let pair = self.place.load_or_create(&self.names, clock::now())?;
-        self.maker.acceptor(&pair).map_err(|fault| {
+        self.show(&self.place.load_or_create(&self.names, clock::now())?)
+    }
+
+    /// The same without making anything: ours may be missing still.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tls::acceptor`].
+    pub fn check(&self) -> Result<(), StartFault> {
+        match self.place.load(clock::now())? {
+            Some(pair) => self.show(&pair).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    fn show(&self, pair: &Pair) -> Result<Acceptor, StartFault> {
+        self.maker.acceptor(pair).map_err(|fault| {
             StartFault::refused(format!("the TLS certificate cannot be used: {fault}"))
         })
     }

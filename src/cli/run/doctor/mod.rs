@@ -130,7 +130,7 @@ fn look(setup: &Setup, found: &mut Findings) {
     let elsewhere = setup.globals.url.is_some() || config.gateway.mode == Some(GatewayMode::Remote);
     if !elsewhere {
         settings::secret(setup, &config, found);
-        settings::certificate(&config, found);
+        settings::certificate(setup, &config, found);
         settings::discovery(&config, found);
         troubled(troubles::of_settings(setup, &config), found);
         reach::models(&config, found);

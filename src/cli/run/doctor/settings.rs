@@ -1,13 +1,12 @@
 //! What the files say: the configuration, the state directory, secrets, certificates.
 
-use std::path::Path;
-
 use super::super::config::shared_with_gateway;
 use super::super::{security, units};
 use super::{Findings, Setup, State};
 use crate::config::checks::told_unserved;
 use crate::config::{Config, MdnsMode};
-use crate::io::{config_file, private, store};
+use crate::io::tls::certificate::Place;
+use crate::io::{clock, config_file, private, store};
 
 pub fn configuration(setup: &Setup, found: &mut Findings) -> Option<std::sync::Arc<Config>> {
     const NAME: &str = "configuration";
@@ -97,23 +96,13 @@ pub fn secret(setup: &Setup, config: &Config, found: &mut Findings) {
     }
 }
 
-pub fn certificate(config: &Config, found: &mut Findings) {
+/// What is wrong with its files is told by what the next start would be refused for.
+pub fn certificate(setup: &Setup, config: &Config, found: &mut Findings) {
     let tls = &config.gateway.tls;
-    if !tls.enabled {
-        return;
-    }
-    for path in [&tls.cert_path, &tls.key_path].into_iter().flatten() {
-        match std::fs::File::open(Path::new(path)) {
-            Ok(_) => found.good("certificate", path.clone()),
-            Err(error) => {
-                let mend = "clawdia config unset gateway.tls.certPath && clawdia config unset gateway.tls.keyPath";
-                found.add(
-                    "certificate",
-                    State::Fault,
-                    format!("{path}: {error}"),
-                    &[mend],
-                );
-            }
+    let place = Place::of(tls, &setup.paths.state_dir);
+    if tls.enabled && matches!(place.load(clock::now()), Ok(Some(_))) {
+        for path in place.paths() {
+            found.good("certificate", path.display().to_string());
         }
     }
 }

@@ -1,0 +1,118 @@
+//! What the next start would be refused for is found before anything is stopped, and where a configuration is judged.
+
+mod support;
+
+use std::net::TcpListener;
+use support::{Home, Running, free_port};
+
+const SECRET: &str = "auth: { token: 'a-secret-that-somebody-chose' }";
+
+/// A gateway on the port that its configuration says.
+fn started(home: &Home) -> Running {
+    Running::start(home.command(&["gateway", "run"]))
+}
+
+/// Valid configurations with which no gateway starts, and what keeps it from it.
+fn unfit(taken: u16) -> Vec<(String, String)> {
+    let gateway = |more: &str| format!("{{ gateway: {{ port: {}, {more} }} }}", free_port());
+    let files = |cert: &str, key: &str| {
+        gateway(&format!(
+            "tls: {{ enabled: true, certPath: '{cert}', keyPath: '{key}' }}"
+        ))
+    };
+    let text = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    [
+        (
+            files("/no/cert.pem", "/no/key.pem"),
+            "cannot read /no/cert.pem".to_owned(),
+        ),
+        (
+            files(text, text),
+            "there is no certificate in it".to_owned(),
+        ),
+        (
+            format!("{{ gateway: {{ port: {taken} }} }}"),
+            format!(
+                "port {taken} on 127.0.0.1 is in use by process {}",
+                std::process::id()
+            ),
+        ),
+        // RFC 5737: nobody's address.
+        (
+            gateway(&format!(
+                "bind: 'custom', customBindHost: '192.0.2.1', {SECRET}"
+            )),
+            "192.0.2.1 is no address of this machine".to_owned(),
+        ),
+        (
+            gateway("bind: 'lan'"),
+            "neither token nor password".to_owned(),
+        ),
+    ]
+    .into()
+}
+
+#[test]
+fn a_restart_that_would_be_refused_stops_nothing_and_says_what_the_start_says() {
+    let home = Home::new();
+    home.configure(&format!("{{ gateway: {{ port: {} }} }}", free_port()));
+    let gateway = started(&home);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    for (config, told) in unfit(taken.local_addr().unwrap().port()) {
+        home.configure(&config);
+        let refused = home.run(&["gateway", "restart"]);
+        assert_eq!(refused.code, 78, "{config} {refused:?}");
+        let elsewhere = Home::new();
+        elsewhere.configure(&config);
+        let start = elsewhere.run(&["gateway", "run"]);
+        assert_eq!(start.code, 78, "{start:?}");
+        let said = start
+            .err
+            .trim_start_matches("error: ")
+            .lines()
+            .next()
+            .unwrap();
+        assert!(said.contains(&told), "{start:?}");
+        assert!(refused.err.contains(said), "{refused:?}\n{said}");
+        assert!(
+            refused.err.contains("it runs on") && refused.err.contains("  try "),
+            "{refused:?}"
+        );
+        home.run(&["health"]).ok();
+    }
+    // Of what is fit, a port that is free among it, nothing is refused.
+    let port = free_port();
+    home.configure(&format!(
+        "{{ gateway: {{ port: {port}, tls: {{ enabled: true }} }} }}"
+    ));
+    home.run(&["gateway", "restart"]).ok();
+    let status = home.run(&["gateway", "status"]).ok();
+    assert!(status.out.contains(&format!("port {port}")), "{status:?}");
+    gateway.stop();
+}
+
+#[test]
+fn what_a_gateway_was_told_at_its_start_counts_at_its_next_one() {
+    let home = Home::new();
+    home.configure("{}");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let mut command = home.command(&["gateway", "run", "--port", "0", "--token-file", "secret"]);
+    std::fs::write(
+        home.state().join("secret"),
+        "a-secret-that-somebody-chose\n",
+    )
+    .unwrap();
+    command.current_dir(home.state());
+    let gateway = Running::start(command);
+    // The port of the configuration is not its own, and the secret is in the file that it was told of.
+    home.configure(&format!("{{ gateway: {{ port: {port}, bind: 'lan' }} }}"));
+    home.run(&["gateway", "restart"]).ok();
+    std::fs::remove_file(home.state().join("secret")).unwrap();
+    let refused = home.run(&["gateway", "restart"]);
+    assert!(
+        refused.code == 78 && refused.err.contains("--token-file"),
+        "{refused:?}"
+    );
+    gateway.stop();
+}
