@@ -3,7 +3,7 @@
 mod support;
 
 use std::net::TcpListener;
-use support::{Home, Running, free_port};
+use support::{Home, Running, finish, free_port};
 
 const SECRET: &str = "auth: { token: 'a-secret-that-somebody-chose' }";
 
@@ -107,6 +107,7 @@ fn what_a_gateway_was_told_at_its_start_counts_at_its_next_one() {
     let gateway = Running::start(command);
     // The port of the configuration is not its own, and the secret is in the file that it was told of.
     home.configure(&format!("{{ gateway: {{ port: {port}, bind: 'lan' }} }}"));
+    home.run(&["config", "validate"]).ok();
     home.run(&["gateway", "restart"]).ok();
     std::fs::remove_file(home.state().join("secret")).unwrap();
     let refused = home.run(&["gateway", "restart"]);
@@ -115,4 +116,33 @@ fn what_a_gateway_was_told_at_its_start_counts_at_its_next_one() {
         "{refused:?}"
     );
     gateway.stop();
+}
+
+#[test]
+fn a_configuration_with_which_no_gateway_starts_is_not_valid() {
+    let home = Home::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    for (config, told) in unfit(taken.local_addr().unwrap().port()) {
+        home.configure(&config);
+        let refused = home.run(&["config", "validate"]);
+        assert!(
+            refused.code == 78 && refused.err.contains(&told),
+            "{config} {refused:?}"
+        );
+    }
+    home.configure(&format!("{{ gateway: {{ port: {} }} }}", free_port()));
+    home.run(&["config", "validate"]).ok();
+    for (words, code) in [
+        (&["config", "validate"][..], 78),
+        (&["--dev", "config", "validate"], 0),
+    ] {
+        let mut validate = home.command(words);
+        validate.env("CLAWDIA_CONFIG_PATH", home.state().join("missing.json"));
+        let ran = finish(validate);
+        let told = [&ran.out[..], &ran.err].concat();
+        assert!(
+            ran.code == code && told.contains("there is no such file"),
+            "{ran:?}"
+        );
+    }
 }

@@ -21,7 +21,6 @@ use crate::config::table::Shape;
 use crate::config::{Config, Fault, GatewayMode, ReloadMode};
 use crate::config::{redact, syntax};
 use crate::io::config_file;
-use crate::io::server::trial::About;
 use crate::limits::CONFIG_TAKEN_MS;
 
 /// Reads or changes the configuration.
@@ -311,11 +310,10 @@ fn validate(setup: &Setup, out: &mut Out) -> Outcome {
     warnings.extend(shared.iter().map(ToString::to_string));
     warnings.extend(config_file::check_mode(&document));
     warnings.extend(setup.missing_config()?);
-    if config.gateway.mode != Some(GatewayMode::Remote) {
-        let refused = next_start::refused(setup).filter(|it| it.about == About::Secret);
-        if let Some(refused) = refused {
-            return Err(refused.failure("the gateway does not start: "));
-        }
+    if config.gateway.mode != Some(GatewayMode::Remote)
+        && let Some(refused) = next_start::refused(setup)
+    {
+        return Err(refused.failure("the gateway does not start: "));
     }
     let unserved = told_unserved(&loaded.unserved);
     if out.wants_json() {
