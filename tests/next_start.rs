@@ -146,3 +146,69 @@ fn a_configuration_with_which_no_gateway_starts_is_not_valid() {
         );
     }
 }
+
+#[test]
+fn what_still_listens_is_told_when_the_file_says_otherwise_and_audited_as_it_is() {
+    let home = Home::new();
+    let text = format!(
+        "{{ gateway: {{ bind: 'lan', {SECRET} }}, discovery: {{ mdns: {{ mode: 'off' }} }} }}"
+    );
+    home.configure(&text);
+    let gateway = home.gateway(&[]);
+    let listens = format!(
+        "process {} listens on 0.0.0.0 port {} (bind lan) without TLS and asks for a token",
+        gateway.pid(),
+        gateway.port
+    );
+    let meant = home
+        .run(&[
+            "config",
+            "set",
+            "gateway.auth.token",
+            "another-secret-that-somebody-chose",
+        ])
+        .ok();
+    assert!(!meant.out.contains("listens on"), "{meant:?}");
+    // Refused by the gateway, which goes on with what it has.
+    let refused = home.run(&["config", "unset", "gateway.auth.token"]).ok();
+    assert!(
+        refused.out.contains("not yet") && refused.out.contains(&listens),
+        "{refused:?}"
+    );
+    for words in [
+        &["set", "gateway.bind", "loopback"][..],
+        &["set", "gateway.auth.token", "x1y2z3x1y2z3x1y2z3x1"],
+        &["unset", "gateway.auth.token"],
+    ] {
+        let told = home.run(&[&["config"], words].concat()).ok();
+        assert!(told.out.contains(&listens), "{told:?}");
+    }
+    let other = home
+        .run(&["config", "set", "messages.queue.mode", "steer"])
+        .ok();
+    assert!(!other.out.contains("listens on"), "{other:?}");
+    let audit = home.run(&["security", "audit", "--json"]);
+    assert_eq!(audit.code, 1, "{audit:?}");
+    let audit = audit.json();
+    let found = audit["findings"].as_array().unwrap();
+    let open = found
+        .iter()
+        .find(|it| it["id"] == "bind.cleartext")
+        .expect("it is found");
+    assert_eq!(open["severity"], "critical");
+    assert!(
+        open["message"].as_str().unwrap().starts_with(&listens),
+        "{open}"
+    );
+    assert!(
+        open["mend"]
+            .as_str()
+            .unwrap()
+            .starts_with("clawdia gateway restart"),
+        "{open}"
+    );
+    home.run(&["gateway", "restart"]).ok();
+    let audit = home.run(&["security", "audit"]).ok();
+    assert!(!audit.out.contains("listens on"), "{audit:?}");
+    gateway.stop();
+}

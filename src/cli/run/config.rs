@@ -10,7 +10,7 @@ use super::super::out::{Out, Paint};
 use super::super::reading::config_faults;
 use super::super::setup::{Session, Setup, variable};
 use super::super::text::{count, printable_lines};
-use super::{next_start, text, units};
+use super::{next_start, running, text, units};
 use crate::client::{ClientError, ErrorKind};
 use crate::config::change::{changes, needs_restart};
 use crate::config::checks::{shared_secrets, told_unserved};
@@ -111,11 +111,16 @@ fn change(
     edit: impl FnOnce(&mut Value) -> Result<String, Failure>,
 ) -> Outcome {
     let mut done = String::new();
-    let applied = apply(setup, |whole| {
+    let mut applied = apply(setup, |whole| {
         done = edit(whole)?;
         Ok(())
     })?;
     let taken = taken_over(setup, &applied);
+    let is_taken = taken.as_ref().is_some_and(Result::is_ok);
+    let left_open = (taken.is_some() && applied.of_gateway)
+        .then(|| running::left_open(setup, is_taken))
+        .flatten();
+    applied.remarks.extend(left_open);
     // A gateway that does not run reads everything at its start.
     let restart = applied.needs_restart && taken.is_some();
     if out.wants_json() {
@@ -211,6 +216,8 @@ pub struct Applied {
     remarks: Vec<String>,
     /// Whether a gateway that runs takes part of the change only at its next start.
     pub needs_restart: bool,
+    /// Whether it is about the gateway itself.
+    of_gateway: bool,
 }
 
 /// Changes the values and writes the file, with everything else in it left as it is. Faults
@@ -252,6 +259,7 @@ pub fn apply(setup: &Setup, edit: impl FnOnce(&mut Value) -> Outcome) -> Result<
     // A file with faults is told of in any case.
     let refused = loaded.is_ok().then(|| next_start::refused(setup)).flatten();
     let refused = refused.map(|it| format!("the next start would fail: {} ({})", it.text, it.mend));
+    let changes = changes(&before.value(), &after.value());
     Ok(Applied {
         path: before.path().to_owned(),
         faults: remaining,
@@ -260,7 +268,8 @@ pub fn apply(setup: &Setup, edit: impl FnOnce(&mut Value) -> Outcome) -> Result<
             .chain(new.map(|fault| fault.to_string()))
             .chain(refused)
             .collect(),
-        needs_restart: needs_restart(&changes(&before.value(), &after.value())),
+        needs_restart: needs_restart(&changes),
+        of_gateway: changes.iter().any(|it| it.path.starts_with("gateway.")),
     })
 }
 

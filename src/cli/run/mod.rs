@@ -29,6 +29,7 @@ pub mod probe;
 pub mod profiles;
 mod reach;
 pub mod remote;
+mod running;
 pub mod security;
 pub mod serve;
 pub mod sessions;

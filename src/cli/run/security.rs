@@ -1,6 +1,7 @@
 //! `clawdia security audit`: what lets others in, by how much it matters.
 
 mod channels;
+mod process;
 
 use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
@@ -60,10 +61,11 @@ fn finding(
     }
 }
 
-/// Audits the configuration and the state directory. The gateway need not run.
+/// Audits the configuration, the process that runs and the state directory. The gateway need not run.
 pub fn run(setup: &Setup, out: &mut Out) -> Outcome {
     let config = setup.config()?;
     let mut found = of_config(&config);
+    found.extend(process::look(setup, &config, &found));
     for fault in shared_with_gateway(setup, &config) {
         let id = match fault.path.as_str() {
             "hooks.token" => "hooks.token.shared",
@@ -186,7 +188,7 @@ pub fn told_by_mdns(config: &Config) -> Option<MdnsMode> {
 }
 
 /// Whether other machines can reach the port.
-fn is_open(config: &Config) -> bool {
+pub fn is_open(config: &Config) -> bool {
     let gateway = &config.gateway;
     match gateway.bind {
         BindMode::Loopback => false,

@@ -101,6 +101,15 @@ impl GatewaySecret {
         Ok(Self::Password(SecretHash::of(text.as_bytes())))
     }
 
+    /// What a client has to show, in a word.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Token(_) => "token",
+            Self::Password(_) => "password",
+            Self::None => "nothing",
+        }
+    }
+
     /// Compares what a `connect` or an `Authorization` header presented.
     pub fn check(&self, token: Option<&str>, password: Option<&str>) -> Result<(), SecretFault> {
         let (name, hash, presented) = match self {

@@ -200,6 +200,7 @@ impl Gateway {
                 w.field_str("address", &self.identity.bind);
                 w.field_u64("port", u64::from(self.identity.port));
                 w.field_bool("tls", self.identity.tls);
+                w.field_str("auth", self.loaded.secret.as_str());
             });
             self.write_tailnet(w);
             w.key("channelSummary");
