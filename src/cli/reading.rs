@@ -136,7 +136,7 @@ pub fn config_faults(path: &str, faults: &[Fault]) -> Failure {
         message.push_str(&fault.to_string());
     }
     let failure = Failure::configuration(message);
-    let failure = match config_file::way_back(path) {
+    let failure = match config_file::way_back(path, faults) {
         Some(way) => failure.fact("or", way),
         None => failure,
     };

@@ -8,7 +8,7 @@ use super::atomic;
 use super::file_lock;
 use super::state_dir::is_open_to_others;
 use crate::config::document::Document;
-use crate::config::fault::{Fault, Place};
+use crate::config::fault::{Fault, Place, UNSET_VARIABLE};
 use crate::config::paths::Paths;
 use crate::config::redact::has_secrets;
 use crate::limits::CONFIG_BYTES_MAX;
@@ -76,10 +76,18 @@ pub fn check_mode(document: &Document) -> Option<String> {
         .then(|| format!("{path} holds secrets and other users can read it: chmod 600 {path}"))
 }
 
-/// How to return to the previous good copy of a damaged file, where there is one.
-pub fn way_back(path: &str) -> Option<String> {
-    let backup = backup_path(Path::new(path));
-    let backup = backup.is_file().then(|| backup.display().to_string())?;
+/// How to return to the previous copy of a file with these faults, where that one has none: a variable that is missing
+/// in both helps nobody.
+pub fn way_back(path: &str, faults: &[Fault]) -> Option<String> {
+    let document = read_file(&backup_path(Path::new(path))).ok()?;
+    document.text()?;
+    let left = document.load(&|name| std::env::var(name).ok()).err();
+    let is_unset = |fault: &Fault| fault.what.starts_with(UNSET_VARIABLE);
+    let mut left = left.iter().flatten();
+    if !left.all(|fault| is_unset(fault) && !faults.iter().any(is_unset)) {
+        return None;
+    }
+    let backup = document.path();
     Some(format!(
         "the previous good copy is {backup} (to return to it: cp {backup} {path})"
     ))
@@ -263,10 +271,35 @@ mod tests {
         write(&paths, &hash_of(&path), NEW).unwrap();
         assert_eq!(fs::read_to_string(&backup).unwrap(), OLD);
         assert!(
-            way_back(&path.display().to_string())
+            way_back(&path.display().to_string(), &[])
                 .unwrap()
                 .contains(".bak")
         );
+    }
+
+    #[test]
+    fn a_copy_that_has_faults_itself_is_no_way_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("clawdia.json");
+        let shown = path.display().to_string();
+        assert_eq!(way_back(&shown, &[]), None, "there is none");
+        let unset = Fault::new("a", format!("{UNSET_VARIABLE} X"), "");
+        let other = Fault::new("a", "is a text", "");
+        for (text, against_unset, against_other) in [
+            ("{}", true, true),
+            ("{ broken", false, false),
+            ("{ gateway: { prot: 1 } }", false, false),
+            (
+                "{ gateway: { auth: { token: '${NOBODY_SETS_THIS}' } } }",
+                false,
+                true,
+            ),
+        ] {
+            fs::write(backup_path(&path), text).unwrap();
+            let offers = |fault: &Fault| way_back(&shown, std::slice::from_ref(fault)).is_some();
+            assert_eq!(offers(&unset), against_unset, "{text}");
+            assert_eq!(offers(&other), against_other, "{text}");
+        }
     }
 
     #[test]

@@ -227,7 +227,7 @@ fn list(path: &str, faults: &[Fault]) -> String {
         text.push_str("\n  ");
         text.push_str(&fault.to_string());
     }
-    if let Some(way_back) = config_file::way_back(path) {
+    if let Some(way_back) = config_file::way_back(path, faults) {
         text.push_str("\n  ");
         text.push_str(&way_back);
     }
