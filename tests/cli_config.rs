@@ -141,6 +141,63 @@ fn all_that_is_wrong_is_told_at_once() {
     );
 }
 
+#[test]
+fn faults_that_are_not_in_the_way_of_a_command_are_warnings_for_it() {
+    let home = Home::new();
+    home.gateway(&[]).stop();
+    let made = home.run(&["token"]).ok();
+    let port = support::free_port();
+    let judge = |config: &str, words: &[&str], goes_on: bool| {
+        home.configure(&format!("{{ gateway: {{ port: {port}, {config}"));
+        let ran = home.run(words);
+        let is_warned = ran.err.starts_with("warning: ") && ran.err.contains("config validate");
+        assert_eq!(
+            (is_warned, ran.code == 78),
+            (goes_on, !goes_on),
+            "{words:?} {config} {ran:?}"
+        );
+        ran
+    };
+    let dashboard = ["dashboard", "--no-open"];
+    for config in [
+        "bnid: 'lan' } }",
+        "bind: 'x' } }",
+        "nodes: { denyCommands: 3 } } }",
+        "}, models: { providers: { x: { apiKey: 3 } } } }",
+    ] {
+        let token = judge(config, &["token"], true);
+        assert_eq!((token.code, &token.out), (0, &made.out), "{token:?}");
+        let shown = judge(config, &dashboard, true);
+        assert!(
+            shown.out.contains(&format!("127.0.0.1:{port}/")),
+            "{shown:?}"
+        );
+        let status = judge(config, &["status"], true);
+        assert!(status.err.contains("no gateway runs here"), "{status:?}");
+        assert!(
+            judge(config, &["logs"], true)
+                .out
+                .contains("no gateway runs")
+        );
+    }
+    let auth = "auth: { token: '${NOBODY_SETS_THIS}' } } }";
+    for config in [auth, "auht: {} } }", "auth: 3 } }"] {
+        judge(config, &["token"], false);
+        judge(config, &dashboard, false);
+    }
+    judge("controlUi: 3 } }", &dashboard, false);
+    judge("tls: 3 } }", &["status"], false);
+    // Whatever became of the file, the log says what the gateway said.
+    for config in ["prot: 1 } }", "auth: 3 } }", ""] {
+        assert!(
+            judge(config, &["logs"], true)
+                .out
+                .contains("gateway listening")
+        );
+    }
+    judge("mode: 'remote', auht: 3 } }", &["logs"], false);
+}
+
 /// What a home directory holds.
 fn entries(home: &Home) -> Vec<String> {
     let dir = std::fs::read_dir(home.state().parent().unwrap()).unwrap();

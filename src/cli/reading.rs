@@ -13,6 +13,22 @@ use crate::config::suggest::nearest;
 use crate::config::{Config, Fault, GatewayMode};
 use crate::io::config_file;
 
+/// Where the gateway is and what it has to be shown.
+const WAY: [&str; 5] = [
+    "gateway.mode",
+    "gateway.port",
+    "gateway.auth",
+    "gateway.tls",
+    "gateway.remote",
+];
+
+/// Whether a fault may be one of what begins with these keys: what holds them, or a name that is probably meant for one.
+fn is_needed(fault: &Fault, keys: &[&str]) -> bool {
+    keys.iter().any(|key| {
+        fault.path.starts_with(key) || key.starts_with(&*fault.path) || fault.instead.contains(key)
+    })
+}
+
 impl Setup {
     /// The configuration file as it is.
     pub fn document(&self) -> Result<Document, Failure> {
@@ -36,19 +52,30 @@ impl Setup {
         }
     }
 
+    /// The same for a command that needs no more of it than what begins with one of `keys`: other faults are warnings.
+    pub fn config_for(&self, keys: &[&str]) -> Result<Arc<Config>, Failure> {
+        let document = self.document()?;
+        let variables = units::gateway_variables(self);
+        let Err(faults) = document.load(&variables) else {
+            return self.config();
+        };
+        match document.without_faults(&variables) {
+            Some(config) if !faults.iter().any(|fault| is_needed(fault, keys)) => {
+                warn_once(&config_faults(document.path(), &faults).message);
+                Ok(Arc::new(config))
+            }
+            _ => self.config(),
+        }
+    }
+
     /// Reads it for a command that talks to the gateway, whose variables this shell may lack. What is wrong with it and
     /// not in the way is a warning.
     pub fn client_config(&self) -> Result<Arc<Config>, Failure> {
         let (config, fault) = self.config_as_far()?;
         let missing = self.missing_config().ok().flatten();
-        for told in fault
-            .map(|fault| fault.message.clone())
-            .into_iter()
-            .chain(missing)
-        {
-            warn(&format!(
-                "{told}\n  this command goes on without (see: clawdia config validate)"
-            ));
+        let fault = fault.map(|fault| fault.message.clone());
+        for told in fault.into_iter().chain(missing) {
+            warn_once(&told);
         }
         Ok(config)
     }
@@ -70,8 +97,7 @@ impl Setup {
             Err(faults) => faults,
         };
         let config = document.without_faults(&variable);
-        // Where the gateway is and what it has to be shown; a name that is misspelt there may be any of it.
-        let needed = |fault: &Fault| fault.path.starts_with("gateway");
+        let needed = |fault: &Fault| is_needed(fault, &WAY);
         let is_whole = config.is_some() && !faults.iter().any(needed);
         let config = config.unwrap_or_default();
         let goes_on = is_whole || config.gateway.mode != Some(GatewayMode::Remote) && runs_here();
@@ -80,6 +106,13 @@ impl Setup {
             true => Ok((Arc::new(config), Some(failure))),
             false => Err(failure),
         }
+    }
+
+    /// Whether the gateway that is meant is elsewhere, as far as the file can be read.
+    pub fn is_remote(&self) -> bool {
+        let document = self.document().ok();
+        let config = document.and_then(|document| document.without_faults(&variable));
+        config.is_some_and(|config| config.gateway.mode == Some(GatewayMode::Remote))
     }
 
     /// What is wrong where `CLAWDIA_CONFIG_PATH` names a file that is not there.
@@ -143,11 +176,18 @@ pub fn config_faults(path: &str, faults: &[Fault]) -> Failure {
     failure.mend("clawdia config validate   # again, after mending")
 }
 
-/// Tells on standard error, once a command: what is printed may be for a script.
-fn warn(text: &str) {
+/// What is wrong and not in the way of this command, once.
+pub fn warn_once(told: &str) {
     static TOLD: Once = Once::new();
     TOLD.call_once(|| {
-        // A command that cannot warn still does what it was asked for.
-        let _ = writeln!(std::io::stderr(), "warning: {}", printable_lines(text));
+        warn(&format!(
+            "{told}\n  this command goes on without (see: clawdia config validate)"
+        ));
     });
+}
+
+/// Tells on standard error: what is printed may be for a script.
+pub fn warn(text: &str) {
+    // A command that cannot warn still does what it was asked for.
+    let _ = writeln!(std::io::stderr(), "warning: {}", printable_lines(text));
 }

@@ -10,7 +10,7 @@ use super::super::setup::{Destination, Setup, variable};
 
 /// Prints the page's address, and opens it where there is a display.
 pub fn run(no_open: bool, setup: &Setup, out: &mut Out) -> Outcome {
-    let config = setup.config()?;
+    let config = setup.config_for(&["gateway.auth", "gateway.controlUi"])?;
     let to = setup.destination()?;
     let address = address(&to, &config.gateway.control_ui.base_path);
     let opened = !no_open && has_display() && open(&address);

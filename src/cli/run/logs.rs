@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::super::commands::Logs;
 use super::super::exit::{Exit, Failure, Outcome};
 use super::super::out::{Out, Paint};
+use super::super::reading::warn_once;
 use super::super::setup::{Session, Setup};
 use super::super::text::printable;
 use super::{list, text};
@@ -38,6 +39,10 @@ pub fn run(args: Logs, setup: &Setup, out: &mut Out) -> Outcome {
     let mut session = match setup.connect() {
         Ok(session) => session,
         Err(failure) if !args.follow && lies_here(&failure, setup) => {
+            // The file tells what a gateway said whose configuration tells nothing.
+            if failure.exit == Exit::Configuration {
+                warn_once(&failure.message);
+            }
             return print_file(limit as usize, level, setup, out);
         }
         Err(failure) => return Err(failure),
@@ -64,11 +69,13 @@ pub fn run(args: Logs, setup: &Setup, out: &mut Out) -> Outcome {
 fn lies_here(failure: &Failure, setup: &Setup) -> bool {
     let cause = failure.cause.as_ref();
     let is_away = cause.is_some_and(|cause| cause.kind == ErrorKind::Unreachable);
-    let is_ours = || {
-        let to = setup.destination();
-        setup.globals.url.is_none() && to.is_ok_and(|to| to.target != Target::Remote)
+    let asks_here = setup.globals.url.is_none() && setup.globals.ssh.is_none();
+    let is_ours = || match setup.destination() {
+        Ok(to) => to.target != Target::Remote,
+        Err(_) => setup.lock_holder().is_none() && !setup.is_remote(),
     };
-    is_away && is_ours() && setup.paths.log_file().exists()
+    let is_unread = cause.is_none() && failure.exit == Exit::Configuration;
+    asks_here && (is_away || is_unread) && is_ours() && setup.paths.log_file().exists()
 }
 
 /// Prints the end of the file that a gateway which does not run has left.

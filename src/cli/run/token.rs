@@ -9,7 +9,7 @@ use crate::io::secret::token_path;
 
 /// Prints the secret that clients of the local gateway need, or where it is kept.
 pub fn run(path: bool, setup: &Setup, out: &mut Out) -> Outcome {
-    let config = setup.config()?;
+    let config = setup.config_for(&["gateway.auth"])?;
     let secrets = setup.local_secrets(&config)?;
     let generated = token_path(&setup.paths.state_dir).display().to_string();
     let Some(secret) = secrets.token.or(secrets.password) else {
