@@ -3,6 +3,7 @@
 mod support;
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use support::{Home, Running, finish, free_port};
 
 const SECRET: &str = "auth: { token: 'a-secret-that-somebody-chose' }";
@@ -145,6 +146,42 @@ fn a_configuration_with_which_no_gateway_starts_is_not_valid() {
             "{ran:?}"
         );
     }
+}
+
+#[test]
+fn a_secret_that_the_gateway_which_runs_does_not_take_is_printed_with_a_warning() {
+    let home = Home::new();
+    home.configure(&format!(
+        "{{ gateway: {{ bind: 'lan', {SECRET} }}, discovery: {{ mdns: {{ mode: 'off' }} }} }}"
+    ));
+    let gateway = home.gateway(&[]);
+    let dashboard = ["dashboard", "--no-open"];
+    for words in [&["token"][..], &dashboard] {
+        assert_eq!(home.run(words).ok().err, "", "it is taken");
+    }
+    // It does not start with this, so it goes on with what it has.
+    let unset = home.run(&["config", "unset", "gateway.auth.token"]).ok();
+    assert!(unset.out.contains("not yet"), "{unset:?}");
+    let made = home.state().join("gateway-token");
+    std::fs::write(&made, "0123456789abcdef0123456789abcdef\n").unwrap();
+    std::fs::set_permissions(&made, PermissionsExt::from_mode(0o600)).unwrap();
+    let told = format!("warning: process {} takes another secret", gateway.pid());
+    for words in [&["token"][..], &dashboard] {
+        let ran = home.run(words).ok();
+        assert!(ran.err.starts_with(&told), "{ran:?}");
+        assert!(ran.out.contains("0123456789abcdef\n"), "{ran:?}");
+    }
+    assert_eq!(home.run(&["token", "--path"]).ok().err, "");
+    gateway.stop();
+    // One that was started with a secret of its own takes no other.
+    home.configure("{}");
+    let gateway = home.gateway(&["--token", "a-secret-that-somebody-chose"]);
+    assert!(
+        home.run(&["token"]).ok().err.contains("(--token"),
+        "it is told"
+    );
+    drop(gateway);
+    assert_eq!(home.run(&["token"]).ok().err, "", "nobody refuses it");
 }
 
 #[test]

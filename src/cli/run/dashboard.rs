@@ -7,11 +7,18 @@ use serde_json::json;
 use super::super::exit::Outcome;
 use super::super::out::Out;
 use super::super::setup::{Destination, Setup, variable};
+use super::running;
+use crate::client::secret::Target;
 
 /// Prints the page's address, and opens it where there is a display.
 pub fn run(no_open: bool, setup: &Setup, out: &mut Out) -> Outcome {
     let config = setup.config_for(&["gateway.auth", "gateway.controlUi"])?;
     let to = setup.destination()?;
+    if to.target == Target::Own
+        && let Some(secret) = to.secrets.token.as_ref().or(to.secrets.password.as_ref())
+    {
+        running::warn_refused(setup, &secret.value);
+    }
     let address = address(&to, &config.gateway.control_ui.base_path);
     let opened = !no_open && has_display() && open(&address);
     if out.wants_json() {

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::super::exit::Failure;
+use super::super::reading::warn;
 use super::super::setup::Setup;
 use super::config::connect_own;
 use super::{security, text};
+use crate::client::{GatewayUrl, transport};
 use crate::config::{BindMode, Config};
 use crate::limits::CONFIG_TAKEN_MS;
 
@@ -40,6 +42,47 @@ pub fn left_open(setup: &Setup, is_taken: bool) -> Option<String> {
     let is_meant = is_taken && security::is_open(&config);
     (running.is_open() && !is_meant)
         .then(|| format!("{running}: other machines reach it until clawdia gateway restart"))
+}
+
+/// Warns where the gateway that runs here takes another secret than the one that is printed.
+pub fn warn_refused(setup: &Setup, secret: &str) {
+    let Some(holder) = setup.lock_holder() else {
+        return;
+    };
+    if is_refused(setup, secret).unwrap_or(false) {
+        warn(&format!(
+            "process {} takes another secret: it was started with one of its own (--token, CLAWDIA_GATEWAY_TOKEN), or has \
+             not taken this one over\n  try clawdia config validate, then clawdia gateway restart",
+            holder.pid
+        ));
+    }
+}
+
+/// Shows it at a path that wants it; None where nobody answers.
+fn is_refused(setup: &Setup, secret: &str) -> Option<bool> {
+    // It would not be one line of a head.
+    if secret.contains(char::is_control) {
+        return None;
+    }
+    let url = GatewayUrl {
+        socket: Some(setup.live_socket()?),
+        ..GatewayUrl::loopback(0)
+    };
+    let deadline = Instant::now() + Duration::from_millis(CONFIG_TAKEN_MS);
+    let mut stream = transport::open(&url, None, deadline).ok()?;
+    let head = format!(
+        "GET /metrics HTTP/1.1\r\nHost: gateway.sock\r\nAuthorization: Bearer {secret}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes(), deadline).ok()?;
+    // RFC 9112 4: the status stands behind the version.
+    let (mut answer, mut len) = ([0; 12], 0);
+    while len < answer.len() {
+        match stream.read(&mut answer[len..], deadline) {
+            Ok(0) | Err(_) => return None,
+            Ok(count) => len += count,
+        }
+    }
+    Some(answer.ends_with(b" 401"))
 }
 
 impl Running {

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::super::exit::{Failure, Outcome};
 use super::super::out::Out;
 use super::super::setup::Setup;
+use super::running;
 use crate::io::secret::token_path;
 
 /// Prints the secret that clients of the local gateway need, or where it is kept.
@@ -20,6 +21,9 @@ pub fn run(path: bool, setup: &Setup, out: &mut Out) -> Outcome {
         .mend("clawdia gateway run"));
     };
     let (value, source) = (secret.value, secret.source);
+    if !path {
+        running::warn_refused(setup, &value);
+    }
     let place = if source == generated {
         generated
     } else {
