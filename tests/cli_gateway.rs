@@ -217,6 +217,46 @@ fn a_change_says_when_it_takes_effect() {
 }
 
 #[test]
+fn a_damaged_backup_is_refused_in_words_that_help() {
+    let home = Home::new();
+    drop(home.gateway(&[]));
+    let file = home.state().with_file_name("state.backup");
+    let path = file.to_str().unwrap();
+    home.run(&["backup", path]).ok();
+    let whole = std::fs::read(&file).unwrap();
+    let header = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at..at + 64].fill(0xff);
+        bytes
+    };
+    let mut pages = whole.clone();
+    let every = pages[4096..].chunks_mut(4096);
+    every.for_each(|page| page[0] ^= 0xff);
+    for bytes in [
+        header(4096),
+        header(whole.len() - 4096),
+        header(100),
+        pages,
+        whole[..whole.len() / 2].to_vec(),
+    ] {
+        std::fs::write(&file, bytes).unwrap();
+        let refused = home.run(&["restore", path]);
+        let words = format!("the backup {path} cannot be used: it");
+        assert!(
+            refused.code == 78 && refused.err.contains(&words),
+            "{refused:?}"
+        );
+        assert!(
+            refused.err.contains("  try       clawdia restore FILE"),
+            "{refused:?}"
+        );
+        for raw in ["malformed", "Tree ", "SQL", "disk image", "not a database"] {
+            assert!(!refused.err.contains(raw), "{refused:?}");
+        }
+    }
+}
+
+#[test]
 fn a_backup_brings_everything_back() {
     let home = Home::new();
     let gateway = home.gateway(&[]);

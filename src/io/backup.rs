@@ -171,6 +171,9 @@ pub fn check(file: &Path) -> Result<About, StartFault> {
     if file.is_dir() {
         return Err(not_whole(file, "it is a folder"));
     }
+    if let Err(fault) = fs::File::open(file) {
+        return Err(not_whole(file, &format!("it cannot be read ({fault})")));
+    }
     check_header(file).map_err(|_| not_whole(file, "it is cut short or no backup at all"))?;
     let read = |conn: Connection| {
         let id: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
@@ -179,14 +182,16 @@ pub fn check(file: &Path) -> Result<About, StartFault> {
         }
         let order: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
         if order != "ok" {
-            return Ok(Err(order.replace('\n', " ")));
+            return Ok(Err(DAMAGED.to_owned()));
         }
         let schema: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let about = "SELECT version, created_at_ms FROM backup";
         let (version, created_at_ms): (i64, u64) =
             conn.query_row(about, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if version > BACKUP_VERSION || schema > SCHEMA_VERSION as i64 {
-            return Ok(Err("a newer version of clawdia made it".to_string()));
+            return Ok(Err(
+                "a newer version of clawdia made it, so it takes that one".to_string(),
+            ));
         }
         // Either says it alone, so that no single byte takes the check away.
         let has_digests = version > 1 || conn.table_exists(None, "backup_digest")?;
@@ -204,9 +209,12 @@ pub fn check(file: &Path) -> Result<About, StartFault> {
     };
     match open_reader(file).and_then(read) {
         Ok(checked) => checked.map_err(|why| not_whole(file, &why)),
-        Err(fault) => Err(not_whole(file, &fault.to_string())),
+        Err(_) => Err(not_whole(file, DAMAGED)),
     }
 }
+
+/// SQLite's own words say no more to anybody who can do something about it.
+const DAMAGED: &str = "it is damaged";
 
 fn not_whole(file: &Path, why: &str) -> StartFault {
     StartFault::refused(format!(

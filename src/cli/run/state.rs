@@ -55,7 +55,9 @@ pub fn restore(file: &str, setup: &Setup, out: &mut Out) -> Outcome {
     };
     let now_ms = unix_ms();
     // Nobody has to stop a gateway for a file that is of no use.
-    backup::check(Path::new(file))?;
+    backup::check(Path::new(file)).map_err(|fault| {
+        Failure::from(fault).mend("clawdia restore FILE   # another backup; all here is as it was")
+    })?;
     if let Some(holder) = setup.lock_holder() {
         let fault = format!(
             "the gateway runs (process {}): its state is replaced while it is stopped",
