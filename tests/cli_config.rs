@@ -255,6 +255,47 @@ fn commands_that_only_ask_make_nothing() {
     );
     assert!(ran.code == 78 && ran.err.contains(&told), "{ran:?}");
     assert_eq!(entries(&home), [".clawdia-work"]);
+    // Nor does the doctor find a profile well that is not there.
+    let doctor = home.run(&["--profile", "wrok", "doctor"]);
+    for told in [
+        "there is no profile wrok",
+        "--profile work",
+        "gateway list",
+        "gateway run",
+    ] {
+        assert!(doctor.code == 1 && doctor.out.contains(told), "{doctor:?}");
+    }
+    let set = [
+        "--profile",
+        "wrok",
+        "config",
+        "set",
+        "logging.level",
+        "info",
+    ];
+    let made = home.run(&set).ok().out;
+    let told = "until now, perhaps --profile work was meant; to take it back: rm -r ";
+    assert!(made.contains(told), "{made}");
+    assert!(!home.run(&set).ok().out.contains("until now"), "once");
+}
+
+#[test]
+fn the_gateways_own_secret_is_told_where_it_is_set_for_something_else() {
+    let home = Home::new();
+    drop(home.gateway(&[]));
+    let own = home.run(&["token"]).ok().out;
+    let set = |path: &str, value: &str| home.run(&["config", "set", path, value]).ok().out;
+    assert!(!set("hooks.token", "a-secret-for-hooks").contains("own secret"));
+    let shared = set("hooks.token", own.trim());
+    let is_told = shared.contains("hooks.token") && shared.contains("is the gateway's own secret");
+    assert!(is_told, "{shared}");
+    assert!(
+        !set("logging.level", "info").contains("own secret"),
+        "not its doing"
+    );
+    set("hooks.token", "a-secret-for-hooks");
+    let shared = set("gateway.auth.token", "a-secret-for-hooks");
+    assert!(shared.contains("own secret"), "{shared}");
 }
 
 #[test]
@@ -269,6 +310,12 @@ fn a_configuration_that_was_named_and_is_not_there_is_no_set_of_defaults() {
     let told = format!(
         "CLAWDIA_CONFIG_PATH is {}, and there is no such file",
         file.display()
+    );
+    let doctor = finish(command(&["doctor"]));
+    assert!(doctor.code == 1 && doctor.out.contains(&told), "{doctor:?}");
+    assert!(
+        doctor.out.contains("gateway.mode local   # makes it"),
+        "{doctor:?}"
     );
     let run = finish(command(&["gateway", "run", "--port", "0"]));
     assert!(run.code == 78 && run.err.contains(&told), "{run:?}");

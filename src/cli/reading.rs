@@ -156,7 +156,11 @@ impl Setup {
             true => failure,
             false => failure.fact("profiles", known.join(", ")),
         };
-        Some(failure.mend("clawdia gateway run"))
+        Some(
+            failure
+                .mend("clawdia gateway run")
+                .mend("clawdia gateway list   # shows which there are"),
+        )
     }
 }
 

@@ -243,6 +243,7 @@ pub fn apply(setup: &Setup, edit: impl FnOnce(&mut Value) -> Outcome) -> Result<
         return Err(not_made(before.path(), faults));
     }
     let text = after.text().unwrap_or_default();
+    let made = setup.missing_state();
     config_file::write(&setup.paths, before.hash(), text)
         .map_err(|fault| Failure::from(fault).fact("file", before.path()))?;
     let loaded = after.load(&units::gateway_variables(setup));
@@ -256,6 +257,14 @@ pub fn apply(setup: &Setup, edit: impl FnOnce(&mut Value) -> Outcome) -> Result<
     let known = before.warnings(&variable);
     let unknown = after.warnings(&variable).into_iter();
     let new = unknown.filter(|fault| !known.iter().any(|old| old.path == fault.path));
+    let shared = |config: &Config| shared_with_gateway(setup, config);
+    let known = before.load_for_client(&variable);
+    let known = known.map_or_else(|_| Vec::new(), |loaded| shared(&loaded.config));
+    let now = loaded
+        .as_ref()
+        .map_or_else(|_| Vec::new(), |loaded| shared(&loaded.config));
+    let shared = now.into_iter().filter(|fault| !known.contains(fault));
+    let shared = shared.map(|fault| fault.to_string());
     // A file with faults is told of in any case.
     let refused = loaded.is_ok().then(|| next_start::refused(setup)).flatten();
     let refused = refused.map(|it| format!("the next start would fail: {} ({})", it.text, it.mend));
@@ -266,11 +275,21 @@ pub fn apply(setup: &Setup, edit: impl FnOnce(&mut Value) -> Outcome) -> Result<
         hash: after.hash().to_owned(),
         remarks: unset
             .chain(new.map(|fault| fault.to_string()))
+            .chain(made.map(|made| made_now(setup, &made)))
+            .chain(shared)
             .chain(refused)
             .collect(),
         needs_restart: needs_restart(&changes),
         of_gateway: changes.iter().any(|it| it.path.starts_with("gateway.")),
     })
+}
+
+/// That there was no such profile or state directory until now: its name may be misspelt.
+fn made_now(setup: &Setup, made: &Failure) -> String {
+    let dir = setup.paths.state_dir.display();
+    let meant = made.facts.iter().find(|(name, _)| *name == "meant");
+    let meant = meant.map_or(String::new(), |(_, meant)| format!(", {meant} was meant"));
+    format!("there was none of that name until now{meant}; to take it back: rm -r {dir}")
 }
 
 /// The change would bring these faults. Their places are those of a text that nobody has.

@@ -121,6 +121,10 @@ fn print(check: &Check, out: &mut Out) -> Outcome {
 }
 
 fn look(setup: &Setup, found: &mut Findings) {
+    // Nothing is looked for in what is not there.
+    if let Some(missing) = setup.missing_state() {
+        return found.failed("state", &missing);
+    }
     let config = settings::configuration(setup, found);
     settings::state(setup, found);
     let Some(config) = config else {

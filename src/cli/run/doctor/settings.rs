@@ -20,7 +20,14 @@ pub fn configuration(setup: &Setup, found: &mut Findings) -> Option<std::sync::A
     }
     let document = setup.document().ok()?;
     if let Some(missing) = setup.missing_config().ok().flatten() {
-        found.add(NAME, State::Remark, missing, &[]);
+        // One that runs was told to.
+        let state = match setup.lock_holder() {
+            Some(_) => State::Remark,
+            None => State::Fault,
+        };
+        let mend = "clawdia config set gateway.mode local   # makes it";
+        found.add(NAME, state, missing, &[mend, "unset CLAWDIA_CONFIG_PATH"]);
+        return config;
     }
     match (document.text(), config_file::check_mode(&document)) {
         (_, Some(remark)) => {
