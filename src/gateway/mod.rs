@@ -108,6 +108,8 @@ pub struct Gateway {
     limiter: Limiter,
     waiting: Waiting,
     replays: Replays,
+    /// What clients of protocol version 3, and of later ones, signed last.
+    proof_versions: [auth::proof::Version; 2],
     codes: auth::code::Codes,
     runs: runs::Runs,
     http_runs: api::HttpRuns,
@@ -172,6 +174,7 @@ impl Gateway {
             limiter: Limiter::default(),
             waiting,
             replays: Replays::default(),
+            proof_versions: [auth::proof::Version::V2, auth::proof::Version::V3],
             codes: auth::code::Codes::default(),
             runs: runs::Runs::default(),
             http_runs: api::HttpRuns::default(),

@@ -50,6 +50,20 @@ pub struct Expected<'a> {
     pub local: bool,
     /// The gateway's clock in Unix milliseconds.
     pub unix_ms: u64,
+    /// What such a client probably signed. The other version counts as well, but to verify two signatures takes
+    /// twice as long.
+    pub first: Version,
+}
+
+/// Which text a client signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// Without a nonce.
+    V1,
+    /// With the nonce of the challenge.
+    V2,
+    /// With platform and device family, too.
+    V3,
 }
 
 /// Why a proof is refused. Its text is the message of `INVALID_REQUEST` and the close reason.
@@ -88,6 +102,7 @@ impl ProofError {
 #[derive(Debug)]
 pub struct Proof {
     device_id: String,
+    version: Version,
     replay: Option<Replay>,
 }
 
@@ -95,6 +110,11 @@ impl Proof {
     /// The proven device, for looking up its token and pairing.
     pub fn device_id(&self) -> &str {
         &self.device_id
+    }
+
+    /// What was signed.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// Uses the proof up. To be called once the secret has matched, so that strangers
@@ -124,37 +144,49 @@ pub fn verify(claim: &Claim, signed: &Signed, expected: &Expected) -> Result<Pro
     }
     let signature =
         ed25519::decode_signature(claim.signature).ok_or(ProofError::SignatureInvalid)?;
-    let covers = |text: String| key.verifies(text.as_bytes(), &signature);
-    if !payloads(claim, signed).into_iter().flatten().any(covers) {
-        return Err(ProofError::SignatureInvalid);
-    }
+    let core = core_text(claim, signed).ok_or(ProofError::SignatureInvalid)?;
+    let covers = |version: &Version| {
+        version
+            .text(&core, claim, signed)
+            .is_some_and(|text| key.verifies(text.as_bytes(), &signature))
+    };
+    let versions: &[Version] = match (claim.nonce, expected.first) {
+        (None, _) => &[Version::V1],
+        (Some(_), Version::V3) => &[Version::V3, Version::V2],
+        (Some(_), _) => &[Version::V2, Version::V3],
+    };
+    let version = *versions
+        .iter()
+        .find(|version| covers(version))
+        .ok_or(ProofError::SignatureInvalid)?;
     let until_ms = claim.signed_at_ms.saturating_add(PROOF_SKEW_MS);
     let unbound = claim.nonce.is_none();
     let replay = unbound.then(|| Replay::new(&device_id, &signature, until_ms));
-    Ok(Proof { device_id, replay })
+    Ok(Proof {
+        device_id,
+        version,
+        replay,
+    })
 }
 
-/// The texts that the client may have signed: version 3 and 2 with a nonce, 1 without.
-/// None where a field holds a separator, for then one text would stand for several claims.
-fn payloads(claim: &Claim, signed: &Signed) -> [Option<String>; 2] {
-    let Some(core) = core_text(claim, signed) else {
-        return [None, None];
-    };
-    let Some(nonce) = claim.nonce else {
-        return [Some(format!("v1|{core}")), None];
-    };
-    let v2 = format!("v2|{core}|{nonce}");
-    let v3 = [signed.platform, signed.device_family]
-        .into_iter()
-        .all(is_plain)
-        .then(|| {
-            let platform = signed.platform.trim().to_lowercase();
-            let family = signed.device_family.trim().to_lowercase();
-            format!("v3|{core}|{nonce}|{platform}|{family}")
-        });
-    [v3, Some(v2)]
+impl Version {
+    /// The text that is signed. None where a field holds a separator, for then one text would stand for several claims.
+    fn text(self, core: &str, claim: &Claim, signed: &Signed) -> Option<String> {
+        let nonce = claim.nonce.unwrap_or_default();
+        match self {
+            Self::V1 => Some(format!("v1|{core}")),
+            Self::V2 => Some(format!("v2|{core}|{nonce}")),
+            Self::V3 if is_plain(signed.platform) && is_plain(signed.device_family) => {
+                let platform = signed.platform.trim().to_lowercase();
+                let family = signed.device_family.trim().to_lowercase();
+                Some(format!("v3|{core}|{nonce}|{platform}|{family}"))
+            }
+            Self::V3 => None,
+        }
+    }
 }
 
+/// What all versions have in common; None where a field holds a separator.
 fn core_text(claim: &Claim, signed: &Signed) -> Option<String> {
     let names = [signed.client_id, signed.client_mode, signed.role];
     let plain = names

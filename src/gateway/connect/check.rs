@@ -3,7 +3,7 @@
 use super::{Connect, Halt};
 use crate::gateway::auth::limiter::{Guesser, Locked, SecretKind};
 use crate::gateway::auth::pairing::Proven;
-use crate::gateway::auth::proof::{self, Claim, Expected, Proof, ProofError, Signed};
+use crate::gateway::auth::proof::{self, Claim, Expected, Proof, ProofError, Signed, Version};
 use crate::gateway::auth::secret::SecretFault;
 use crate::gateway::params::Params;
 use crate::gateway::peer::Challenged;
@@ -11,7 +11,7 @@ use crate::gateway::{Code, Gateway, Refusal};
 
 impl Gateway {
     pub(super) fn verify_proof(
-        &self,
+        &mut self,
         connect: &Connect<'_, '_>,
         device: Params<'_, '_>,
         challenged: &Challenged,
@@ -36,8 +36,13 @@ impl Gateway {
             nonce: &challenged.nonce,
             local: challenged.client.local,
             unix_ms: self.now.unix_ms,
+            first: self.proof_versions[usize::from(connect.protocol > 3)],
         };
-        proof::verify(&claim, &signed, &expected).map_err(refused_proof)
+        let proof = proof::verify(&claim, &signed, &expected).map_err(refused_proof)?;
+        if proof.version() != Version::V1 {
+            self.proof_versions[usize::from(connect.protocol > 3)] = proof.version();
+        }
+        Ok(proof)
     }
 
     /// The gateway's own user needs none. Else the device's own token, the gateway's secret, or a

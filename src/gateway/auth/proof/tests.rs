@@ -10,6 +10,7 @@ const NONCE: &str = "51e64cd6-d4b7-46db-b8be-16875fa28741";
 struct Case {
     nonce: Option<&'static str>,
     signed_at_ms: u64,
+    first: Version,
     signed: Signed<'static>,
     text: String,
     seed: [u8; 32],
@@ -28,6 +29,7 @@ impl Case {
         Self {
             nonce: (version != "v1").then_some(NONCE),
             signed_at_ms: NOW_MS,
+            first: Version::V2,
             signed: Signed {
                 client_id: "cli",
                 client_mode: "cli",
@@ -59,6 +61,7 @@ impl Case {
             nonce: NONCE,
             local,
             unix_ms,
+            first: self.first,
         };
         verify(&claim, &self.signed, &expected)
     }
@@ -94,6 +97,7 @@ fn a_proof_of_an_existing_client_verifies() {
         nonce: NONCE,
         local: false,
         unix_ms: NOW_MS + 5,
+        first: Version::V2,
     };
     let proof = verify(&claim, &signed, &expected).unwrap();
     assert_eq!(proof.device_id(), claim.id);
@@ -112,6 +116,19 @@ fn every_version_verifies() {
         unknown.verify(true).unwrap_err(),
         ProofError::SignatureInvalid
     );
+}
+
+#[test]
+fn whichever_version_is_tried_first_the_one_that_was_signed_is_found() {
+    for first in [Version::V1, Version::V2, Version::V3] {
+        for (name, signed) in [("v2", Version::V2), ("v3", Version::V3)] {
+            let case = Case {
+                first,
+                ..Case::new(name)
+            };
+            assert_eq!(case.verify(false).unwrap().version(), signed, "{first:?}");
+        }
+    }
 }
 
 #[test]
@@ -200,6 +217,7 @@ fn the_id_is_the_hash_of_the_key_in_lower_case() {
             nonce: NONCE,
             local: true,
             unix_ms: NOW_MS,
+            first: Version::V3,
         };
         let refused = verify(&claim, &case.signed, &expected).unwrap_err();
         assert_eq!(refused, ProofError::IdentityMismatch);
