@@ -83,5 +83,5 @@ figure 'broadcast 256 B to 1000, a delivery' 150 132 1000 10 60 broadcast --conn
 for kind in health node.invoke connect; do total $kind 1 >/dev/null; done
 figure 'health' - 8730 1 200 2200 health
 figure 'node.invoke and its result' - 64160 1 100 1100 node.invoke
-figure 'connect with device proof, hello, close' - 1448500 1 20 220 connect
+figure 'connect with device proof, hello, close' - 834000 1 20 220 connect
 [ -z "$against" ] || exit $over
