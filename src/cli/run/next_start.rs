@@ -30,6 +30,7 @@ impl Refused {
             About::Settings => "configuration",
             About::Secret | About::Address => "bind",
             About::Port => "port",
+            About::Log => "log",
             About::Certificate => "tls",
         }
     }
@@ -100,6 +101,7 @@ fn mend(about: About, setup: &Setup) -> String {
             "clawdia config set gateway.auth.password \"$(openssl rand -hex 32)\""
         }
         About::Secret => "clawdia config set gateway.auth.token \"$(openssl rand -hex 32)\"",
+        About::Log => "clawdia config unset logging.file",
         About::Address => "clawdia config set gateway.bind loopback",
         About::Port => "clawdia config set gateway.port PORT   # one that is free",
         // Both paths go at once: one alone is a fault.

@@ -47,7 +47,7 @@ pub fn of_settings(setup: &Setup, config: &Config) -> Vec<Trouble> {
         // where that is looked for.
         About::Settings => false,
         About::Port => setup.lock_holder().is_some(),
-        About::Secret | About::Address | About::Certificate => true,
+        About::Secret | About::Log | About::Address | About::Certificate => true,
     });
     found.extend(refused.map(|it| {
         let text = format!("the next start would fail: {}", it.text.replace('\n', "; "));

@@ -8,6 +8,10 @@ use super::tls::Tls;
 use crate::config::GatewayMode;
 use crate::gateway::auth::secret::GatewaySecret;
 use crate::io::state_dir::StartFault;
+use rustix::fs::{Access, access};
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
 
 /// What a refusal is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +19,7 @@ pub enum About {
     /// The configuration itself, or a variable that outranks it.
     Settings,
     Secret,
+    Log,
     Address,
     Port,
     Certificate,
@@ -50,6 +55,7 @@ pub fn attempt(
     if !is_secret {
         plan.is_closed().map_err(about(About::Secret))?;
     }
+    log_opens(&source.log_path(config)).map_err(about(About::Log))?;
     let port = source.port(config).map_err(about(About::Settings))?;
     plan.is_here().map_err(about(About::Address))?;
     if may_try(port) {
@@ -60,6 +66,19 @@ pub fn attempt(
         Some(tls) => tls.check().map_err(about(About::Certificate)),
         None => Ok(()),
     }
+}
+
+/// Whether a log can be there; one that is still missing is made in a folder that is still missing too.
+fn log_opens(path: &Path) -> Result<(), StartFault> {
+    let opened = match OpenOptions::new().append(true).open(path) {
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
+            let folder = path.ancestors().skip(1).find(|it| it.exists());
+            access(folder.unwrap_or(path), Access::WRITE_OK | Access::EXEC_OK)
+                .map_err(io::Error::from)
+        }
+        opened => opened.map(drop),
+    };
+    opened.map_err(|fault| StartFault::io("open the log", path, fault))
 }
 
 #[cfg(test)]
@@ -131,6 +150,19 @@ mod tests {
             assert_eq!(found, about, "{said}");
             assert!(said.contains(told), "{said}");
         }
+        let log = |file: &str| {
+            let text = format!("{{ logging: {{ file: '{file}' }}, gateway: {{ port: {port} }} }}");
+            refused(&text, &[], port)
+        };
+        for file in ["/dev/null/x.log", "/tmp"] {
+            let (found, said) = log(file).expect(file);
+            assert_eq!(found, About::Log, "{said}");
+            assert!(
+                said.starts_with(&format!("cannot open the log {file}: ")),
+                "{said}"
+            );
+        }
+        assert_eq!(log("still/missing/x.log"), None);
         assert_eq!(refused(&on(""), &[], port), None);
         assert_eq!(refused(&on("tls: { enabled: true }"), &[], port), None);
         let (found, said) = refused(&on(""), &[], 0).unwrap();
