@@ -437,7 +437,16 @@ fn which_model_each_agent_uses_is_told_without_its_key() {
     }
     let json = home.run(&["models", "status", "--json"]).ok();
     assert_eq!(json.json()["agents"][1]["model"], "local/two");
+    assert_eq!(json.json()["troubles"], serde_json::json!([]));
     assert!(!(told + &json.out).contains("sk-hidden"));
+    let gone = ["config", "set", "agents.defaults.model", "gone/x"];
+    home.run(&gone).ok();
+    let fault = "there is no provider gone, which gone/x needs";
+    let told = home.run(&["models", "status"]).ok().out;
+    assert!(told.contains(fault), "{told}");
+    let json = home.run(&["models", "status", "--json"]).ok().json();
+    let message = json["troubles"][0]["message"].as_str().unwrap();
+    assert!(message.starts_with(fault), "{json}");
     home.run(&["config", "unset", "agents"]).ok();
     let told = home.run(&["models", "status"]).ok().out;
     assert!(told.contains("builtin/clawdia"), "{told}");

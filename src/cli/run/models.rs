@@ -7,7 +7,8 @@ use super::super::exit::Outcome;
 use super::super::out::Out;
 use super::super::setup::Setup;
 use super::super::table::Table;
-use super::{list, or_dash, text};
+use super::{list, or_dash, text, troubles};
+use crate::config::Config;
 
 /// Lists the models, or says which are used.
 pub fn run(command: ModelsCommand, setup: &Setup, out: &mut Out) -> Outcome {
@@ -40,7 +41,7 @@ fn show_list(setup: &Setup, out: &mut Out) -> Outcome {
     Ok(())
 }
 
-/// Each agent's model and each provider, as the gateway's configuration has them.
+/// Each agent's model and each provider, as the gateway's configuration has them, and what cannot answer.
 fn status(setup: &Setup, out: &mut Out) -> Outcome {
     let mut session = setup.connect()?;
     let agents = session.call("agents.list", &json!({}))?;
@@ -72,8 +73,11 @@ fn status(setup: &Setup, out: &mut Out) -> Outcome {
         json!({"provider": name, "baseUrl": provider["baseUrl"], "hasKey": has_key})
     };
     let providers: Vec<Value> = providers.map(of_provider).collect();
+    let typed: Config = serde_json::from_value(config.clone()).unwrap_or_default();
+    let troubles = troubles::models(&typed);
     if out.wants_json() {
-        out.json(&json!({"agents": agents, "providers": providers}))?;
+        let troubles: Vec<Value> = troubles.iter().map(troubles::Trouble::to_json).collect();
+        out.json(&json!({"agents": agents, "providers": providers, "troubles": troubles}))?;
         return Ok(());
     }
     let mut table = Table::new(&["AGENT", "MODEL", "WHERE IT FAILS"]);
@@ -104,5 +108,5 @@ fn status(setup: &Setup, out: &mut Out) -> Outcome {
         table.print(out, 0)?;
         out.line("clawdia doctor knocks at their servers")?;
     }
-    Ok(())
+    troubles.iter().try_for_each(|trouble| trouble.print(out))
 }

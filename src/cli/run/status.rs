@@ -83,9 +83,7 @@ fn print(
     let line = format!("{} {}", out.paint(paint, "●"), out.paint(paint, word));
     out.line(&line)?;
     for trouble in troubles {
-        out.field(trouble.name, Paint::Bad, &printable(&trouble.message))?;
-        let mend = format!("try {}", out.hinted(&trouble.mend));
-        out.field("", Paint::Dim, &mend)?;
+        trouble.print(out)?;
     }
     health::print(&answer["health"], session, out)?;
     gateway::tailnet(&answer["status"]["tailscale"], out)?;

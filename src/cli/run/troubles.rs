@@ -5,7 +5,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::super::exit::Outcome;
+use super::super::out::{Out, Paint};
 use super::super::setup::{Destination, Setup};
+use super::super::text::printable;
 use super::{list, next_start, text};
 use crate::agent::Api;
 use crate::client::secret::Target;
@@ -36,6 +39,12 @@ impl Trouble {
 
     pub fn to_json(&self) -> Value {
         json!({"name": self.name, "message": self.message, "mend": self.mend})
+    }
+
+    pub fn print(&self, out: &mut Out) -> Outcome {
+        out.field(self.name, Paint::Bad, &printable(&self.message))?;
+        let mend = format!("try {}", out.hinted(&self.mend));
+        Ok(out.field("", Paint::Dim, &mend)?)
     }
 }
 
@@ -95,7 +104,7 @@ pub fn of_config(shown: &Value, to: &Destination) -> Vec<Trouble> {
 }
 
 /// Models whose provider nobody configured, and those that their provider does not list.
-fn models(config: &Config) -> Vec<Trouble> {
+pub fn models(config: &Config) -> Vec<Trouble> {
     let mut named: Vec<&str> = Vec::new();
     for agent in config.agents.ids() {
         let model = config.agents.model_of(agent).into_iter();
