@@ -85,6 +85,13 @@ pub fn unserved(row: &str) -> impl Iterator<Item = &'static str> + Clone {
         .split_ascii_whitespace()
 }
 
+/// The names of channels, ours first: the section holds two keys that are none.
+pub fn channel_names() -> impl Iterator<Item = &'static str> {
+    let others = unserved("channels.*");
+    let others = others.filter(|word| !["defaults", "modelByChannel"].contains(word));
+    std::iter::once("telegram").chain(others)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -68,6 +68,7 @@ pub fn of_settings(setup: &Setup, config: &Config) -> Vec<Trouble> {
 fn of_files(config: &Config) -> Vec<Trouble> {
     let mut found = models(config);
     found.extend(page(config));
+    found.extend(config.channels.misspelt().map(misspelt));
     found.extend(deaf(config));
     found
 }
@@ -149,6 +150,13 @@ pub fn models(config: &Config) -> Vec<Trouble> {
         }
     };
     named.into_iter().filter_map(wrong).collect()
+}
+
+fn misspelt((key, meant): (&str, &str)) -> Trouble {
+    let text =
+        format!("channels.{key} is not a known channel, and not used: did you mean {meant}?");
+    let mend = format!("clawdia config unset channels.{key}   # and write channels.{meant}");
+    Trouble::new("channel", text, mend)
 }
 
 /// Accounts that are open, and to nobody.
@@ -261,6 +269,14 @@ mod tests {
         let config = |allowed: Value| json!({"channels": {"telegram": {"botToken": "1:x", "dmPolicy": "open", "allowFrom": allowed}}});
         finds(config(json!([])), "channel: channels.telegram.dmPolicy");
         assert_eq!(names(config(json!(["*"]))), [""; 0]);
+    }
+
+    #[test]
+    fn a_channel_that_is_misspelt_is_told() {
+        let of = |name: &str| names(json!({"channels": {name: {"botToken": "1:x"}}}));
+        let told = of("telegran").remove(0);
+        assert!(told.ends_with("did you mean telegram?"), "{told}");
+        assert_eq!(of("telegram"), [""; 0]);
     }
 
     #[test]

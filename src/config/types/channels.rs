@@ -1,6 +1,8 @@
 //! The `channels` section: an open map, one entry a channel, and its accounts as they are meant.
 
 use crate::config::Secret;
+use crate::config::ecosystem::channel_names;
+use crate::config::suggest::nearest;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -25,12 +27,20 @@ impl ChannelsConfig {
         self.0.get(channel).and_then(Value::as_object)
     }
 
+    /// Entries that no channel has, and the name that each was probably meant to be.
+    pub fn misspelt(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let keys = self.0.keys().map(String::as_str);
+        let keys = keys.filter(|key| !channel_names().any(|name| name == *key));
+        keys.filter_map(|key| Some((key, nearest(key, channel_names())?)))
+    }
+
     /// The channels that have an entry and are not switched off.
     pub fn enabled(&self) -> impl Iterator<Item = &str> {
         self.0
             .iter()
             .filter(|(_, entry)| entry.get("enabled") != Some(&Value::Bool(false)))
             .map(|(name, _)| name.as_str())
+            .filter(|name| channel_names().any(|known| known == *name))
     }
 
     /// The accounts of a channel, in the order of their ids. What an account does not say, the
@@ -252,6 +262,16 @@ mod tests {
         assert_eq!(read[2].dm_policy, DmPolicy::Allowlist);
         assert_eq!(read[2].allow_from, ["*"]);
         assert_eq!(read[2].bot_token, Some(Secret::new("2:b")));
+    }
+
+    #[test]
+    fn a_key_that_is_no_channel_counts_as_none_and_its_channel_is_found() {
+        let section = json!({"telegran": {"botToken": "1:a"}, "discord": {}, "defaults": {},
+            "zebra": {}, "telegram": {"enabled": false}});
+        let channels: ChannelsConfig = serde_json::from_value(section).unwrap();
+        assert_eq!(channels.enabled().collect::<Vec<_>>(), ["discord"]);
+        let misspelt: Vec<_> = channels.misspelt().collect();
+        assert_eq!(misspelt, [("telegran", "telegram")]);
     }
 
     #[test]
