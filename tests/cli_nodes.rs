@@ -148,11 +148,13 @@ fn nodes_are_shown_named_called_and_what_they_say_is_printed() {
     );
     let phone = world.node("phone", "ios");
     let taken = world.run(&["nodes", "rename", &phone.id[..8], "attic"]);
-    let told = format!(
-        "attic is the name of another node already: {}",
-        &machine.id[..8]
-    );
-    assert!(taken.code == 1 && taken.err.contains(&told), "{taken:?}");
+    let id = &machine.id[..8];
+    for told in [
+        format!("attic means another node already: {id}"),
+        format!("clawdia nodes rename {id} NAME"),
+    ] {
+        assert!(taken.code == 1 && taken.err.contains(&told), "{taken:?}");
+    }
 }
 
 #[test]

@@ -167,6 +167,25 @@ fn what_a_node_declares_is_bounded() {
 }
 
 #[test]
+fn two_nodes_do_not_get_one_name_at_once() {
+    let mut driver = Driver::default();
+    let operator = driver.operator();
+    let devices = [Device::new(7), Device::new(8)];
+    for device in &devices {
+        driver.node(device, &["system.run"]);
+    }
+    driver.store.held = true;
+    let asked = devices.map(|device| {
+        let params = json!({"nodeId": device.id, "displayName": "kitchen"});
+        driver.request(operator, "node.rename", params)
+    });
+    driver.store.held = false;
+    driver.settle();
+    let answers = asked.map(|id| driver.response(operator, &id).unwrap()["ok"].clone());
+    assert_eq!(answers, [true, false]);
+}
+
+#[test]
 fn a_node_is_shown_as_it_says_it_is_and_named_as_it_was_named() {
     let mut driver = Driver::default();
     let operator = driver.operator();
@@ -210,6 +229,14 @@ fn a_node_is_shown_as_it_says_it_is_and_named_as_it_was_named() {
     let shown = driver.ok(operator, "node.describe", id);
     assert_eq!(shown["displayName"], "Kitchen");
     assert_eq!(shown["connected"], false);
+    let other = Device::new(8);
+    driver.node(&other, &["system.run"]);
+    for taken in ["kitchen", &device.id[..8]] {
+        let params = json!({"nodeId": other.id, "displayName": taken});
+        let refused = driver.err(operator, "node.rename", params);
+        assert_eq!(refused["code"], "INVALID_REQUEST");
+        assert_eq!(refused["details"]["nodeId"], *device.id, "{refused}");
+    }
     for (method, params, text) in [
         ("node.describe", json!({"nodeId": "x"}), "unknown nodeId"),
         (

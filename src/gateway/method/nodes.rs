@@ -9,6 +9,7 @@ mod rows;
 
 use crate::gateway::commit::Key;
 use crate::gateway::dispatch::{Call, Handled, Outcome, Stop};
+use crate::gateway::nodes::policy::matches_name;
 use crate::gateway::params::Params;
 use crate::gateway::{Gateway, Refusal};
 use crate::now::Now;
@@ -16,6 +17,8 @@ use crate::state::{Device, Record, Role};
 use std::sync::Arc;
 
 const UNKNOWN_NODE: &str = "unknown nodeId";
+/// Names are given one after the other, so that no two nodes get the same one.
+const NAMES: Key = Key::Setting("node.names");
 
 /// `node.list`: connected ones first, then by name.
 pub fn list(gateway: &mut Gateway, _: Now, call: Call<'_>, _: Params<'_, '_>) -> Handled {
@@ -46,16 +49,17 @@ pub fn rename(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, 
         return Err(Refusal::invalid(UNKNOWN_NODE).into());
     }
     let key = Key::Device(device.device_id.as_ref().into());
-    if gateway.commits.is_reserved(&key) {
+    if [&key, &NAMES].map(|key| gateway.commits.is_reserved(key)) != [false; 2] {
         return Err(Stop::Busy);
     }
+    gateway.check_name_is_free(name, &device)?;
     let row = Arc::new(Device {
         name: Some(name.into()),
         ..Device::clone(&device)
     });
     let call = call.keep();
     gateway.commit(
-        vec![key],
+        vec![key, NAMES],
         vec![Record::DevicePut(row.clone())],
         move |gateway, _, result| match result {
             Ok(()) => {
@@ -74,6 +78,28 @@ pub fn rename(gateway: &mut Gateway, _: Now, call: Call<'_>, params: Params<'_, 
 }
 
 impl Gateway {
+    /// # Errors
+    ///
+    /// Who says the name means another node already.
+    fn check_name_is_free(&self, name: &str, device: &Device) -> Result<(), Refusal> {
+        let mut others = self.paired_nodes();
+        let other = others.find(|other| {
+            other.device_id != device.device_id
+                && matches_name(name, &other.device_id, self.node_name(other))
+        });
+        let Some(other) = other else {
+            return Ok(());
+        };
+        let id = &other.device_id;
+        let text = format!(
+            "{name} means another node already: {}",
+            id.get(..8).unwrap_or(id)
+        );
+        Err(Refusal::invalid(text).with_details(|w| {
+            w.object(|w| w.field_str("nodeId", id));
+        }))
+    }
+
     /// The paired node that the parameters name.
     fn paired_node(&self, params: Params<'_, '_>) -> Result<Arc<Device>, Refusal> {
         let device = self

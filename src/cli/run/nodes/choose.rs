@@ -178,14 +178,6 @@ fn is_called(row: &Value, name: &str) -> bool {
     !bare(name).is_empty() && bare(text(row, "displayName")) == bare(name)
 }
 
-/// The node besides `node` that commands would take the name for.
-pub fn namesake(name: &str, node: &Node, session: &mut Session) -> Result<Option<Node>, Failure> {
-    let payload = session.call("node.list", &json!({}))?;
-    let mut others = list(&payload, "nodes").iter();
-    let found = others.find(|row| text(row, "nodeId") != node.id && is_called(row, name));
-    Ok(found.map(Node::new))
-}
-
 /// The same among rows of `node.list`.
 pub fn pick(typed: &str, rows: &[Value]) -> Result<Node, Failure> {
     const START_BYTES_MIN: usize = 4;

@@ -56,15 +56,16 @@ fn rename(args: &NodesRename, session: &mut Session, out: &mut Out) -> Outcome {
         return Err(Failure::usage("the new name is empty"));
     }
     let node = choose(&args.node, session)?;
-    if let Some(other) = choose::namesake(&args.name, &node, session)? {
-        let id = short_id(&other.id);
-        let fault = format!("{} is the name of another node already: {id}", args.name);
-        return Err(Failure::failed(fault).mend(format!(
-            "clawdia nodes rename {id} NAME   # gives that one another name"
-        )));
-    }
     let params = json!({"nodeId": node.id, "displayName": args.name});
-    let payload = session.call("node.rename", &params)?;
+    let payload = session.call("node.rename", &params).map_err(|failure| {
+        let other = short_id(text(&failure.details, "nodeId")).into_owned();
+        match other.as_str() {
+            "" => failure,
+            id => failure.mend(format!(
+                "clawdia nodes rename {id} NAME   # gives that one another name"
+            )),
+        }
+    })?;
     if out.wants_json() {
         out.json(&payload)?;
         return Ok(());

@@ -20,7 +20,7 @@ pub struct Found {
 
 impl Gateway {
     /// The paired nodes, by id.
-    pub(super) fn paired_nodes(&self) -> impl Iterator<Item = &Arc<Device>> {
+    pub(in crate::gateway) fn paired_nodes(&self) -> impl Iterator<Item = &Arc<Device>> {
         let devices = self.state.devices().values();
         devices.filter(|device| device.grant(Role::Node).is_some())
     }
