@@ -26,6 +26,14 @@ fn every_kind_of_end_has_its_exit_code() {
         (&["gateway", "run", "--port", "abc"], 2),
         (&["agent", "--message", "x", "--thinking", "mega"], 2),
         (&["chat", "--thinking", "mega"], 2),
+        (&["voicewake", "set"], 2),
+        (&["cron", "add", "--name", "x", "--every", "1h"], 2),
+        (
+            &["cron", "add", "--name", "x", "--at", "soon", "-m", "y"],
+            2,
+        ),
+        (&["cron", "edit", "x"], 2),
+        (&["cron", "edit", "x", "--name", "y"], 1),
     ] {
         let ran = home.run(words);
         assert_eq!(ran.code, code, "{words:?} {ran:?}");

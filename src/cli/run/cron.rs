@@ -16,12 +16,18 @@ use crate::schedule::parse_iso;
 
 /// Does what was asked with scheduled jobs.
 pub fn run(command: CronCommand, setup: &Setup, out: &mut Out) -> Outcome {
+    // What is typed wrongly is told where no gateway runs as well.
+    let typed = match &command {
+        CronCommand::Add(args) => read_job(args)?,
+        CronCommand::Edit(args) => read_patch(args)?,
+        _ => Value::Null,
+    };
     let mut session = setup.connect()?;
     let outcome = match command {
         CronCommand::Status(_) => status(&mut session, out),
         CronCommand::List(args) => show_list(&mut session, args.all, out),
-        CronCommand::Add(args) => add(&mut session, args, out),
-        CronCommand::Edit(args) => edit(&mut session, args, out),
+        CronCommand::Add(_) => add(&mut session, &typed, out),
+        CronCommand::Edit(args) => edit(&mut session, &args.job, typed, out),
         CronCommand::Rm(args) => {
             let id = find(&mut session, &args.job)?["id"].take();
             let payload = session.call("cron.remove", &json!({"id": id}))?;
@@ -87,18 +93,19 @@ fn show_list(session: &mut Session, all: bool, out: &mut Out) -> Outcome {
     Ok(table.print(out, 0)?)
 }
 
-fn add(session: &mut Session, args: CronAdd, out: &mut Out) -> Outcome {
-    let schedule = read_schedule(args.at, args.every, args.cron, args.tz)?
+/// The job that `add` is to make.
+fn read_job(args: &CronAdd) -> Result<Value, Failure> {
+    let schedule = read_schedule(&args.at, &args.every, &args.cron, &args.tz)?
         .ok_or_else(|| Failure::usage("say when: --at, --every or --cron"))?;
     let what = What {
-        message: args.message,
-        system_event: args.system_event,
-        model: args.model,
-        thinking: args.thinking,
-        run_timeout: args.run_timeout,
+        message: &args.message,
+        system_event: &args.system_event,
+        model: &args.model,
+        thinking: &args.thinking,
+        run_timeout: &args.run_timeout,
         deliver: args.deliver,
-        channel: args.channel,
-        to: args.to,
+        channel: &args.channel,
+        to: &args.to,
     };
     let payload = read_payload(&what)?
         .ok_or_else(|| Failure::usage("say what: --message for the agent, or --system-event"))?;
@@ -114,16 +121,20 @@ fn add(session: &mut Session, args: CronAdd, out: &mut Out) -> Outcome {
         "wakeMode": if args.now { "now" } else { "next-heartbeat" },
         "payload": payload,
     });
-    let texts = [("description", args.description), ("agentId", args.agent)];
+    let texts = [("description", &args.description), ("agentId", &args.agent)];
     for (name, value) in texts {
         if let Some(value) = value {
-            job[name] = value.into();
+            job[name] = value.as_str().into();
         }
     }
     if args.delete_after_run {
         job["deleteAfterRun"] = true.into();
     }
-    let job = session.call("cron.add", &job)?;
+    Ok(job)
+}
+
+fn add(session: &mut Session, job: &Value, out: &mut Out) -> Outcome {
+    let job = session.call("cron.add", job)?;
     made(&job, "added", out)?;
     // Others may have such a name too: only commands that take one have to choose.
     let payload = session.call("cron.list", &json!({"includeDisabled": true}))?;
@@ -135,26 +146,26 @@ fn add(session: &mut Session, args: CronAdd, out: &mut Out) -> Outcome {
     Ok(())
 }
 
-fn edit(session: &mut Session, args: CronEdit, out: &mut Out) -> Outcome {
-    let job = find(session, &args.job)?;
+/// What `edit` is to change.
+fn read_patch(args: &CronEdit) -> Result<Value, Failure> {
     let mut patch = Map::new();
-    let cron = match (&args.tz, &args.cron, &args.at, &args.every) {
+    let schedule = match (&args.tz, &args.cron, &args.at, &args.every) {
         // A zone alone is a new zone of the expression that the job has.
-        (Some(_), None, None, None) => job["schedule"]["expr"].as_str().map(str::to_owned),
-        _ => args.cron,
+        (Some(tz), None, None, None) => Some(json!({"kind": "cron", "tz": tz})),
+        _ => read_schedule(&args.at, &args.every, &args.cron, &args.tz)?,
     };
-    if let Some(schedule) = read_schedule(args.at, args.every, cron, args.tz)? {
+    if let Some(schedule) = schedule {
         patch.insert("schedule".into(), schedule);
     }
     let what = What {
-        message: args.message,
-        system_event: args.system_event,
-        model: args.model,
-        thinking: args.thinking,
-        run_timeout: args.run_timeout,
+        message: &args.message,
+        system_event: &args.system_event,
+        model: &args.model,
+        thinking: &args.thinking,
+        run_timeout: &args.run_timeout,
         deliver: args.deliver,
-        channel: args.channel,
-        to: args.to,
+        channel: &args.channel,
+        to: &args.to,
     };
     if let Some(payload) = read_payload(&what)? {
         let is_turn = payload["kind"] == "agentTurn";
@@ -163,25 +174,35 @@ fn edit(session: &mut Session, args: CronEdit, out: &mut Out) -> Outcome {
         patch.insert("payload".into(), payload);
     }
     let texts = [
-        ("name", args.name),
-        ("description", args.description),
-        ("agentId", args.agent),
+        ("name", &args.name),
+        ("description", &args.description),
+        ("agentId", &args.agent),
     ];
     for (name, value) in texts {
         if let Some(value) = value {
-            patch.insert(name.into(), value.into());
+            patch.insert(name.into(), value.as_str().into());
         }
     }
-    if patch.is_empty() {
-        return Err(Failure::usage("nothing to change"));
+    match patch.is_empty() {
+        true => Err(Failure::usage("nothing to change")),
+        false => Ok(patch.into()),
     }
-    // Another time of day is meant in the zone that the job has.
-    if let Some(schedule) = patch.get_mut("schedule")
-        && schedule["kind"] == "cron"
-        && schedule["tz"].is_null()
-        && let Some(tz) = job["schedule"].get("tz")
-    {
-        schedule["tz"] = tz.clone();
+}
+
+fn edit(session: &mut Session, job: &str, mut patch: Value, out: &mut Out) -> Outcome {
+    let job = find(session, job)?;
+    if patch["schedule"]["kind"] == "cron" {
+        // Another time of day is meant in the zone that the job has, and a zone for its times.
+        for name in ["expr", "tz"] {
+            if let (true, Some(old)) =
+                (patch["schedule"][name].is_null(), job["schedule"].get(name))
+            {
+                patch["schedule"][name] = old.clone();
+            }
+        }
+        if patch["schedule"]["expr"].is_null() {
+            return Err(Failure::usage(ZONE_OF_NOTHING));
+        }
     }
     let job = session.call("cron.update", &json!({"id": job["id"], "patch": patch}))?;
     made(&job, "changed", out)
@@ -274,34 +295,33 @@ fn told(payload: &Value, what: &str, out: &mut Out) -> Outcome {
 }
 
 /// What an agent or its main session is to do, as typed.
-#[derive(Default)]
-struct What {
-    message: Option<String>,
-    system_event: Option<String>,
-    model: Option<String>,
-    thinking: Option<String>,
-    run_timeout: Option<String>,
+struct What<'a> {
+    message: &'a Option<String>,
+    system_event: &'a Option<String>,
+    model: &'a Option<String>,
+    thinking: &'a Option<String>,
+    run_timeout: &'a Option<String>,
     deliver: bool,
-    channel: Option<String>,
-    to: Option<String>,
+    channel: &'a Option<String>,
+    to: &'a Option<String>,
 }
 
-fn read_payload(what: &What) -> Result<Option<Value>, Failure> {
+fn read_payload(what: &What<'_>) -> Result<Option<Value>, Failure> {
     check_thinking(what.thinking.as_deref())?;
     let mut turn = json!({"kind": "agentTurn"});
     let texts = [
-        ("message", &what.message),
-        ("model", &what.model),
-        ("thinking", &what.thinking),
-        ("channel", &what.channel),
-        ("to", &what.to),
+        ("message", what.message),
+        ("model", what.model),
+        ("thinking", what.thinking),
+        ("channel", what.channel),
+        ("to", what.to),
     ];
     for (name, value) in texts {
         if let Some(value) = value {
             turn[name] = value.as_str().into();
         }
     }
-    if let Some(time) = &what.run_timeout {
+    if let Some(time) = what.run_timeout {
         turn["timeoutSeconds"] = duration_ms(time)?.div_ceil(1_000).max(1).into();
     }
     // Who says where to wants it sent.
@@ -309,7 +329,7 @@ fn read_payload(what: &What) -> Result<Option<Value>, Failure> {
         turn["deliver"] = true.into();
     }
     let is_turn = turn.as_object().is_some_and(|members| members.len() > 1);
-    match (&what.system_event, is_turn) {
+    match (what.system_event, is_turn) {
         (Some(_), true) => Err(Failure::usage(
             "--system-event is a line for the main session: options of an agent's run do not fit",
         )),
@@ -319,27 +339,27 @@ fn read_payload(what: &What) -> Result<Option<Value>, Failure> {
     }
 }
 
+const ZONE_OF_NOTHING: &str = "--tz is the zone of a job's --cron, and there is none";
+
 fn read_schedule(
-    at: Option<String>,
-    every: Option<String>,
-    cron: Option<String>,
-    tz: Option<String>,
+    at: &Option<String>,
+    every: &Option<String>,
+    cron: &Option<String>,
+    tz: &Option<String>,
 ) -> Result<Option<Value>, Failure> {
     if tz.is_some() && cron.is_none() {
-        return Err(Failure::usage(
-            "--tz is the zone of a job's --cron, and there is none",
-        ));
+        return Err(Failure::usage(ZONE_OF_NOTHING));
     }
     Ok(match (at, every, cron) {
-        (Some(at), None, None) => Some(json!({"kind": "at", "atMs": moment(&at, unix_ms())?})),
+        (Some(at), None, None) => Some(json!({"kind": "at", "atMs": moment(at, unix_ms())?})),
         (None, Some(every), None) => {
-            let every_ms = duration_ms(&every)?;
+            let every_ms = duration_ms(every)?;
             Some(json!({"kind": "every", "everyMs": every_ms}))
         }
         (None, None, Some(expr)) => {
             let mut schedule = json!({"kind": "cron", "expr": expr});
             if let Some(tz) = tz {
-                schedule["tz"] = tz.into();
+                schedule["tz"] = tz.as_str().into();
             }
             Some(schedule)
         }
@@ -409,29 +429,37 @@ mod tests {
 
     #[test]
     fn one_schedule_and_one_payload() {
-        let some = |text: &str| Some(text.to_owned());
-        assert!(read_schedule(some("1h"), some("1h"), None, None).is_err());
-        assert!(read_schedule(None, some("1h"), None, some("UTC")).is_err());
-        let cron = read_schedule(None, None, some("0 7 * * *"), some("UTC")).unwrap();
+        let (none, hour, zone) = (None, Some("1h".to_owned()), Some("UTC".to_owned()));
+        assert!(read_schedule(&hour, &hour, &none, &none).is_err());
+        assert!(read_schedule(&none, &hour, &none, &zone).is_err());
+        let cron = read_schedule(&none, &none, &Some("0 7 * * *".to_owned()), &zone).unwrap();
         assert_eq!(
             cron,
             Some(json!({"kind": "cron", "expr": "0 7 * * *", "tz": "UTC"}))
         );
-        let mut what = What {
-            system_event: some("x"),
-            ..What::default()
-        };
-        assert_eq!(read_payload(&what).unwrap().unwrap()["kind"], "systemEvent");
-        what.model = some("a/b");
-        assert!(read_payload(&what).is_err());
-        for (channel, to) in [(some("telegram"), None), (None, some("7"))] {
+        let text = Some("x".to_owned());
+        let what = |system_event, message, channel, to| {
             let what = What {
-                message: some("m"),
+                message,
+                system_event,
+                model: &none,
+                thinking: &none,
+                run_timeout: &none,
+                deliver: false,
                 channel,
                 to,
-                ..What::default()
             };
-            assert_eq!(read_payload(&what).unwrap().unwrap()["deliver"], true);
+            read_payload(&what).map(Option::unwrap_or_default)
+        };
+        let line = what(&text, &none, &none, &none).unwrap();
+        assert_eq!(line["kind"], "systemEvent");
+        assert!(what(&text, &text, &none, &none).is_err());
+        assert_eq!(
+            what(&none, &text, &none, &none).unwrap()["deliver"],
+            Value::Null
+        );
+        for (channel, to) in [(&text, &none), (&none, &text)] {
+            assert_eq!(what(&none, &text, channel, to).unwrap()["deliver"], true);
         }
     }
 }

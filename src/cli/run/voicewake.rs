@@ -11,16 +11,15 @@ use super::list;
 
 /// Shows or replaces the wake words.
 pub fn run(command: VoicewakeCommand, setup: &Setup, out: &mut Out) -> Outcome {
-    let mut session = setup.connect()?;
-    let payload = match command {
-        VoicewakeCommand::Get(_) => session.call("voicewake.get", &json!({}))?,
+    let (method, params) = match command {
+        VoicewakeCommand::Get(_) => ("voicewake.get", json!({})),
         VoicewakeCommand::Set(args) if args.words.is_empty() => {
             return Err(Failure::usage("give at least one word"));
         }
-        VoicewakeCommand::Set(args) => {
-            session.call("voicewake.set", &json!({"triggers": args.words}))?
-        }
+        VoicewakeCommand::Set(args) => ("voicewake.set", json!({"triggers": args.words})),
     };
+    let mut session = setup.connect()?;
+    let payload = session.call(method, &params)?;
     session.client.close();
     if out.wants_json() {
         out.json(&payload)?;
