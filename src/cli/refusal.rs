@@ -115,7 +115,9 @@ fn unauthorized(mut failure: Failure, reason: &str, tried: &Tried<'_>) -> Failur
         "token"
     };
     if tried.secrets.is_empty() && reason.contains("mismatch") {
-        failure.message = "the gateway does not take the token that it gave this device".into();
+        failure.message = "the gateway does not take the token that it gave this device: \
+            the device was removed there, or its token revoked"
+            .into();
         return failure
             .fact("reason", reason)
             .fact("on", "the gateway's machine, or any paired device")
@@ -315,7 +317,7 @@ mod tests {
             None,
         );
         assert!(
-            text.contains("the token that it gave this device"),
+            text.contains("the token that it gave this device: the device was removed"),
             "{text}"
         );
         assert!(text.contains("clawdia devices pair"), "{text}");

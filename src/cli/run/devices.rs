@@ -244,8 +244,10 @@ fn device_and_role(all: &Value, typed: &str, role: Option<String>) -> Result<Val
 /// What taking a device's token away does not end.
 fn secret_stays(out: &mut Out) -> Outcome {
     if !out.wants_json() {
-        let note = "the gateway's own secret lets it in again: change that too";
-        out.field("but", Paint::Warning, note)?;
+        let note = "who has the gateway's own secret, or is on its machine, is let in again under a name \
+                    of his own; another secret: clawdia config set gateway.auth.token SECRET";
+        let note = out.hinted(note).into_owned();
+        out.field("but", Paint::Warning, &note)?;
     }
     Ok(())
 }
