@@ -156,6 +156,7 @@ impl Scanner<'_> {
     }
 
     fn items(&mut self, close: char, depth: usize) -> Result<Vec<Item>, Stop> {
+        let open = self.at;
         self.bump();
         let mut items: Vec<Item> = Vec::new();
         let mut names = std::collections::HashSet::new();
@@ -164,6 +165,16 @@ impl Scanner<'_> {
             if self.peek() == Some(close) {
                 self.bump();
                 return Ok(items);
+            }
+            if matches!(self.peek(), None | Some('}' | ']')) {
+                // The place is where it begins: where it should have ended nobody knows.
+                self.at = open;
+                let instead = if close == '}' {
+                    "add its }"
+                } else {
+                    "add its ]"
+                };
+                return Err(self.stop("has no end to what begins here".into(), instead));
             }
             if items.last().is_some_and(|last| last.comma.is_none()) {
                 return Err(self.unexpected("put a comma between two entries"));
