@@ -382,8 +382,14 @@ fn moment(text: &str, now_ms: u64) -> Result<u64, Failure> {
     parse_iso(text)
         .or_else(|| from_now().map(|ms| now_ms.saturating_add(ms)))
         .ok_or_else(|| {
+            // Written as a time is, it is one that no calendar or clock has.
+            let is_time = text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('-');
+            let what = match is_time {
+                true => "there is no such time, or it is written otherwise: ",
+                false => "",
+            };
             Failure::usage(format!(
-                "--at {text}: use a time such as 2026-12-24T18:00+01:00, or a duration such as 20m"
+                "--at {text}: {what}use a time such as 2026-12-24T18:00+01:00, or a duration such as 20m"
             ))
         })
 }
@@ -424,7 +430,13 @@ mod tests {
     fn a_time_is_a_moment_or_so_long_from_now() {
         assert_eq!(moment("1970-01-01T00:00:05Z", 9).unwrap(), 5_000);
         assert_eq!(moment("+20m", 9).unwrap(), 1_200_009);
-        assert!(moment("soon", 9).is_err());
+        let told = |text| {
+            moment(text, 9)
+                .unwrap_err()
+                .message
+                .contains("no such time")
+        };
+        assert!(!told("soon") && told("2026-02-30"));
     }
 
     #[test]
