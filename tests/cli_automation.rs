@@ -85,6 +85,17 @@ fn a_job_runs_by_itself_and_its_history_survives_a_restart() {
         "what is not named stays: {job}"
     );
     home.run(&["cron", "run", "tide"]).ok();
+    let twin = [
+        "cron", "add", "--name", "tide", "--every", "7h", "-m", "x", "--json",
+    ];
+    let twin = home.run(&twin).ok().json();
+    let id = &twin["id"].as_str().unwrap()[..8];
+    let ran = home.run(&["cron", "run", "tide"]);
+    assert!(
+        ran.code == 2 && ran.err.contains(&format!("{id} (every 7 h")),
+        "{ran:?}"
+    );
+    home.run(&["cron", "rm", id]).ok();
     home.run(&["cron", "rm", "tide"]).ok();
     assert_eq!(home.run(&["cron", "rm", "tide"]).code, 1);
     let status = home.run(&["cron", "status"]).ok().out;

@@ -269,9 +269,18 @@ fn find(session: &mut Session, job: &str) -> Result<Value, Failure> {
         [job] => Ok((*job).clone()),
         [] => Err(Failure::failed(format!("there is no job {job:?}"))
             .mend("clawdia cron list --all".to_owned())),
-        _ => Err(Failure::usage(format!(
-            "{job:?} is more than one job: use the id"
-        ))),
+        more => {
+            let told = |it: &&Value| {
+                format!(
+                    "{} ({})",
+                    short_id(text(it, "id")),
+                    schedule(&it["schedule"])
+                )
+            };
+            let ids: Vec<String> = more.iter().map(told).collect();
+            let fault = format!("{job:?} is more than one job: use the id");
+            Err(Failure::usage(fault).fact("ids", ids.join(", ")))
+        }
     }
 }
 
