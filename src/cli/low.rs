@@ -5,7 +5,7 @@
 //! they stand, cuts `--option=value` in two, puts in the command that is meant where one may
 //! be left away, and says what was probably meant where a word is unknown.
 
-use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfoKind};
+use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfoKind, Optionality};
 
 use super::commands::Cli;
 use super::globals::{GLOBAL_OPTIONS, Globals, cut, next_value};
@@ -190,7 +190,16 @@ impl<'a> Pass<'a> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("`{}` lists all", self.with_trail("--help")),
         };
-        format!("unknown option `{}`: {known}", super::text::printable(name))
+        let name = super::text::printable(name);
+        let last = self.command.positionals.last();
+        if last.is_some_and(|it| matches!(it.optionality, Optionality::Greedy)) {
+            // It may be one of the program that is to be run elsewhere.
+            let after = self.with_trail(&format!("-- PROGRAM {name}"));
+            return format!(
+                "unknown option `{name}`: {known}; a program's own stand after --: `{after}`"
+            );
+        }
+        format!("unknown option `{name}`: {known}")
     }
 
     fn with_trail(&self, word: &str) -> String {
@@ -303,6 +312,11 @@ mod tests {
         assert!(error("gateway run --prot 1").contains("`--port`"));
         assert!(error("health --jsn").contains("`--json`"));
         assert!(error("xyzzy").contains("clawdia --help"));
+        let told = error("nodes run --node x uname -a");
+        assert!(
+            told.ends_with("`clawdia nodes run -- PROGRAM -a`"),
+            "{told}"
+        );
         assert!(!error("a\u{1b}[2Jb").contains('\u{1b}'));
     }
 
