@@ -41,6 +41,10 @@ pub struct Target {
     pub still_meant: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
+/// Said once, where the first try fails and further ones may not.
+const ADVICE: &str = "it goes on trying; look whether a gateway is at work there \
+    (clawdia gateway status, on its machine) and whether this is its address (--url, or --host and --port)";
+
 /// Everything that a node host needs to know.
 pub struct Options<'a> {
     /// The node's own folder.
@@ -111,6 +115,8 @@ struct Host<'a> {
     desk: Desk,
     wake: Wake,
     pace: Pace,
+    /// It was told what to look at where no gateway answers.
+    was_advised: bool,
     /// Written to when everything has to end.
     stop: UnixStream,
 }
@@ -144,6 +150,7 @@ impl<'a> Host<'a> {
             desk: Desk::new(journal, context, &wake).map_err(system)?,
             wake,
             pace: Pace::default(),
+            was_advised: false,
             stop,
             options,
         })
@@ -166,6 +173,7 @@ impl<'a> Host<'a> {
             let next = match connected {
                 Some(Ok(client)) => {
                     self.pace.connected();
+                    self.was_advised = true;
                     // It works once: a later refusal is not about it.
                     self.options.code = None;
                     (self.options.say)(&Said::Connected {
@@ -321,6 +329,9 @@ impl<'a> Host<'a> {
             Next::After(wait) => {
                 let why = error.message;
                 (self.options.say)(&Said::Retry { why, after: wait });
+                if !std::mem::replace(&mut self.was_advised, true) {
+                    (self.options.say)(&Said::Trouble(ADVICE.to_owned()));
+                }
                 wait
             }
             Next::Approval {

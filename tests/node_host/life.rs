@@ -118,6 +118,21 @@ fn a_gateway_that_falls_silent_is_given_up() {
 }
 
 #[test]
+fn a_node_that_finds_no_gateway_says_what_to_look_at() {
+    let world = World::new();
+    let port = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().port()
+    };
+    let url = format!("ws://127.0.0.1:{port}");
+    let mut node = world.start(&["--url", &url, "--token", "t"]);
+    node.hear("retry");
+    let advice = node.hear("trouble")["message"].to_string();
+    assert!(advice.contains("clawdia gateway status"), "{advice}");
+    node.hear("retry");
+}
+
+#[test]
 fn what_is_not_installed_cannot_be_started() {
     let world = World::new();
     for what in ["start", "stop", "restart", "uninstall"] {
