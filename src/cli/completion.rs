@@ -133,12 +133,18 @@ fn bash() -> String {
 }
 
 const BASH: &str = r#"# bash completion for clawdia:  source <(clawdia completion bash)
+# One entry a file, also where names have blanks; folders end with a slash.
+_clawdia_files() {
+  local IFS=$'\n'
+  COMPREPLY=($(compgen -f -- "$1"))
+  compopt -o filenames 2>/dev/null
+}
 _clawdia() {
   local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}"
   local trail='' words='' i word try
   COMPREPLY=()
   case "$prev" in
-    @FILES@) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    @FILES@) _clawdia_files "$cur"; return ;;
     @VALUES@) return ;;
   esac
   for ((i = 1; i < COMP_CWORD; i++)); do
@@ -157,7 +163,7 @@ _clawdia() {
   esac
   case "$trail" in
     'completion') words="bash zsh fish $words" ;;
-    'backup'|'restore') COMPREPLY=($(compgen -f -- "$cur")) ;;
+    'backup'|'restore') [[ "$cur" == -* ]] || { _clawdia_files "$cur"; return; } ;;
   esac
   COMPREPLY+=($(compgen -W "$words" -- "$cur"))
 }
@@ -365,7 +371,7 @@ mod tests {
         let complete = |line: &str| {
             let words: Vec<&str> = line.split(' ').collect();
             let script = format!(
-                "{}\nCOMP_WORDS=({})\nCOMP_CWORD={}\n_clawdia\necho \"${{COMPREPLY[@]}}\"\n",
+                "{}\nCOMP_WORDS=({})\nCOMP_CWORD={}\n_clawdia\nIFS='|'\necho \"${{COMPREPLY[*]}}\"\n",
                 bash(),
                 words
                     .iter()
@@ -383,5 +389,17 @@ mod tests {
         assert_eq!(complete("clawdia gateway run --po"), "--port");
         assert_eq!(complete("clawdia completion z"), "zsh");
         assert_eq!(complete("clawdia agent --message "), "");
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["one file", "other"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let start = format!("{}/o", dir.path().display());
+        let both = format!("{start}ne file|{start}ther");
+        for before in ["health --token-file", "backup", "approvals set --file"] {
+            let files = complete(&format!("clawdia {before} {start}"));
+            let mut files: Vec<&str> = files.split('|').collect();
+            files.sort_unstable();
+            assert_eq!(files.join("|"), both, "{before}");
+        }
     }
 }

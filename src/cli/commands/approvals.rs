@@ -113,7 +113,7 @@ pub struct ApprovalsGet {
 )]
 pub struct ApprovalsSet {
     /// the file, JSON5; `-` is standard input
-    #[argh(option, arg_name = "path")]
+    #[argh(option, arg_name = "file")]
     pub file: String,
     /// a node's id, name or address, instead of the gateway
     #[argh(option, arg_name = "node")]
