@@ -119,6 +119,15 @@ fn a_usage_error_names_the_help_that_is_meant() {
 }
 
 #[test]
+fn a_token_file_that_is_not_there_is_told_with_what_belongs_into_it() {
+    let ran = Home::new().run(&["health", "--token-file", "nofile"]);
+    assert_eq!(ran.code, 2);
+    for told in ["there is no such file", "clawdia token > nofile"] {
+        assert!(ran.err.contains(told), "{ran:?}");
+    }
+}
+
+#[test]
 fn a_message_without_its_option_is_told_how_to_be_given() {
     let home = Home::new();
     let ran = home.run(&["agent", "hello"]);
