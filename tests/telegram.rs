@@ -26,6 +26,8 @@ fn what_waits_is_counted_and_a_file_that_is_not_there_never_waits() {
     };
     let kept = send(&["--message", "later"]);
     assert!(kept.err.contains("not sent yet"), "{kept:?}");
+    let strange = send(&["--channel", "foo", "--message", "x"]);
+    assert!(strange.err.contains("there are telegram\n"), "{strange:?}");
     let refused = send(&["--media", "gone.txt"]);
     assert_eq!(refused.code, 1);
     assert!(
