@@ -71,8 +71,38 @@ fn behind_tunnel(mut failure: Failure, tried: &Tried<'_>) -> Failure {
         ))
 }
 
+/// What a schema says of parameters, in the words of people.
+const SCHEMA_WORDS: [(&str, &str); 7] = [
+    ("must NOT have fewer than 1 characters", "is empty"),
+    ("must NOT have fewer than", "has fewer than"),
+    ("must NOT have more than", "has more than"),
+    ("must be >=", "is less than"),
+    ("must be <=", "is more than"),
+    ("must be equal to constant", "is none of its words"),
+    ("must have required property", "there is no"),
+];
+
+fn plainly(message: &str) -> Option<String> {
+    let (start, faults) = message.split_once(" params: ")?;
+    let faults = faults.split("; ");
+    let faults = faults.filter(|it| {
+        // The other things that it might have been.
+        !it.ends_with(": must be null") && !it.ends_with(": must match a schema in anyOf")
+    });
+    let mut faults: Vec<&str> = faults
+        .map(|it| it.strip_prefix("at /").unwrap_or(it))
+        .collect();
+    faults.dedup();
+    let told = format!("{start} params: {}", faults.join("; "));
+    let words = SCHEMA_WORDS.iter();
+    Some(words.fold(told, |told, (schema, plain)| told.replace(schema, plain)))
+}
+
 fn refused(mut failure: Failure, answer: &GatewayError, tried: &Tried<'_>) -> Failure {
     let message = answer.message.as_str();
+    if let Some(told) = plainly(message) {
+        failure.message = told;
+    }
     if message.contains("too many attempts") {
         return match answer.retry_after_ms {
             Some(ms) => failure.fact("wait", span(ms)),
@@ -321,6 +351,30 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("clawdia devices pair"), "{text}");
+    }
+
+    #[test]
+    fn what_a_schema_says_is_told_in_words() {
+        for (said, plain) in [
+            (
+                "at /label: must NOT have more than 64 characters; at /label: must be null; \
+                 at /label: must match a schema in anyOf",
+                "label: has more than 64 characters",
+            ),
+            (
+                "at /a: must be equal to constant; at /a: must be equal to constant",
+                "a: is none of its words",
+            ),
+            (
+                "at /limit: must be >= 1; must have required property 'key'",
+                "limit: is less than 1; there is no 'key'",
+            ),
+        ] {
+            let error = unauthorized(&format!("invalid sessions.patch params: {said}"));
+            let wanted = format!("invalid sessions.patch params: {plain}\n");
+            let told = told(error, Target::Own, None);
+            assert!(told.starts_with(&wanted), "{told}");
+        }
     }
 
     #[test]
