@@ -17,7 +17,11 @@ pub fn messages(script: &[u8]) {
         return;
     };
     let wire = frames(&script[..script.len().min(16_000)]);
-    let ours = understood(&wire, usize::from(*cut));
+    let mut ours = understood(&wire, usize::from(*cut));
+    // Bad Gateway stands in IANA's register of close codes; tungstenite takes it for one that may not travel.
+    if let Some(said @ Said::Close(1014)) = ours.last_mut() {
+        *said = Said::Close(1002);
+    }
     let theirs = tungstenite_says(wire);
     let (ours, fault) = match ours.split_last() {
         Some((Said::Fault(code), said)) => (said, Some(*code)),
