@@ -11,7 +11,7 @@ use crate::gateway::{Code, Gateway, Refusal};
 
 impl Gateway {
     pub(super) fn verify_proof(
-        &mut self,
+        &self,
         connect: &Connect<'_, '_>,
         device: Params<'_, '_>,
         challenged: &Challenged,
@@ -38,11 +38,21 @@ impl Gateway {
             unix_ms: self.now.unix_ms,
             first: self.proof_versions[usize::from(connect.protocol > 3)],
         };
-        let proof = proof::verify(&claim, &signed, &expected).map_err(refused_proof)?;
+        proof::verify(&claim, &signed, &expected).map_err(refused_proof)
+    }
+
+    /// Uses a proof up whose sender showed a secret that is right, and keeps in mind what such clients sign.
+    pub(super) fn spend_proof(
+        &mut self,
+        connect: &Connect<'_, '_>,
+        proof: Proof,
+    ) -> Result<String, Halt> {
         if proof.version() != Version::V1 {
             self.proof_versions[usize::from(connect.protocol > 3)] = proof.version();
         }
-        Ok(proof)
+        proof
+            .spend(&mut self.replays, self.now.unix_ms)
+            .map_err(refused_proof)
     }
 
     /// The gateway's own user needs none. Else the device's own token, the gateway's secret, or a
@@ -161,4 +171,28 @@ pub(super) fn refused_proof(fault: ProofError) -> Halt {
 fn nothing_shown(connect: &Connect<'_, '_>) -> bool {
     let shown = |name: &str| connect.auth.text(name).is_some_and(|text| !text.is_empty());
     !shown("token") && !shown("password") && !shown("deviceToken")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Version;
+    use crate::driver::device::{Device, Proof};
+    use crate::driver::{Address, Driver, TOKEN, operator_params};
+
+    #[test]
+    fn what_clients_of_a_version_signed_last_is_tried_first() {
+        let mut driver = Driver::default();
+        let mut first = |proof, token: &str| {
+            let conn = driver.open(&Address::default());
+            let mut params = operator_params();
+            params["auth"]["token"] = token.into();
+            driver.connect(conn, params, Some((&Device::new(1), proof)));
+            driver.gateway.proof_versions[0]
+        };
+        let wrong = "not the secret of this gateway";
+        assert_eq!(first(Proof::V3, wrong), Version::V2, "who shows no secret");
+        assert_eq!(first(Proof::V3, TOKEN), Version::V3);
+        assert_eq!(first(Proof::V1, TOKEN), Version::V3);
+        assert_eq!(first(Proof::V2, TOKEN), Version::V2);
+    }
 }

@@ -23,7 +23,6 @@ use crate::now::Now;
 use crate::state::{ClientFacts, Role, Text};
 use crate::wire::envelope;
 use crate::wire::json::{Json, Writer};
-use check::refused_proof;
 use shape::SHAPE;
 
 /// Why a `connect` does not go on.
@@ -237,8 +236,8 @@ impl Gateway {
         };
         let proven_id = proof.as_ref().map(Proof::device_id);
         let proven = self.check_secret(&connect, proven_id, &challenged)?;
-        let spend = |proof: Proof| proof.spend(&mut self.replays, now.unix_ms);
-        let device_id = proof.map(spend).transpose().map_err(refused_proof)?;
+        let spend = |proof| self.spend_proof(&connect, proof);
+        let device_id = proof.map(spend).transpose()?;
         let standing = device_id
             .as_deref()
             .map(|device| self.standing(device, &connect));
