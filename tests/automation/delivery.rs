@@ -50,10 +50,13 @@ fn a_jobs_answer_goes_where_it_says_or_where_its_agent_was_written_from_last() {
     driver.ok(operator, "cron.add", job(named));
     let last = json!({"kind": "agentTurn", "message": "m", "deliver": true});
     driver.ok(operator, "cron.add", job(last));
+    let somebody = json!({"kind": "agentTurn", "message": "m", "deliver": true, "to": "98"});
+    driver.ok(operator, "cron.add", job(somebody));
     let silent = json!({"kind": "agentTurn", "message": "m"});
     driver.ok(operator, "cron.add", job(silent));
     driver.advance(10 * MINUTE_MS);
     assert_eq!(driver.service.sent_to("99"), ["all is well"]);
+    assert_eq!(driver.service.sent_to("98"), ["all is well"]);
     assert!(driver.service.sent_to("7").is_empty(), "nobody wrote yet");
     driver.service.write("7", "hello");
     driver.settle();

@@ -135,7 +135,13 @@ impl Gateway {
             false => own,
         };
         let named = delivery.channel.clone().filter(|it| **it != *"last");
-        let channel = named.or_else(|| session?.last_channel.clone())?;
+        // Where somebody is named and no channel, and nobody wrote yet, the first that is configured is meant.
+        let first = || {
+            let mut served = channels::KINDS.iter().map(|kind| kind.name);
+            served.find(|name| delivery.to.is_some() && self.default_account(name).is_some())
+        };
+        let last = || session?.last_channel.clone();
+        let channel = named.or_else(last).or_else(|| Some(first()?.into()))?;
         let kind = channels::find(&channel)?;
         let last_to = || {
             session

@@ -126,8 +126,11 @@ impl Gateway {
             self.check_model(model).map_err(invalid)?;
         }
         Thinking::asked(thinking.as_deref().unwrap_or_default()).map_err(invalid)?;
+        let says = |name: &str| !fields["payload"][name].is_null();
         match deliver {
-            Some(true) => self.check_delivery(channel.as_deref()).map_err(of),
+            Some(true) if says("deliver") || says("channel") || says("to") => {
+                self.check_delivery(channel.as_deref()).map_err(of)
+            }
             _ => Ok(()),
         }
     }
