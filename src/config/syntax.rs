@@ -166,7 +166,7 @@ impl Scanner<'_> {
                 self.bump();
                 return Ok(items);
             }
-            if matches!(self.peek(), None | Some('}' | ']')) {
+            if let met @ (None | Some('}' | ']')) = self.peek() {
                 // The place is where it begins: where it should have ended nobody knows.
                 self.at = open;
                 let instead = if close == '}' {
@@ -174,7 +174,10 @@ impl Scanner<'_> {
                 } else {
                     "add its ]"
                 };
-                return Err(self.stop("has no end to what begins here".into(), instead));
+                let before = met.map_or(String::new(), |met| {
+                    format!(" before a {met:?} that is not its own")
+                });
+                return Err(self.stop(format!("has no end to what begins here{before}"), instead));
             }
             if items.last().is_some_and(|last| last.comma.is_none()) {
                 return Err(self.unexpected("put a comma between two entries"));

@@ -43,12 +43,24 @@ fn what_is_not_json5_is_refused_with_its_place() {
         fault("{a: 1 b: 2}"),
         "the file (line 1, column 7): has 'b' in a wrong place; put a comma between two entries"
     );
-    for (text, place, end) in [
-        ("{a: {b: 1}", "line 1, column 1", "}"),
-        ("{a: 1,\n b: [1, {c: 2}}", "line 2, column 5", "]"),
-        ("{a: {b: 1,", "line 1, column 5", "}"),
+    for (text, place, before, end) in [
+        ("{a: {b: 1}", "line 1, column 1", "", "}"),
+        (
+            "{a: 1,\n b: [1, {c: 2}}",
+            "line 2, column 5",
+            " before a '}' that is not its own",
+            "]",
+        ),
+        (
+            "{a: {b: 1]}}",
+            "line 1, column 5",
+            " before a ']' that is not its own",
+            "}",
+        ),
+        ("{a: {b: 1,", "line 1, column 5", "", "}"),
     ] {
-        let told = format!("the file ({place}): has no end to what begins here; add its {end}");
+        let told =
+            format!("the file ({place}): has no end to what begins here{before}; add its {end}");
         assert_eq!(fault(text), told);
     }
     for text in [
