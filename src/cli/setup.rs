@@ -451,13 +451,14 @@ fn remote_secrets(config: &Config) -> Secrets {
 /// The first line of a secret's file, without its end.
 fn first_line(path: &str) -> Result<String, Failure> {
     let fault = |error: std::io::Error| {
-        match error.kind() {
-        std::io::ErrorKind::NotFound => Failure::usage(format!(
-            "--token-file {path}: there is no such file; its first line is to be the gateway's token"
+        let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+        if !is_missing {
+            return Failure::usage(format!("--token-file {path}: {error}"));
+        }
+        let what = "there is no such file; its first line is to be the gateway's token";
+        Failure::usage(format!("--token-file {path}: {what}")).mend(format!(
+            "clawdia token > {path}   # on the gateway's machine"
         ))
-        .mend(format!("clawdia token > {path}   # on the gateway's machine")),
-        _ => Failure::usage(format!("--token-file {path}: {error}")),
-    }
     };
     let file = File::open(path).map_err(fault)?;
     let mut line = String::new();

@@ -14,7 +14,7 @@ use super::store::schema::{
     open_writer, publish, with_journals,
 };
 use super::tls::certificate::OWN_FILE;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -209,7 +209,17 @@ pub fn check(file: &Path) -> Result<About, StartFault> {
     };
     match open_reader(file).and_then(read) {
         Ok(checked) => checked.map_err(|why| not_whole(file, &why)),
-        Err(_) => Err(not_whole(file, DAMAGED)),
+        Err(fault) => match fault.sqlite_error_code() {
+            // The machine's fault, not the file's.
+            Some(
+                ErrorCode::CannotOpen
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::OutOfMemory
+                | ErrorCode::PermissionDenied
+                | ErrorCode::SystemIoFailure,
+            ) => Err(not_whole(file, &fault.to_string())),
+            _ => Err(not_whole(file, DAMAGED)),
+        },
     }
 }
 

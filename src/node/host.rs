@@ -327,9 +327,10 @@ impl<'a> Host<'a> {
         let wait = match next {
             Next::Stop => return Err(Ended::Refused(error)),
             Next::After(wait) => {
+                let is_away = matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Timeout);
                 let why = error.message;
                 (self.options.say)(&Said::Retry { why, after: wait });
-                if !std::mem::replace(&mut self.was_advised, true) {
+                if is_away && !std::mem::replace(&mut self.was_advised, true) {
                     (self.options.say)(&Said::Trouble(ADVICE.to_owned()));
                 }
                 wait

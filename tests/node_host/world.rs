@@ -214,6 +214,13 @@ impl Node {
         }
     }
 
+    /// What the node says next.
+    #[track_caller]
+    pub fn next(&mut self) -> Value {
+        let said = self.said.recv_timeout(PATIENCE);
+        said.expect("the node says something")
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();

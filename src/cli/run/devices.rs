@@ -245,7 +245,7 @@ fn device_and_role(all: &Value, typed: &str, role: Option<String>) -> Result<Val
 fn secret_stays(out: &mut Out) -> Outcome {
     if !out.wants_json() {
         let note = "who has the gateway's own secret, or is on its machine, is let in again under a name \
-                    of his own; another secret: clawdia config set gateway.auth.token SECRET";
+                    of his own; another secret: clawdia config set gateway.auth.token SECRET, or gateway.auth.password";
         let note = out.hinted(note).into_owned();
         out.field("but", Paint::Warning, &note)?;
     }

@@ -121,8 +121,11 @@ fn print(check: &Check, out: &mut Out) -> Outcome {
 }
 
 fn look(setup: &Setup, found: &mut Findings) {
-    // Nothing is looked for in what is not there.
-    if let Some(missing) = setup.missing_state() {
+    // Nothing is looked for in what is not there, unless the gateway is elsewhere.
+    let names_another = setup.globals.url.is_some() || setup.globals.ssh.is_some();
+    if let Some(missing) = setup.missing_state()
+        && !names_another
+    {
         return found.failed("state", &missing);
     }
     let config = settings::configuration(setup, found);
