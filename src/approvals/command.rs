@@ -136,7 +136,7 @@ impl Command {
 }
 
 /// A word as a shell would take it for one.
-fn quote(word: &str) -> String {
+pub fn quote(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./+-,:@%=".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();

@@ -18,7 +18,7 @@ mod shown;
 mod snapshot;
 
 pub use binding::{Binding, env_hash};
-pub use command::{Command, CommandFault};
+pub use command::{Command, CommandFault, quote};
 pub use evaluate::{Reason, Use, Verdict};
 pub use file::{AgentApprovals, Allowed, ApprovalsFile, FileFault, Socket};
 pub use policy::{Ask, Policy, Security};

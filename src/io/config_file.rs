@@ -7,6 +7,7 @@
 use super::atomic;
 use super::file_lock;
 use super::state_dir::is_open_to_others;
+use crate::approvals::quote;
 use crate::config::document::Document;
 use crate::config::fault::{Fault, Place, UNSET_VARIABLE};
 use crate::config::paths::Paths;
@@ -72,8 +73,12 @@ pub fn check_mode(document: &Document) -> Option<String> {
     let path = document.path();
     let secret = document.tree().is_ok_and(has_secrets);
     let open = fs::metadata(path).is_ok_and(|meta| is_open_to_others(&meta));
-    (secret && open)
-        .then(|| format!("{path} holds secrets and other users can read it: chmod 600 {path}"))
+    (secret && open).then(|| {
+        format!(
+            "{path} holds secrets and other users can read it: chmod 600 {}",
+            quote(path)
+        )
+    })
 }
 
 /// How to return to the previous copy of a file with these faults, where that one has none: a variable that is missing
@@ -88,8 +93,9 @@ pub fn way_back(path: &str, faults: &[Fault]) -> Option<String> {
         return None;
     }
     let backup = document.path();
+    let (from, to) = (quote(backup), quote(path));
     Some(format!(
-        "the previous good copy is {backup} (to return to it: cp {backup} {path})"
+        "the previous good copy is {backup} (to return to it: cp {from} {to})"
     ))
 }
 
