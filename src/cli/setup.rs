@@ -84,19 +84,17 @@ impl Setup {
             (Some(text), _) => GatewayUrl::parse(text).map_err(Failure::usage)?,
             (None, Some(url)) if config.gateway.mode == Some(GatewayMode::Remote) => url.clone(),
             (None, _) => {
-                if !self.names_secret()?
-                    && let Some(missing) = self.missing_state()
-                {
-                    return Err(missing);
+                let mut url = self.local_url(&config)?;
+                if !self.names_secret()? {
+                    if let Some(missing) = self.missing_state() {
+                        return Err(missing);
+                    }
+                    url.socket = self.live_socket();
                 }
-                self.local_url(&config)?
+                url
             }
         };
-        let mut to = self.destination_of(url, &config)?;
-        if to.target == Target::Own && self.globals.url.is_none() && !self.names_secret()? {
-            to.url.socket = self.live_socket();
-        }
-        Ok(to)
+        self.destination_of(url, &config)
     }
 
     /// The Unix socket of the gateway that runs on this state directory, which lets its own
@@ -112,7 +110,7 @@ impl Setup {
         Ok(!self.flag_secrets()?.is_empty() || !environment_secrets().is_empty())
     }
 
-    /// The same for an address that is already known.
+    /// The same for an address that is already known, and its socket where that leads to our gateway.
     pub fn destination_of(
         &self,
         mut url: GatewayUrl,
@@ -120,15 +118,21 @@ impl Setup {
     ) -> Result<Destination, Failure> {
         let remote = self.remote_url(config)?;
         let own = self.own_port().map(|port| local_url(port, config));
+        let socket = url.socket.take();
         let target = secret::classify(&url, remote.as_ref(), own.as_ref());
         if target == Target::Own {
+            url.socket = socket;
             // `localhost` has a second address, which may be somebody else's.
             url.host = "127.0.0.1".to_owned();
         }
         let pin = match (self.flag_pins()?, target) {
             (Some(pins), _) => Some(pins),
             (None, Target::Remote) => config.gateway.remote.tls_fingerprint.clone(),
-            (None, Target::Own) if url.secure => self.own_pin(config)?,
+            (None, Target::Own) if url.secure => match self.own_pin(config) {
+                // Who comes by the Unix socket is shown no certificate.
+                Err(_) if url.socket.is_some() => None,
+                pin => pin?,
+            },
             (None, Target::Own | Target::Tunnel | Target::Other) => None,
         };
         Ok(Destination {
@@ -187,12 +191,8 @@ impl Setup {
     /// The local gateway's certificate as it lies on this disk.
     fn own_pin(&self, config: &Config) -> Result<Option<String>, Failure> {
         let place = certificate::Place::of(&config.gateway.tls, &self.paths.state_dir);
-        let pair = match place.load(clock::now()) {
-            Ok(pair) => pair,
-            // Who comes by the Unix socket is shown no certificate.
-            Err(_) if self.live_socket().is_some() => None,
-            Err(fault) => return Err(Failure::configuration(fault.to_string())),
-        };
+        let pair = place.load(clock::now());
+        let pair = pair.map_err(|fault| Failure::configuration(fault.to_string()))?;
         Ok(pair.map(|pair| pin::Own::of(pair.leaf()).certificate.to_string()))
     }
 
