@@ -13,11 +13,14 @@ use super::config::connect_own;
 use super::{security, text};
 use crate::client::{GatewayUrl, transport};
 use crate::config::{BindMode, Config};
+use crate::io::process::Started;
 use crate::limits::CONFIG_TAKEN_MS;
 
 /// The process that serves this state directory, and how it listens.
 pub struct Running {
     pid: u32,
+    /// It was told where to listen, and will be again.
+    is_told: bool,
     listen: Value,
 }
 
@@ -32,7 +35,16 @@ pub fn look(setup: &Setup, config: &Config) -> Option<Result<Running, Failure>> 
         Ok(status?["listen"].take())
     };
     let pid = holder.pid;
-    Some(ask().map(|listen| Running { pid, listen }))
+    let is_told = Started::of(pid).is_some_and(|started| {
+        let mut words = started.words.iter();
+        words.any(|word| word.starts_with("--bind"))
+    });
+    let running = |listen| Running {
+        pid,
+        is_told,
+        listen,
+    };
+    Some(ask().map(running))
 }
 
 /// What other machines reach until it starts again, though the file says otherwise or was not taken over.
@@ -40,8 +52,13 @@ pub fn left_open(setup: &Setup, is_taken: bool) -> Option<String> {
     let config = setup.client_config().ok()?;
     let running = look(setup, &config)?.ok()?;
     let is_meant = is_taken && security::is_open(&config);
+    let stays = running.is_told || security::is_open(&config);
+    let until = match stays {
+        true => "it is stopped (clawdia gateway stop)",
+        false => "clawdia gateway restart",
+    };
     (running.is_open() && !is_meant)
-        .then(|| format!("{running}: other machines reach it until clawdia gateway restart"))
+        .then(|| format!("{running}: other machines reach it until {until}"))
 }
 
 /// Warns where the gateway that runs here takes another secret than the one that is printed.
@@ -92,6 +109,14 @@ impl Running {
 
     fn is_open(&self) -> bool {
         self.address().is_some_and(|ip| !ip.is_loopback())
+    }
+
+    /// The command that ends what it lets in and the file does not.
+    pub fn end(&self, config: &Config) -> &'static str {
+        match self.is_told && self.is_open() && !security::is_open(config) {
+            true => "clawdia gateway stop   # its --bind outranks the file",
+            false => "clawdia gateway restart   # as the file says by now",
+        }
     }
 
     /// The configuration that would have it listen as it does.

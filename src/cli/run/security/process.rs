@@ -29,7 +29,7 @@ pub fn look(setup: &Setup, config: &Config, known: &[Finding]) -> Vec<Finding> {
     let found = of_config(&running.as_config(config)).into_iter();
     let found = found.filter(is_new).map(|it| Finding {
         message: format!("{running}: {}", it.message),
-        mend: "clawdia gateway restart   # as the file says by now".to_owned(),
+        mend: running.end(config).to_owned(),
         ..it
     });
     found.collect()
