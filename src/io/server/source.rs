@@ -22,7 +22,8 @@ pub type Env = Box<dyn Fn(&str) -> Option<String> + Send>;
 pub struct Source {
     /// As given on the command line.
     pub options: Options,
-    /// The environment of that start.
+    /// What that start looks variables up in to read its configuration. What is said of one that runs is of its own
+    /// process.
     pub env: Env,
 }
 
