@@ -124,6 +124,145 @@ fn what_a_gateway_was_told_at_its_start_counts_at_its_next_one() {
 }
 
 #[test]
+fn the_files_of_a_next_start_are_those_of_the_process() {
+    let home = Home::new();
+    home.configure("{}");
+    std::fs::write(home.state().join("own.json"), "{}").unwrap();
+    let mut command = home.command(&["gateway", "run", "--port", "0", "--token-file", "secret"]);
+    std::fs::write(home.state().join("secret"), "x1y2z3x1y2z3x1y2z3x1\n").unwrap();
+    command
+        .current_dir(home.state())
+        .env("CLAWDIA_CONFIG_PATH", "own.json");
+    let gateway = Running::start(command);
+    // What only the asker was told of is not in the way.
+    let mut restart = home.command(&["gateway", "restart"]);
+    restart.env("CLAWDIA_CONFIG_PATH", "missing.json");
+    finish(restart).ok();
+    std::fs::write(home.state().join("own.json"), "{ gateway: { prot: 1 } }").unwrap();
+    let refused = home.run(&["gateway", "restart"]);
+    assert!(
+        refused.code == 78 && refused.err.contains("own.json"),
+        "{refused:?}"
+    );
+    std::fs::write(home.state().join("own.json"), "{}").unwrap();
+    let secret = home.state().join("secret");
+    std::fs::remove_file(&secret).unwrap();
+    let refused = home.run(&["gateway", "restart"]);
+    assert!(
+        refused.code == 78 && refused.err.contains(&secret.display().to_string()),
+        "{refused:?}"
+    );
+    gateway.stop();
+}
+
+#[test]
+fn a_service_may_have_variables_that_only_its_manager_knows() {
+    let home = Home::new();
+    home.configure(&format!(
+        "{{ gateway: {{ bind: 'lan', port: {} }}, discovery: {{ mdns: {{ mode: 'off' }} }} }}",
+        free_port()
+    ));
+    let mut command = home.command(&["gateway", "run"]);
+    command.env("CLAWDIA_GATEWAY_TOKEN", "a-secret-that-somebody-chose");
+    let gateway = Running::start(command);
+    let units = home.state().join("units/systemd/user");
+    std::fs::create_dir_all(&units).unwrap();
+    std::fs::write(units.join("clawdia-gateway.service"), "[Service]\n").unwrap();
+    let tools = home.state().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    let systemctl = tools.join("systemctl");
+    let asked = home.state().join("asked");
+    std::fs::write(
+        &systemctl,
+        format!("#!/bin/sh\necho \"$*\" >> '{}'\n", asked.display()),
+    )
+    .unwrap();
+    std::fs::set_permissions(&systemctl, PermissionsExt::from_mode(0o755)).unwrap();
+    let mut restart = home.command(&["gateway", "restart"]);
+    restart
+        .env("PATH", format!("{}:/usr/bin:/bin", tools.display()))
+        .env("XDG_CONFIG_HOME", home.state().join("units"));
+    finish(restart).ok();
+    let asked = support::read(&asked);
+    assert!(asked.contains("restart clawdia-gateway.service"), "{asked}");
+    gateway.stop();
+}
+
+#[test]
+fn a_damaged_token_keeps_a_gateway_from_being_stopped() {
+    let home = Home::new();
+    let gateway = home.gateway(&[]);
+    let token = home.state().join("gateway-token");
+    let mode = |mode| std::fs::set_permissions(&token, PermissionsExt::from_mode(mode)).unwrap();
+    mode(0o640);
+    let refused = home.run(&["gateway", "restart"]);
+    let mend = format!("  mv {0} {0}.damaged", token.display());
+    assert!(
+        refused.code == 78 && refused.err.contains(&mend),
+        "{refused:?}"
+    );
+    mode(0o600);
+    home.run(&["gateway", "restart"]).ok();
+    gateway.stop();
+}
+
+#[test]
+fn only_the_addresses_of_the_process_are_free_to_its_next_start() {
+    let home = Home::new();
+    let port = free_port();
+    let bind = |ip: &str| {
+        home.configure(&format!(
+            "{{ gateway: {{ port: {port}, bind: 'custom', customBindHost: '{ip}', {SECRET} }} }}"
+        ));
+        home.run(&["gateway", "restart"])
+    };
+    home.configure(&format!("{{ gateway: {{ port: {port} }} }}"));
+    let gateway = started(&home);
+    let other = TcpListener::bind(("127.0.0.2", port)).unwrap();
+    for ip in ["127.0.0.2", "0.0.0.0"] {
+        let refused = bind(ip);
+        let told = format!(
+            "port {port} on {ip} is in use by process {}",
+            std::process::id()
+        );
+        assert!(
+            refused.code == 78 && refused.err.contains(&told),
+            "{refused:?}"
+        );
+    }
+    drop(other);
+    bind("127.0.0.2").ok();
+    bind("127.0.0.1").ok();
+    gateway.stop();
+}
+
+#[test]
+fn a_mend_is_one_that_helps() {
+    let home = Home::new();
+    home.configure("{}");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let mut validate = home.command(&["config", "validate"]);
+    validate.env("CLAWDIA_GATEWAY_PORT", port);
+    let refused = finish(validate);
+    assert!(
+        refused
+            .err
+            .contains("--port PORT   # one that is free; CLAWDIA_GATEWAY_PORT"),
+        "{refused:?}"
+    );
+    std::fs::write(home.state().join("logs"), "").unwrap();
+    let refused = home.run(&["config", "validate"]);
+    assert!(refused.err.contains("  ls -la "), "{refused:?}");
+    // Of a gateway that is meant to be elsewhere nothing is told.
+    home.configure("{ gateway: { mode: 'remote', remote: { url: 'ws://127.0.0.1:1' } } }");
+    let set = home
+        .run(&["config", "set", "messages.queue.mode", "steer"])
+        .ok();
+    assert!(!set.out.contains("next start"), "{set:?}");
+}
+
+#[test]
 fn a_configuration_with_which_no_gateway_starts_is_not_valid() {
     let home = Home::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -251,5 +390,15 @@ fn what_still_listens_is_told_when_the_file_says_otherwise_and_audited_as_it_is(
     home.run(&["gateway", "restart"]).ok();
     let audit = home.run(&["security", "audit"]).ok();
     assert!(!audit.out.contains("listens on"), "{audit:?}");
+    gateway.stop();
+    // What it was told at its start outranks the file at the next one too.
+    home.configure(&text);
+    let gateway = home.gateway(&["--bind", "lan"]);
+    let told = home
+        .run(&["config", "set", "gateway.bind", "loopback"])
+        .ok();
+    assert!(told.out.contains("until it is stopped"), "{told:?}");
+    let audit = home.run(&["security", "audit"]);
+    assert!(audit.out.contains("clawdia gateway stop"), "{audit:?}");
     gateway.stop();
 }

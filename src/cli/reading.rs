@@ -9,6 +9,7 @@ use super::setup::{Setup, variable};
 use super::text::{count, printable_lines};
 use crate::config::document::Document;
 use crate::config::fault::UNSET_VARIABLE;
+use crate::config::paths::Lookup;
 use crate::config::suggest::nearest;
 use crate::config::{Config, Fault, GatewayMode};
 use crate::io::config_file;
@@ -72,7 +73,7 @@ impl Setup {
     /// not in the way is a warning.
     pub fn client_config(&self) -> Result<Arc<Config>, Failure> {
         let (config, fault) = self.config_as_far()?;
-        let missing = self.missing_config().ok().flatten();
+        let missing = self.missing_config(&variable).ok().flatten();
         let fault = fault.map(|fault| fault.message.clone());
         for told in fault.into_iter().chain(missing) {
             warn_once(&told);
@@ -116,9 +117,8 @@ impl Setup {
     }
 
     /// What is wrong where `CLAWDIA_CONFIG_PATH` names a file that is not there.
-    pub fn missing_config(&self) -> Result<Option<String>, Failure> {
-        let Some(path) = variable("CLAWDIA_CONFIG_PATH").filter(|path| !path.trim().is_empty())
-        else {
+    pub fn missing_config(&self, env: Lookup<'_>) -> Result<Option<String>, Failure> {
+        let Some(path) = env("CLAWDIA_CONFIG_PATH").filter(|path| !path.trim().is_empty()) else {
             return Ok(None);
         };
         let is_there = self.document()?.text().is_some();

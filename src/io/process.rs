@@ -1,6 +1,9 @@
 //! Other processes: naming one for good, signalling that one and no other, and who listens.
 
 use std::io;
+use std::net::IpAddr;
+#[cfg(target_os = "linux")]
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use rustix::process::Signal;
@@ -82,7 +85,7 @@ fn signal_if(_process: &ProcessId, _signal: Signal) -> io::Result<bool> {
 pub struct Started {
     /// Without the program's name.
     pub words: Vec<String>,
-    /// Leads to the folder that relative paths of it are meant in.
+    /// The folder that relative paths of it are meant in.
     pub folder: PathBuf,
     variables: Vec<String>,
 }
@@ -95,9 +98,10 @@ impl Started {
             let text = String::from_utf8_lossy(&bytes);
             Some(text.split_terminator('\0').map(str::to_owned).collect())
         };
+        let folder = PathBuf::from(format!("/proc/{pid}/cwd"));
         Some(Self {
             words: list("cmdline")?.into_iter().skip(1).collect(),
-            folder: format!("/proc/{pid}/cwd").into(),
+            folder: std::fs::read_link(&folder).unwrap_or(folder),
             variables: list("environ")?,
         })
     }
@@ -123,7 +127,8 @@ pub struct Listener {
 /// not tell; processes of other people are not seen.
 #[cfg(target_os = "linux")]
 pub fn listeners(port: u16) -> Option<Vec<Listener>> {
-    let sockets: Vec<Listening> = sockets(port).filter(|it| it.from_here).collect();
+    let here = Ipv4Addr::LOCALHOST.into();
+    let sockets: Vec<Listening> = sockets(port).filter(|it| it.leads(here)).collect();
     if sockets.is_empty() {
         return std::path::Path::new("/proc/net/tcp")
             .exists()
@@ -147,10 +152,10 @@ pub enum Taken {
     Unknown,
 }
 
-/// Who listens on a port of this machine.
+/// Who but `former` listens where somebody who wants this address and port cannot.
 #[cfg(target_os = "linux")]
-pub fn who_has(port: u16) -> Taken {
-    let sockets: Vec<Listening> = sockets(port).collect();
+pub fn who_has(ip: IpAddr, port: u16, former: Option<u32>) -> Taken {
+    let sockets = in_the_way(ip, port, former);
     let found = holders(&sockets).and_then(|found| found.into_iter().next());
     match (found, sockets.first()) {
         (Some(listener), _) => Taken::By(listener),
@@ -160,8 +165,26 @@ pub fn who_has(port: u16) -> Taken {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub fn who_has(_port: u16) -> Taken {
+pub fn who_has(_ip: IpAddr, _port: u16, _former: Option<u32>) -> Taken {
     Taken::Unknown
+}
+
+/// Whether anybody but `former` is known to be in the way.
+#[cfg(target_os = "linux")]
+pub fn is_taken(ip: IpAddr, port: u16, former: u32) -> bool {
+    !in_the_way(ip, port, Some(former)).is_empty()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn is_taken(_ip: IpAddr, _port: u16, _former: u32) -> bool {
+    false
+}
+
+#[cfg(target_os = "linux")]
+fn in_the_way(ip: IpAddr, port: u16, former: Option<u32>) -> Vec<Listening> {
+    let is_former = |it: &Listening| former.is_some_and(|pid| holds(pid, &[it.inode]));
+    let sockets = sockets(port).filter(|it| it.collides(ip));
+    sockets.filter(|it| !is_former(it)).collect()
 }
 
 /// A socket that listens.
@@ -171,8 +194,21 @@ struct Listening {
     inode: u64,
     /// Whose it is.
     uid: u32,
-    /// Whether `127.0.0.1` leads to it.
-    from_here: bool,
+    address: IpAddr,
+}
+
+#[cfg(target_os = "linux")]
+impl Listening {
+    /// Whether a connection to this address comes here.
+    fn leads(&self, ip: IpAddr) -> bool {
+        self.address == ip || self.address.is_unspecified()
+    }
+
+    /// Whether both cannot be bound. That `::` takes IPv4 as well is not told.
+    fn collides(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.address.is_ipv4() == ip.is_ipv4() && (self.leads(ip) || ip.is_unspecified())
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -215,14 +251,25 @@ fn listening(line: &str, port: u16) -> Option<Listening> {
     if u16::from_str_radix(local_port, 16) != Ok(port) || fields.nth(1)? != "0A" {
         return None;
     }
-    let loopback = format!("{:08X}", u32::from_ne_bytes([127, 0, 0, 1]));
-    let mapped = address.len() == 32 && address.ends_with(&loopback);
-    let anywhere = address.bytes().all(|digit| digit == b'0');
     Some(Listening {
         uid: fields.nth(3)?.parse().ok()?,
         inode: fields.nth(1)?.parse().ok()?,
-        from_here: address == loopback || mapped || anywhere,
+        address: address_of(address)?,
     })
+}
+
+/// An address as words of four bytes, each as one number in the machine's order.
+#[cfg(target_os = "linux")]
+fn address_of(hex: &str) -> Option<IpAddr> {
+    let mut bytes = [0; 16];
+    for (place, at) in bytes.chunks_mut(4).zip((0..hex.len()).step_by(8)) {
+        let word = u32::from_str_radix(hex.get(at..at + 8)?, 16).ok()?;
+        place.copy_from_slice(&word.to_ne_bytes());
+    }
+    match hex.len() {
+        8 => Some(Ipv4Addr::from(*bytes.first_chunk()?).into()),
+        _ => Some(IpAddr::from(bytes).to_canonical()),
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -292,6 +339,7 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
     use std::process::Command;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn a_process_is_named_by_its_start_and_boot_too() {
@@ -338,11 +386,13 @@ mod tests {
             .spawn()
             .unwrap();
         // Between its fork and its words it has none, or still ours.
+        let deadline = Instant::now() + Duration::from_secs(60);
         let started = loop {
             let started = Started::of(child.id()).unwrap();
             if started.words == ["60"] && started.variable("AB").is_some() {
                 break started;
             }
+            assert!(Instant::now() < deadline, "{:?}", started.words);
             std::thread::yield_now();
         };
         child.kill().unwrap();
@@ -362,10 +412,23 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].pid, std::process::id());
         assert!(!found[0].name.is_empty());
-        assert_eq!(who_has(port), Taken::By(found[0].clone()));
+        let here = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let this = std::process::id();
+        assert_eq!(who_has(here, port, None), Taken::By(found[0].clone()));
+        let everywhere = Ipv4Addr::UNSPECIFIED.into();
+        let other = "127.0.0.2".parse().unwrap();
+        for (ip, former, taken) in [
+            (here, this, false),
+            (everywhere, this, false),
+            (here, 1, true),
+            (everywhere, 1, true),
+            (other, 1, false),
+        ] {
+            assert_eq!(is_taken(ip, port, former), taken, "{ip} {former}");
+        }
         drop(listener);
         assert_eq!(listeners(port), Some(Vec::new()));
-        assert_eq!(who_has(port), Taken::Unknown);
+        assert_eq!(who_has(here, port, None), Taken::Unknown);
     }
 
     #[test]
@@ -376,16 +439,26 @@ mod tests {
             )
         };
         let found = |address: &str, state: &str| listening(&row(address, state), 80);
-        let socket = |from_here| {
+        let socket = |address: &str| {
             Some(Listening {
                 inode: 77,
                 uid: 1000,
-                from_here,
+                address: address.parse().unwrap(),
             })
         };
-        assert_eq!(found("0100007F:0050", "0A"), socket(true));
-        assert_eq!(found("00000000:0050", "0A"), socket(true));
-        assert_eq!(found("0200007F:0050", "0A"), socket(false));
+        let mapped = "0000000000000000FFFF00000100007F:0050";
+        for (address, meant, from_here) in [
+            ("0100007F:0050", "127.0.0.1", true),
+            (mapped, "127.0.0.1", true),
+            ("00000000:0050", "0.0.0.0", true),
+            (&format!("{:032}:0050", 0), "::", true),
+            ("0200007F:0050", "127.0.0.2", false),
+        ] {
+            let listening = found(address, "0A");
+            assert_eq!(listening, socket(meant));
+            let here = Ipv4Addr::LOCALHOST.into();
+            assert_eq!(listening.unwrap().leads(here), from_here);
+        }
         assert_eq!(found("0100007F:0050", "01"), None);
         assert_eq!(found("0100007F:0051", "0A"), None);
         assert_eq!(listening("sl  local_address", 80), None);

@@ -11,10 +11,11 @@ use super::super::reading::config_faults;
 use super::super::setup::{Session, Setup, variable};
 use super::super::text::{count, printable_lines};
 use super::{next_start, running, text, units};
+use crate::approvals::quote;
 use crate::client::{ClientError, ErrorKind};
 use crate::config::change::{changes, needs_restart};
 use crate::config::checks::{shared_secrets, told_unserved};
-use crate::config::document::Document;
+use crate::config::document::{Document, Loaded};
 use crate::config::edit::rewrite;
 use crate::config::select::{self, Step};
 use crate::config::table::Shape;
@@ -198,7 +199,10 @@ pub(super) fn connect_own(
     config: &Config,
     deadline: Instant,
 ) -> Result<Session, Failure> {
-    let mut to = setup.destination_of(setup.local_url(config)?, config)?;
+    let mut url = setup.local_url(config)?;
+    url.socket = setup.live_socket();
+    let mut to = setup.destination_of(url, config)?;
+    // By it also where this shell's variables name another port.
     to.url.socket = setup.live_socket();
     setup.connect_by(to, "cli", deadline)
 }
@@ -265,8 +269,13 @@ pub fn apply(setup: &Setup, edit: impl FnOnce(&mut Value) -> Outcome) -> Result<
         .map_or_else(|_| Vec::new(), |loaded| shared(&loaded.config));
     let shared = now.into_iter().filter(|fault| !known.contains(fault));
     let shared = shared.map(|fault| fault.to_string());
-    // A file with faults is told of in any case.
-    let refused = loaded.is_ok().then(|| next_start::refused(setup)).flatten();
+    // A file with faults is told of in any case, and none starts here that is meant to be elsewhere.
+    let is_ours = |it: &Loaded| it.config.gateway.mode != Some(GatewayMode::Remote);
+    let refused = loaded
+        .as_ref()
+        .is_ok_and(is_ours)
+        .then(|| next_start::refused(setup, true));
+    let refused = refused.flatten();
     let refused = refused.map(|it| format!("the next start would fail: {} ({})", it.text, it.mend));
     let changes = changes(&before.value(), &after.value());
     Ok(Applied {
@@ -286,7 +295,7 @@ pub fn apply(setup: &Setup, edit: impl FnOnce(&mut Value) -> Outcome) -> Result<
 
 /// That there was no such profile or state directory until now: its name may be misspelt.
 fn made_now(setup: &Setup, made: &Failure) -> String {
-    let dir = setup.paths.state_dir.display();
+    let dir = quote(&setup.paths.state_dir.to_string_lossy());
     let meant = made.facts.iter().find(|(name, _)| *name == "meant");
     let meant = meant.map_or(String::new(), |(_, meant)| format!(", {meant} was meant"));
     format!("there was none of that name until now{meant}; to take it back: rm -r {dir}")
@@ -337,9 +346,9 @@ fn validate(setup: &Setup, out: &mut Out) -> Outcome {
     let shared = shared_with_gateway(setup, &config);
     warnings.extend(shared.iter().map(ToString::to_string));
     warnings.extend(config_file::check_mode(&document));
-    warnings.extend(setup.missing_config()?);
+    warnings.extend(setup.missing_config(&variable)?);
     if config.gateway.mode != Some(GatewayMode::Remote)
-        && let Some(refused) = next_start::refused(setup)
+        && let Some(refused) = next_start::refused(setup, true)
     {
         return Err(refused.failure("the gateway does not start: "));
     }

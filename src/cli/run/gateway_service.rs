@@ -50,7 +50,7 @@ pub fn install(args: GatewayInstall, setup: &Setup, out: &mut Out) -> Outcome {
         port,
         ..GatewayRunArgs::default()
     };
-    if let Some(refused) = next_start::refused_as(words, setup, None) {
+    if let Some(refused) = next_start::refused_as(words, setup, None, true) {
         return Err(refused.failure("the gateway does not start: "));
     }
     let told = Told {
@@ -118,7 +118,7 @@ fn would_start(setup: &Setup, is_unit: bool) -> Outcome {
     let runs_on = "it would not start again, so it runs on: ";
     let elsewhere =
         "clawdia gateway stop   # then start it where its environment has what it needs";
-    if let Some(refused) = next_start::refused(setup) {
+    if let Some(refused) = next_start::refused(setup, true) {
         return Err(refused.failure(runs_on).mend(elsewhere));
     }
     // systemd starts it with variables of its own, which may be what was mended.
@@ -171,7 +171,7 @@ fn told(former: &LockHolder, what: &str, out: &mut Out) -> Outcome {
 }
 
 /// Our unit, where its systemd can be asked.
-fn installed(setup: &Setup) -> Option<Installed> {
+pub(super) fn installed(setup: &Setup) -> Option<Installed> {
     units::find(&MANAGERS, &name(setup)).filter(|unit| unit.manager.is_there())
 }
 

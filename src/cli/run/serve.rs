@@ -9,6 +9,7 @@ use super::super::commands::GatewayRunArgs;
 use super::super::exit::{Failure, Outcome};
 use super::super::setup::{Setup, variable};
 use crate::config::Secret;
+use crate::config::paths::Lookup;
 use crate::io::lock::LockHolder;
 use crate::io::process::ProcessId;
 use crate::io::server::{self, Ended, Options};
@@ -21,7 +22,7 @@ pub fn run(args: GatewayRunArgs, setup: &Setup) -> Outcome {
         return Err(Failure::usage(fault));
     }
     let force = args.force;
-    let options = options(args, setup)?;
+    let options = options(args, setup, &variable)?;
     if force {
         stop_former(setup)?;
     }
@@ -32,13 +33,17 @@ pub fn run(args: GatewayRunArgs, setup: &Setup) -> Outcome {
 }
 
 /// What a start is told by these words, where it may be one.
-pub(super) fn options(args: GatewayRunArgs, setup: &Setup) -> Result<Options, Failure> {
+pub(super) fn options(
+    args: GatewayRunArgs,
+    setup: &Setup,
+    env: Lookup<'_>,
+) -> Result<Options, Failure> {
     let modes = ["loopback", "lan", "tailnet", "auto", "custom"];
     one_of("--bind", &args.bind, &modes)?;
     one_of("--auth", &args.auth, &["token", "password"])?;
     let secrets = setup.flag_secrets()?;
     let is_unconfigured = args.allow_unconfigured || setup.globals.dev;
-    if let Some(missing) = setup.missing_config()?.filter(|_| !is_unconfigured) {
+    if let Some(missing) = setup.missing_config(env)?.filter(|_| !is_unconfigured) {
         return Err(Failure::configuration(missing)
             .mend("clawdia config set gateway.mode local   # makes it")
             .mend("clawdia gateway run --allow-unconfigured   # starts on defaults"));

@@ -51,13 +51,10 @@ impl Trouble {
 /// Of the settings of this machine's own gateway.
 pub fn of_settings(setup: &Setup, config: &Config) -> Vec<Trouble> {
     let mut found = of_files(config);
-    let refused = next_start::refused(setup).filter(|it| match it.about {
-        // What the file is at fault for is told where it is read, and who has the port of a gateway that does not run
-        // where that is looked for.
-        About::Settings => false,
-        About::Port => setup.lock_holder().is_some(),
-        About::Secret | About::Log | About::Address | About::Certificate => true,
-    });
+    // What the file is at fault for is told where it is read, and who has the port of a gateway that does not run where
+    // that is looked for.
+    let refused = next_start::refused(setup, setup.lock_holder().is_some());
+    let refused = refused.filter(|it| it.about != About::Settings);
     found.extend(refused.map(|it| {
         let text = format!("the next start would fail: {}", it.text.replace('\n', "; "));
         Trouble::new(it.name(), text, it.mend)

@@ -85,20 +85,27 @@ impl Plan {
         )))
     }
 
-    /// Whether any of the addresses can be bound on this machine, whatever the port.
+    /// Whether any of the addresses can be bound once the process `former` listens no more.
     ///
     /// # Errors
     ///
     /// As [`Plan::open`].
-    pub fn is_here(&self) -> Result<(), StartFault> {
+    pub fn is_free(&self, port: u16, former: Option<u32>) -> Result<(), StartFault> {
         let mut faults = Vec::new();
         for ip in &self.addresses {
-            match bind(*ip, 0) {
-                Ok(_) => return Ok(()),
+            let beside = self.listens_beside(*ip).then_some(LOOPBACK);
+            let mut ips = std::iter::once(*ip).chain(beside);
+            match ips.try_for_each(|ip| is_free(ip, port, former)) {
+                Ok(()) => return Ok(()),
                 Err(fault) => faults.push(fault),
             }
         }
         Err(StartFault::refused(faults.join("\n")))
+    }
+
+    /// Whether 127.0.0.1 is bound besides this address.
+    fn listens_beside(&self, ip: IpAddr) -> bool {
+        self.mode != BindMode::Auto && ip.to_canonical() != LOOPBACK && !ip.is_unspecified()
     }
 
     /// Takes the sockets that a supervisor has bound, or binds what was asked for.
@@ -163,8 +170,7 @@ impl Plan {
     pub fn listen(&self, port: u16) -> Result<(Vec<Listener>, Bound), StartFault> {
         let mut faults = Vec::new();
         for ip in &self.addresses {
-            let beside = self.mode != BindMode::Auto && ip.to_canonical() != LOOPBACK;
-            match listen_on(*ip, port, beside && !ip.is_unspecified()) {
+            match listen_on(*ip, port, self.listens_beside(*ip)) {
                 Ok((listeners, port)) => {
                     let bound = Bound {
                         mode: self.mode,
@@ -196,7 +202,20 @@ fn listen_on(ip: IpAddr, port: u16, beside: bool) -> Result<(Vec<Listener>, u16)
 }
 
 fn bind(ip: IpAddr, port: u16) -> Result<Listener, String> {
-    Listener::bind_tcp(SocketAddr::new(ip, port)).map_err(|fault| cannot_bind(ip, port, &fault))
+    let bound = Listener::bind_tcp(SocketAddr::new(ip, port));
+    bound.map_err(|fault| cannot_bind(ip, port, None, &fault))
+}
+
+fn is_free(ip: IpAddr, port: u16, former: Option<u32>) -> Result<(), String> {
+    match Listener::bind_tcp(SocketAddr::new(ip, port)) {
+        Err(fault)
+            if fault.kind() != io::ErrorKind::AddrInUse
+                || former.is_none_or(|former| process::is_taken(ip, port, former)) =>
+        {
+            Err(cannot_bind(ip, port, former, &fault))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn mode(config: &Config, flag: Option<&str>) -> Result<BindMode, StartFault> {
@@ -233,10 +252,10 @@ fn tailnet() -> Result<IpAddr, StartFault> {
     }
 }
 
-fn cannot_bind(ip: IpAddr, port: u16, fault: &io::Error) -> String {
+fn cannot_bind(ip: IpAddr, port: u16, former: Option<u32>, fault: &io::Error) -> String {
     match fault.kind() {
         io::ErrorKind::AddrInUse => {
-            let (who, what, command) = taken_by(port);
+            let (who, what, command) = taken_by(ip, port, former);
             format!(
                 "port {port} on {ip} is in use by {who} \
                  ({what}: {command}; or use another port: --port PORT)"
@@ -253,10 +272,10 @@ fn cannot_bind(ip: IpAddr, port: u16, fault: &io::Error) -> String {
     }
 }
 
-/// Who has a port, what is to be done about that, and the command that does it.
-pub fn taken_by(port: u16) -> (String, &'static str, String) {
+/// Who but `former` has a port of an address, what is to be done about that, and the command that does it.
+pub fn taken_by(ip: IpAddr, port: u16, former: Option<u32>) -> (String, &'static str, String) {
     let find = format!("sudo ss -ltnp 'sport = :{port}'");
-    match process::who_has(port) {
+    match process::who_has(ip, port, former) {
         Taken::By(it) if it.name == env!("CARGO_PKG_NAME") => (
             format!("another gateway, process {}", it.pid),
             "see which",

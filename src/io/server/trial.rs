@@ -7,6 +7,7 @@ use super::source::{Env, Source};
 use super::tls::Tls;
 use crate::config::GatewayMode;
 use crate::gateway::auth::secret::GatewaySecret;
+use crate::io::secret;
 use crate::io::state_dir::StartFault;
 use rustix::fs::{Access, access};
 use std::fs::OpenOptions;
@@ -19,14 +20,16 @@ pub enum About {
     /// The configuration itself, or a variable that outranks it.
     Settings,
     Secret,
+    /// The generated one.
+    Token,
     Log,
     Address,
     Port,
     Certificate,
 }
 
-/// What a start with these options in this environment says before it ends. A port is tried where `may_try` says so: the
-/// one of a gateway that makes room is no obstacle.
+/// What a start with these options in this environment says before it ends. A port is tried where `may_try` says so;
+/// what the process `former` listens on is no obstacle, as it makes room.
 ///
 /// # Errors
 ///
@@ -35,6 +38,7 @@ pub fn attempt(
     options: Options,
     env: Env,
     may_try: impl Fn(u16) -> bool,
+    former: Option<u32>,
 ) -> Result<(), (About, StartFault)> {
     let about = |what: About| move |fault: StartFault| (what, fault);
     let source = Source { options, env };
@@ -54,12 +58,14 @@ pub fn attempt(
     let plan = plan.map_err(about(About::Address))?;
     if !is_secret {
         plan.is_closed().map_err(about(About::Secret))?;
+        secret::load_token(&source.options.paths.state_dir).map_err(about(About::Token))?;
     }
     log_opens(&source.log_path(config)).map_err(about(About::Log))?;
     let port = source.port(config).map_err(about(About::Settings))?;
-    plan.is_here().map_err(about(About::Address))?;
+    // Any port says whether the address is one of this machine.
+    plan.is_free(0, None).map_err(about(About::Address))?;
     if may_try(port) {
-        plan.listen(port).map_err(about(About::Port))?;
+        plan.is_free(port, former).map_err(about(About::Port))?;
     }
     let tls = Tls::new(config, &source.options.paths.state_dir, "");
     match tls.map_err(about(About::Settings))? {
@@ -108,7 +114,7 @@ mod tests {
             let found = env.iter().find(|(it, _)| *it == name)?;
             Some(found.1.to_owned())
         };
-        let tried = attempt(options, Box::new(variable), |port| port != held);
+        let tried = attempt(options, Box::new(variable), |port| port != held, None);
         let left = std::fs::read_dir(dir.path()).unwrap().count();
         assert_eq!(left, 1, "nothing is made");
         tried.err().map(|(about, fault)| (about, fault.message))

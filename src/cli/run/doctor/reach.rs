@@ -121,7 +121,7 @@ pub fn process(setup: &Setup, config: &Config, found: &mut Findings) -> bool {
                 &["clawdia gateway run"],
             ),
             Err(error) => {
-                let (who, _, command) = taken_by(port);
+                let (who, _, command) = taken_by(Ipv4Addr::LOCALHOST.into(), port, None);
                 let other = "clawdia config set gateway.port PORT";
                 let text = format!("none runs here, and {who} has port {port}: {error}");
                 found.add(NAME, State::Fault, text, &[&command, other]);

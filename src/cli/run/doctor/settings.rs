@@ -1,5 +1,6 @@
 //! What the files say: the configuration, the state directory, secrets, certificates.
 
+use super::super::super::setup::variable;
 use super::super::config::shared_with_gateway;
 use super::super::{security, units};
 use super::{Findings, Setup, State};
@@ -19,7 +20,7 @@ pub fn configuration(setup: &Setup, found: &mut Findings) -> Option<std::sync::A
         return config;
     }
     let document = setup.document().ok()?;
-    if let Some(missing) = setup.missing_config().ok().flatten() {
+    if let Some(missing) = setup.missing_config(&variable).ok().flatten() {
         // One that runs was told to.
         let state = match setup.lock_holder() {
             Some(_) => State::Remark,
