@@ -91,6 +91,26 @@ fn a_second_gateway_is_refused_in_one_line_and_touches_nothing() {
 }
 
 #[test]
+fn force_leaves_the_former_gateway_where_it_would_be_refused_itself() {
+    let home = Home::new();
+    let former = home.gateway(&[]);
+    let mine = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = mine.local_addr().unwrap().port().to_string();
+    let taken = home.run(&["gateway", "run", "--force", "--port", &port]);
+    assert_eq!(taken.code, 78, "{taken:?}");
+    assert!(
+        taken.err.contains("goes on") && taken.err.contains(&port),
+        "{taken:?}"
+    );
+    home.configure("{ gateway: { bind: loopback } }");
+    let faulty = home.run(&["gateway", "run", "--force", "--port", "0"]);
+    assert_eq!(faulty.code, 78, "{faulty:?}");
+    home.configure("{}");
+    let health = home.run(&["gateway", "status", "--json"]).ok().json();
+    assert_eq!(health["process"], former.pid());
+}
+
+#[test]
 fn force_ends_the_former_gateway_of_this_state_directory() {
     let home = Home::new();
     let former = home.gateway(&[]);

@@ -233,7 +233,8 @@ impl From<WriteFault> for Failure {
         match fault {
             WriteFault::Unreadable(_) => Self::configuration(fault.to_string()),
             // The file is not at fault: it is as it was.
-            WriteFault::Changed | WriteFault::Io(..) => Self::failed(fault.to_string()),
+            WriteFault::Changed => Self::failed(fault.to_string()).mend("the same command again"),
+            WriteFault::Io(..) => Self::failed(fault.to_string()),
         }
     }
 }

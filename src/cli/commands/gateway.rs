@@ -101,7 +101,7 @@ pub struct GatewayRestart {}
 pub struct GatewayUninstall {}
 
 /// run the gateway in the foreground until it is told to stop
-#[derive(FromArgs, ArgsInfo, Debug, Default)]
+#[derive(FromArgs, ArgsInfo, Debug, Default, Clone)]
 #[argh(
     subcommand,
     name = "run",

@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::super::commands::GatewayRunArgs;
 use super::super::exit::{Failure, Outcome};
 use super::super::setup::{Setup, variable};
+use super::next_start;
 use crate::config::Secret;
 use crate::config::paths::Lookup;
 use crate::io::lock::LockHolder;
@@ -21,10 +22,9 @@ pub fn run(args: GatewayRunArgs, setup: &Setup) -> Outcome {
         let fault = "--url says where a gateway is; `run` takes --bind and --port";
         return Err(Failure::usage(fault));
     }
-    let force = args.force;
-    let options = options(args, setup, &variable)?;
-    if force {
-        stop_former(setup)?;
+    let options = options(args.clone(), setup, &variable)?;
+    if args.force {
+        take_place(args, setup)?;
     }
     match server::run(options)? {
         Ended::Stopped => Ok(()),
@@ -83,6 +83,16 @@ fn one_of(name: &str, value: &Option<String>, allowed: &[&str]) -> Outcome {
             allowed.join(", ")
         ))),
         _ => Ok(()),
+    }
+}
+
+/// Ends the former gateway, unless this start would be refused: one that serves is worth more than none.
+fn take_place(args: GatewayRunArgs, setup: &Setup) -> Outcome {
+    let has_former = setup.lock_holder().is_some();
+    let refused = || next_start::refused_as(args, setup, None, true);
+    match has_former.then(refused).flatten() {
+        Some(refused) => Err(refused.failure("the gateway that runs goes on: ")),
+        None => stop_former(setup),
     }
 }
 
