@@ -470,4 +470,8 @@ fn which_model_each_agent_uses_is_told_without_its_key() {
     home.run(&["config", "unset", "agents"]).ok();
     let told = home.run(&["models", "status"]).ok().out;
     assert!(told.contains("builtin/clawdia"), "{told}");
+    let key = "models.providers.local.apiKey";
+    home.run(&["config", "set", key, "${CLAWDIA_NOT_SET}"]).ok();
+    let told = home.run(&["models", "status"]).ok().out;
+    assert!(told.contains("goes on with an earlier one"), "{told}");
 }

@@ -74,7 +74,9 @@ fn status(setup: &Setup, out: &mut Out) -> Outcome {
     };
     let providers: Vec<Value> = providers.map(of_provider).collect();
     let typed: Config = serde_json::from_value(config.clone()).unwrap_or_default();
-    let troubles = troubles::models(&typed);
+    // What is shown is the file's, which the gateway may not have taken over.
+    let mut troubles = troubles::of_config(&shown, &session.to);
+    troubles.extend(troubles::models(&typed));
     if out.wants_json() {
         let troubles: Vec<Value> = troubles.iter().map(troubles::Trouble::to_json).collect();
         out.json(&json!({"agents": agents, "providers": providers, "troubles": troubles}))?;
