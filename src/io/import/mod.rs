@@ -84,6 +84,12 @@ pub fn import(from: &Path, paths: &Paths, now_ms: u64, dry: bool) -> Result<Impo
             from.display()
         )));
     }
+    if from.join(store::DATABASE_FILE).exists() {
+        return Err(StartFault::refused(format!(
+            "{} is another clawdia's state directory: clawdia backup FILE there, clawdia restore FILE here",
+            from.display()
+        )));
+    }
     if dry && !paths.state_dir.join(store::DATABASE_FILE).exists() {
         let found = find(from, &State::default(), now_ms)?;
         return Ok(told(found, placed(config, paths).1.map(|(path, _)| path)));

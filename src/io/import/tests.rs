@@ -115,6 +115,16 @@ fn a_damaged_file_is_never_taken_for_an_empty_one() {
 }
 
 #[test]
+fn another_clawdia_is_restored_and_not_imported() {
+    let (_dir, paths) = home();
+    let other = tempfile::tempdir().unwrap();
+    std::fs::write(other.path().join("clawdia.json"), "{}").unwrap();
+    std::fs::write(other.path().join("clawdia.db"), "").unwrap();
+    let refused = import(other.path(), &paths, 0, false).unwrap_err();
+    assert!(refused.message.contains("clawdia restore"), "{refused:?}");
+}
+
+#[test]
 fn a_directory_of_something_else_is_refused() {
     let (dir, paths) = home();
     assert!(import(dir.path(), &paths, 5, false).is_err());
