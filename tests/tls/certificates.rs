@@ -132,3 +132,21 @@ fn old_connections_outlive_a_hangup_too() {
     connect(&gateway, &config);
     assert!(get(&mut old, "/health").starts_with("HTTP/1.1 200"));
 }
+
+#[test]
+fn a_damaged_certificate_is_told_of_to_all_that_do_not_come_by_the_socket() {
+    let home = Home::new();
+    home.configure("{ gateway: { tls: { enabled: true } } }");
+    let gateway = home.gateway(&[]);
+    fs::write(home.state().join("gateway-tls.pem"), "damaged").unwrap();
+    home.run(&["health"]).ok();
+    let url = format!("wss://127.0.0.1:{}", gateway.port);
+    for words in [["--token", "a-secret-of-somebody"], ["--url", &url]] {
+        let refused = home.run(&[&["health"][..], &words].concat());
+        assert!(
+            refused.code == 78 && refused.err.contains("gateway-tls.pem"),
+            "{refused:?}"
+        );
+    }
+    gateway.stop();
+}
