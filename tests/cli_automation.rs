@@ -40,6 +40,22 @@ fn post(gateway: &Running, path: &str, token: &str, body: &Value) -> String {
 }
 
 #[test]
+fn a_job_that_is_made_says_which_time_was_understood() {
+    let (home, _gateway) = start();
+    let told = |at: &str| {
+        let words = ["cron", "add", "--name", "tea", "--at", at, "-m", "y"];
+        home.run(&words).ok().out
+    };
+    let without_zone = told("2099-01-30 10:00");
+    assert!(
+        without_zone.contains("2099-01-30T10:00:00Z"),
+        "{without_zone}"
+    );
+    let with_zone = told("2099-01-30T10:00+01:00");
+    assert!(with_zone.contains("2099-01-30T09:00:00Z"), "{with_zone}");
+}
+
+#[test]
 fn a_job_runs_by_itself_and_its_history_survives_a_restart() {
     let (home, gateway) = start();
     let added = home.run(&[

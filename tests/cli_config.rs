@@ -13,6 +13,8 @@ fn what_would_keep_the_gateway_from_starting_is_told_before() {
     home.run(&["config", "set", "gateway.port", &port]).ok();
     let set = home.run(&["config", "set", "gateway.bind", "lan"]).ok();
     assert!(set.out.contains("the next start would fail"), "{set:?}");
+    let mend = "config set gateway.auth.token";
+    assert_eq!(set.out.matches(mend).count(), 1, "{set:?}");
     let judged = [
         &["config", "validate"][..],
         &["gateway", "install"],

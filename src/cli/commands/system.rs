@@ -70,7 +70,7 @@ pub struct CronAdd {
     /// a line for the agent's main session instead
     #[argh(option, arg_name = "text")]
     pub system_event: Option<String>,
-    /// once: a time such as 2026-12-24T18:00+01:00, or a duration from now such as 20m
+    /// once: a time such as 2026-12-24T18:00+01:00 (UTC without a zone), or a duration from now such as 20m
     #[argh(option, arg_name = "time")]
     pub at: Option<String>,
     /// again and again: 30s, 20m, 12h or 7d
@@ -138,7 +138,7 @@ pub struct CronEdit {
     /// a line for the agent's main session instead
     #[argh(option, arg_name = "text")]
     pub system_event: Option<String>,
-    /// once: a time such as 2026-12-24T18:00+01:00, or a duration from now such as 20m
+    /// once: a time such as 2026-12-24T18:00+01:00 (UTC without a zone), or a duration from now such as 20m
     #[argh(option, arg_name = "time")]
     pub at: Option<String>,
     /// again and again: 30s, 20m, 12h or 7d

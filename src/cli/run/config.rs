@@ -276,7 +276,14 @@ pub fn apply(setup: &Setup, edit: impl FnOnce(&mut Value) -> Outcome) -> Result<
         .is_ok_and(is_ours)
         .then(|| next_start::refused(setup, true));
     let refused = refused.flatten();
-    let refused = refused.map(|it| format!("the next start would fail: {} ({})", it.text, it.mend));
+    let refused = refused.map(|it| {
+        let text = format!("the next start would fail: {}", it.text);
+        // Some refusals name the command themselves.
+        match it.text.contains("clawdia ") {
+            true => text,
+            false => format!("{text} ({})", it.mend),
+        }
+    });
     let changes = changes(&before.value(), &after.value());
     Ok(Applied {
         path: before.path().to_owned(),

@@ -288,9 +288,10 @@ fn made(job: &Value, word: &str, out: &mut Out) -> Outcome {
     if out.wants_json() {
         return Ok(out.json(job)?);
     }
-    let next = match when(&job["state"]["nextRunAtMs"], unix_ms()).as_str() {
+    let at = &job["state"]["nextRunAtMs"];
+    let next = match when(at, unix_ms()).as_str() {
         "-" => String::new(),
-        next => format!(", next {next}"),
+        next => format!(", next {next}: {}", time(at)),
     };
     let (name, id) = (text(job, "name"), short_id(text(job, "id")));
     Ok(out.done(&format!("{name} ({id}) is {word}{next}"))?)
