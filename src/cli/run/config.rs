@@ -261,13 +261,12 @@ pub fn apply(setup: &Setup, edit: impl FnOnce(&mut Value) -> Outcome) -> Result<
     let known = before.warnings(&variable);
     let unknown = after.warnings(&variable).into_iter();
     let new = unknown.filter(|fault| !known.iter().any(|old| old.path == fault.path));
-    let shared = |config: &Config| shared_with_gateway(setup, config);
-    let known = before.load_for_client(&variable);
-    let known = known.map_or_else(|_| Vec::new(), |loaded| shared(&loaded.config));
-    let now = loaded
-        .as_ref()
-        .map_or_else(|_| Vec::new(), |loaded| shared(&loaded.config));
-    let shared = now.into_iter().filter(|fault| !known.contains(fault));
+    let shared = |loaded: Option<&Loaded>| {
+        loaded.map_or_else(Vec::new, |it| shared_with_gateway(setup, &it.config))
+    };
+    let known = shared(before.load_for_client(&variable).ok().as_ref());
+    let now = shared(loaded.as_ref().ok()).into_iter();
+    let shared = now.filter(|fault| !known.contains(fault));
     let shared = shared.map(|fault| fault.to_string());
     // A file with faults is told of in any case, and none starts here that is meant to be elsewhere.
     let is_ours = |it: &Loaded| it.config.gateway.mode != Some(GatewayMode::Remote);

@@ -136,10 +136,7 @@ impl Gateway {
         };
         let named = delivery.channel.clone().filter(|it| **it != *"last");
         // Where somebody is named and no channel, and nobody wrote yet, the first that is configured is meant.
-        let first = || {
-            let mut served = channels::KINDS.iter().map(|kind| kind.name);
-            served.find(|name| delivery.to.is_some() && self.default_account(name).is_some())
-        };
+        let first = || delivery.to.as_ref().and(self.first_channel());
         let last = || session?.last_channel.clone();
         let channel = named.or_else(last).or_else(|| Some(first()?.into()))?;
         let kind = channels::find(&channel)?;
@@ -161,6 +158,12 @@ impl Gateway {
             thread: delivery.thread_id.clone().or(place.thread),
             reply_to: delivery.reply_to.clone(),
         })
+    }
+
+    /// The first channel that is configured.
+    pub(in crate::gateway) fn first_channel(&self) -> Option<&'static str> {
+        let mut served = channels::KINDS.iter().map(|kind| kind.name);
+        served.find(|name| self.default_account(name).is_some())
     }
 
     /// The account that is meant where none is named.

@@ -104,10 +104,9 @@ impl Gateway {
     ///
     /// As above.
     pub(in crate::gateway) fn check_delivery(&self, channel: Option<&str>) -> Result<(), Refusal> {
-        let mut served = channels::KINDS.iter().map(|kind| kind.name);
         match channel.filter(|it| *it != "last") {
             Some(channel) => self.check_channel(channel),
-            None if served.any(|name| self.default_account(name).is_some()) => Ok(()),
+            None if self.first_channel().is_some() => Ok(()),
             None => self.check_channel(channels::KINDS.first().map_or("", |kind| kind.name)),
         }
     }
