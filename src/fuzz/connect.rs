@@ -57,30 +57,41 @@ fn sent(driver: &mut Driver, conn: crate::ids::ConnId, text: &[u8], params: &Val
     let responses = messages.iter().filter(|message| message["type"] == "res");
     let responses: Vec<&Value> = responses.collect();
     assert!(responses.len() <= 1, "answered twice: {messages:?}");
-    if !responses.iter().any(|response| response["ok"] == true) {
+    let Some(hello) = responses.first().filter(|response| response["ok"] == true) else {
         assert!(is_closed, "refused and not closed: {messages:?}");
         return;
-    }
+    };
     let auth = &params["auth"];
     let shown = ["token", "password", "deviceToken"];
     assert!(
         shown.iter().any(|name| auth[*name] == TOKEN),
         "let in with {params}"
     );
-    // What `hello-ok.auth` says are the scopes of the device's token, which may be more: what this connection may do is tried.
     let asked = |scope: &str| {
         let mut asked = params["scopes"].as_array().into_iter().flatten();
-        asked.any(|it| it == scope || it == "operator.admin")
+        asked.any(|it| it == scope)
     };
-    for (scope, wider, method) in [
+    // With a token of the device come the scopes of that, which may be more.
+    let said = &hello["payload"]["auth"];
+    let granted = said["scopes"].as_array().into_iter().flatten();
+    for scope in granted.filter(|_| said["deviceToken"].is_null()) {
+        let is_asked = scope.as_str().is_some_and(asked);
+        assert!(is_asked, "{scope} was given to {params}");
+    }
+    // What the connection may do is tried in any case.
+    for (scope, or, method) in [
         ("operator.read", "operator.write", "node.list"),
-        ("operator.approvals", "", "exec.approval.list"),
-        ("operator.pairing", "", "device.pair.list"),
-        ("operator.admin", "", "config.get"),
+        (
+            "operator.approvals",
+            "operator.approvals",
+            "exec.approval.list",
+        ),
+        ("operator.pairing", "operator.pairing", "device.pair.list"),
+        ("operator.admin", "operator.admin", "config.get"),
     ] {
         let may = driver.call(conn, method, json!({}))["ok"] == true;
         assert!(
-            !may || asked(scope) || asked(wider),
+            !may || [scope, or, "operator.admin"].into_iter().any(asked),
             "{method} for {params}"
         );
     }
